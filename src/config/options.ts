@@ -1,0 +1,297 @@
+/**
+ * The table of options: upstream's sections, names, defaults and meanings where it has them (`octavia/common/config.py`); ours are marked.
+ * `npm run generate` prints it as a page.
+ */
+
+export interface Option<T> {
+  readonly parse: (text: string) => T
+  readonly default: T
+  readonly help: string
+  /** Ours, not upstream's. */
+  readonly ours: boolean
+  /** May be given several times; `parse` gets the values joined by newlines. */
+  readonly repeated: boolean
+  readonly secret: boolean
+}
+
+interface Extras {
+  ours?: boolean
+  repeated?: boolean
+  secret?: boolean
+}
+
+function option<T>(parse: (text: string) => T, defaultValue: T, help: string, extras: Extras = {}): Option<T> {
+  return {
+    parse,
+    default: defaultValue,
+    help,
+    ours: extras.ours ?? false,
+    repeated: extras.repeated ?? false,
+    secret: extras.secret ?? false,
+  }
+}
+
+const text = <D extends string | null>(defaultValue: D, help: string, extras?: Extras): Option<string | D> =>
+  option<string | D>((value) => value, defaultValue, help, extras)
+
+function number<D extends number | null>(
+  defaultValue: D,
+  help: string,
+  limits: { min?: number; max?: number; fraction?: boolean } & Extras = {},
+): Option<number | D> {
+  return option<number | D>(
+    (value) => {
+      const parsed = Number(value)
+      if (value.trim() === '' || !Number.isFinite(parsed)) throw new Error('is not a number')
+      if (!limits.fraction && !Number.isInteger(parsed)) throw new Error('is not a whole number')
+      if (limits.min !== undefined && parsed < limits.min) throw new Error(`should be greater than or equal to ${limits.min}`)
+      if (limits.max !== undefined && parsed > limits.max) throw new Error(`should be less than or equal to ${limits.max}`)
+      return parsed
+    },
+    defaultValue,
+    help,
+    limits,
+  )
+}
+
+const tcpPort = (defaultValue: number, help: string, extras?: Extras) => number(defaultValue, help, { min: 1, max: 65535, ...extras })
+
+const flag = (defaultValue: boolean, help: string, extras?: Extras) =>
+  option(
+    (value) => {
+      const word = value.trim().toLowerCase()
+      if (['true', '1', 'on', 'yes'].includes(word)) return true
+      if (['false', '0', 'off', 'no'].includes(word)) return false
+      throw new Error('is not a boolean')
+    },
+    defaultValue,
+    help,
+    extras,
+  )
+
+function choice<const V extends string, D extends NoInfer<V> | null>(
+  values: readonly V[],
+  defaultValue: D,
+  help: string,
+  extras?: Extras,
+): Option<V | D> {
+  return option<V | D>(
+    (value) => {
+      const found = values.find((known) => known === value.trim())
+      if (found === undefined) throw new Error(`should be one of ${values.join(', ')}`)
+      return found
+    },
+    defaultValue,
+    help,
+    extras,
+  )
+}
+
+/** Comma-separated, or given several times. */
+const list = (defaultValue: string[], help: string, extras?: Extras) =>
+  option(
+    (value) =>
+      value
+        .split(/[,\n]/)
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    defaultValue,
+    help,
+    { repeated: true, ...extras },
+  )
+
+/** `name:description` pairs, comma-separated. */
+const dictionary = (defaultValue: Record<string, string>, help: string, extras?: Extras) =>
+  option(
+    (value) =>
+      Object.fromEntries(
+        value.split(',').map((pair) => {
+          const colon = pair.indexOf(':')
+          if (colon < 0) throw new Error('should be a list of name:description')
+          return [pair.slice(0, colon).trim(), pair.slice(colon + 1).trim()]
+        }),
+      ) as Record<string, string>,
+    defaultValue,
+    help,
+    extras,
+  )
+
+const ours = { ours: true }
+
+export const options = {
+  DEFAULT: {
+    debug: flag(false, 'Log at debug level.'),
+    log_file: text(
+      null,
+      'Where logs go besides standard output; default `log/controller.log` in the state directory of the embedded cloud.',
+    ),
+  },
+  api_settings: {
+    bind_host: text('127.0.0.1', 'The address the API listens on.'),
+    bind_port: tcpPort(9876, 'The port the API listens on.'),
+    auth_strategy: choice(['noauth', 'keystone', 'testing'], 'keystone', 'Whether requests need a token.'),
+    allow_remote_noauth: flag(false, 'Allow auth_strategy noauth on an address that is not loopback.', ours),
+    allowed_hosts: list([], 'Names accepted in the Host header besides the address and localhost.', ours),
+    allow_pagination: flag(true, 'Allow the use of pagination.'),
+    allow_sorting: flag(true, 'Allow the use of sorting.'),
+    allow_filtering: flag(true, 'Allow the use of filters.'),
+    allow_field_selection: flag(true, 'Allow the use of fields.'),
+    pagination_max_limit: number(1000, 'The most items on a page.', { min: 1 }),
+    api_base_uri: text(null, 'The base of links; default: as the request was made.'),
+    allow_tls_terminated_listeners: flag(true, 'Allow TERMINATED_HTTPS listeners.'),
+    allow_ping_health_monitors: flag(true, 'Allow PING health monitors.'),
+    allow_prometheus_listeners: flag(true, 'Allow PROMETHEUS listeners.'),
+    enabled_provider_drivers: dictionary(
+      { amphora: 'The Octavia Amphora driver.', octavia: 'Deprecated alias of the Octavia Amphora driver.' },
+      'Providers and what is said of each.',
+    ),
+    default_provider_driver: text('amphora', 'The provider of load balancers that name none.'),
+    udp_connect_min_interval_health_monitor: number(3, 'The smallest delay of an UDP-CONNECT health monitor, in seconds.', { min: 0 }),
+    healthcheck_enabled: flag(false, 'Serve /healthcheck (true in the embedded cloud).'),
+    default_listener_ciphers: text(
+      'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-SHA256:DHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256',
+      'Ciphers of TLS listeners that name none.',
+    ),
+    default_pool_ciphers: text(
+      'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-SHA256:DHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256',
+      'Ciphers of TLS pools that name none.',
+    ),
+    default_listener_tls_versions: list(['TLSv1.2', 'TLSv1.3'], 'TLS versions of listeners that name none.'),
+    default_pool_tls_versions: list(['TLSv1.2', 'TLSv1.3'], 'TLS versions of pools that name none.'),
+    default_listener_alpn_protocols: list(['h2', 'http/1.1', 'http/1.0'], 'ALPN protocols of listeners that name none.'),
+    default_pool_alpn_protocols: list(['h2', 'http/1.1', 'http/1.0'], 'ALPN protocols of pools that name none.'),
+    tls_cipher_prohibit_list: text('', 'Ciphers that nobody may use, colon-separated.'),
+    minimum_tls_version: choice(['SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'], null, 'The lowest TLS version that may be asked for.'),
+  },
+  identity: {
+    driver: choice(['embedded'], 'embedded', 'Who says who is who.', ours),
+    bind_host: text('127.0.0.1', 'The address the embedded identity service listens on.', ours),
+    bind_port: tcpPort(5000, 'The port the embedded identity service listens on.', ours),
+    token_lifetime: number(3600, 'How long a token of the embedded identity service is valid, in seconds.', { min: 1, ...ours }),
+  },
+  embedded: {
+    network_bind_port: tcpPort(9696, 'The port of the embedded network service.', ours),
+    compute_bind_port: tcpPort(8774, 'The port of the embedded compute service.', ours),
+    bind_host: text('127.0.0.1', 'The address of the embedded network and compute services.', ours),
+    private_cidr: text(null, 'The range of private-subnet; default: the first free /24 of 198.18.0.0/15.', ours),
+    private_ipv6_cidr: text(null, 'The range of ipv6-private-subnet; default: a random ULA /64.', ours),
+    management_cidr: text(null, 'The range of lb-mgmt-net; default: the next free /24 of 198.18.0.0/15.', ours),
+    amphora_memory_mb: number(256, 'The memory limit of an amphora.', { min: 64, ...ours }),
+    amphora_cpus: number(2, 'The cpu limit of an amphora.', { min: 0.1, fraction: true, ...ours }),
+  },
+  database: {
+    connection: text(null, '`sqlite:///PATH` or `postgresql://...`; default: `ottavia.db` in the state directory.', { secret: true }),
+    max_pool_size: number(10, 'Connections to PostgreSQL.', { min: 2 }),
+  },
+  controller_worker: {
+    loadbalancer_topology: choice(['SINGLE', 'ACTIVE_STANDBY'], 'SINGLE', 'The topology of load balancers whose flavor names none.'),
+    compute_driver: choice(['compute_embedded_driver', 'compute_noop_driver'], 'compute_embedded_driver', 'Where amphorae run.'),
+    network_driver: choice(['network_embedded_driver', 'network_noop_driver'], 'network_embedded_driver', 'Where VIPs live.'),
+    amphora_driver: choice(
+      ['amphora_haproxy_rest_driver', 'amphora_noop_driver'],
+      'amphora_haproxy_rest_driver',
+      'How amphorae are driven.',
+    ),
+    amp_flavor_id: text(null, 'The compute flavor of amphorae.'),
+    amp_image_tag: text('amphora', 'The tag of the image of amphorae.'),
+    amp_boot_network_list: list([], 'Networks of amphorae, the management network first.'),
+    amp_secgroup_list: list([], 'Security groups of the management port.'),
+    amp_active_retries: number(30, 'How often a booting machine is asked for.', { min: 1 }),
+    amp_active_wait_sec: number(10, 'Seconds between two questions; a machine that answers sooner is used sooner.', { min: 0 }),
+    workers: number(1, 'Worker processes.', { min: 1 }),
+  },
+  task_flow: {
+    max_workers: number(5, 'Flows under way at once in one worker.', { min: 1 }),
+    lease_seconds: number(5, 'How long a worker may be silent before another takes its flows.', { min: 1, ...ours }),
+    history_days: number(7, 'How long ended flows are kept.', { min: 0, ...ours }),
+  },
+  haproxy_amphora: {
+    bind_port: tcpPort(9443, "The port of amphorae's agents."),
+    connection_max_retries: number(120, 'Attempts to reach a booting agent.', { min: 1 }),
+    connection_retry_interval: number(5, 'Seconds between them, at most.', { min: 0 }),
+    active_connection_max_retries: number(15, 'Attempts to reach a running agent.', { min: 1 }),
+    active_connection_retry_interval: number(2, 'Seconds between them, at most.', { min: 0 }),
+    failover_connection_max_retries: number(2, 'Attempts to reach an agent during failover.', { min: 1 }),
+    failover_connection_retry_interval: number(5, 'Seconds between them, at most.', { min: 0 }),
+    rest_request_conn_timeout: number(10, 'Seconds to connect to an agent.', { min: 0.1, fraction: true }),
+    rest_request_read_timeout: number(60, "Seconds to wait for an agent's answer.", { min: 0.1, fraction: true }),
+    haproxy_stick_size: text('10k', 'Entries of a stick table.'),
+    user_log_format: text(
+      '{{ project_id }} {{ lb_id }} %f %ci %cp %t %{+Q}r %ST %B %U %[ssl_c_verify] %{+Q}[ssl_c_s_dn] %b %s %Tt %tsc',
+      'The format of access logs.',
+    ),
+    connection_logging: flag(true, 'Log connections.'),
+    default_connection_limit: number(50000, 'Connections of a listener whose limit is -1.', { min: 1 }),
+    timeout_client_data: number(50000, 'Milliseconds.', { min: 0 }),
+    timeout_member_connect: number(5000, 'Milliseconds.', { min: 0 }),
+    timeout_member_data: number(50000, 'Milliseconds.', { min: 0 }),
+    timeout_tcp_inspect: number(0, 'Milliseconds.', { min: 0 }),
+    hard_stop_after: number(120, 'Seconds an old HAProxy process may finish its connections after a reload.', { min: 1, ...ours }),
+    client_cert: text(null, "The controller's client certificate and key; default: made in the state directory."),
+    server_ca: text(null, "The CA that signed agents' certificates; default: made in the state directory."),
+  },
+  keepalived_vrrp: {
+    vrrp_advert_int: number(1, 'Seconds between advertisements; a fraction (ours) means VRRPv3 (0.1 in the embedded cloud).', {
+      min: 0.01,
+      fraction: true,
+    }),
+    vrrp_check_interval: number(5, 'Seconds between health checks.', { min: 1 }),
+    vrrp_fail_count: number(2, 'Failed checks until failover.', { min: 1 }),
+    vrrp_success_count: number(2, 'Good checks until healthy.', { min: 1 }),
+    vrrp_garp_refresh_interval: number(5, 'Seconds between gratuitous ARPs.', { min: 1 }),
+    vrrp_garp_refresh_count: number(2, 'Gratuitous ARPs each time.', { min: 1 }),
+  },
+  health_manager: {
+    bind_ip: text('127.0.0.1', 'The address heartbeats are received on.'),
+    bind_port: tcpPort(5555, 'The port heartbeats are received on.'),
+    heartbeat_key: text(null, 'Signs heartbeats; default: made in the state directory.', { secret: true }),
+    heartbeat_interval: number(10, 'Seconds between heartbeats (1 in the embedded cloud).', { min: 1 }),
+    heartbeat_timeout: number(60, 'Seconds without heartbeat until an amphora counts as dead.', { min: 1 }),
+    health_check_interval: number(3, 'Seconds between looks for dead amphorae.', { min: 1 }),
+    controller_ip_port_list: list([], 'Where agents send heartbeats; default: this controller.'),
+  },
+  certificates: {
+    ca_certificate: text(null, "Signs agents' certificates; default: made in the state directory."),
+    ca_private_key: text(null, 'Its key.'),
+    ca_private_key_passphrase: text(null, "Its key's passphrase.", { secret: true }),
+    server_certs_key_passphrase: list([], 'Encrypt stored server certificates, newest first; default: made in the state directory.', {
+      secret: true,
+    }),
+    cert_validity_time: number(30 * 86400, "Seconds an agent's certificate is valid.", { min: 3600 }),
+  },
+  house_keeping: {
+    cleanup_interval: number(30, 'Seconds between runs of the clean-up.', { min: 1 }),
+    amphora_expiry_age: number(604800, 'Seconds a deleted amphora is remembered.', { min: 0 }),
+    load_balancer_expiry_age: number(604800, 'Seconds a deleted load balancer is remembered.', { min: 0 }),
+    reservation_expiry_age: number(60, 'Seconds until the reservation of a VIP that led to nothing is undone.', { min: 1, ...ours }),
+  },
+  networking: {
+    allow_vip_network_id: flag(true, 'Allow vip_network_id.'),
+    allow_vip_subnet_id: flag(true, 'Allow vip_subnet_id.'),
+    allow_vip_port_id: flag(true, 'Allow vip_port_id.'),
+    valid_vip_networks: list([], 'The only networks VIPs may be on.'),
+    denylist_vip_networks: list([], 'Networks VIPs may not be on.'),
+    reserved_ips: list(['169.254.169.254'], 'Addresses members may not have.'),
+  },
+  nova: {
+    enable_anti_affinity: flag(false, 'Put the amphorae of a pair on different hosts.'),
+    anti_affinity_policy: choice(['anti-affinity', 'soft-anti-affinity'], 'anti-affinity', 'How strictly.'),
+  },
+  quotas: {
+    default_load_balancer_quota: number(-1, 'Load balancers of a project.', { min: -1 }),
+    default_listener_quota: number(-1, 'Listeners of a project.', { min: -1 }),
+    default_pool_quota: number(-1, 'Pools of a project.', { min: -1 }),
+    default_member_quota: number(-1, 'Members of a project.', { min: -1 }),
+    default_health_monitor_quota: number(-1, 'Health monitors of a project.', { min: -1 }),
+    default_l7policy_quota: number(-1, 'L7 policies of a project.', { min: -1 }),
+    default_l7rule_quota: number(-1, 'L7 rules of a project.', { min: -1 }),
+  },
+} as const
+
+type Value<O> = O extends Option<infer T> ? T : never
+type Mutable<T> = T extends readonly (infer E)[] ? E[] : T
+
+/** Every option's value, by section and name: `config.api_settings.bind_port`. */
+export type Options = {
+  [S in keyof typeof options]: { [N in keyof (typeof options)[S]]: Mutable<Value<(typeof options)[S][N]>> }
+}

@@ -1,0 +1,24 @@
+import type { Config } from './config/config.ts'
+import type { Db } from './db/connection.ts'
+import type { AmphoraDriver } from './drivers/amphora/driver.ts'
+import type { ComputeDriver } from './drivers/compute/driver.ts'
+import type { NetworkDriver } from './drivers/network/driver.ts'
+import { flowKit } from './flow/define.ts'
+import type { CertificateAuthority } from './lib/certificate-authority.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Log } from './lib/log.ts'
+
+/** What every task, route and periodic job is given. */
+export interface Context {
+  readonly db: Db
+  readonly config: Config
+  readonly compute: ComputeDriver
+  readonly network: NetworkDriver
+  readonly amphora: AmphoraDriver
+  /** Signs agents' server certificates. */
+  readonly serverCa: CertificateAuthority
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export const { flow, task } = flowKit<Context>()

@@ -1,0 +1,302 @@
+/**
+ * The columns of every table. Names are those of the wire; types are what repositories see: booleans and JSON columns are turned
+ * by the connection (`db/connection.ts`), by name, so a name means the same type in every table.
+ */
+import type { Json } from '../lib/json.ts'
+
+export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
+export type OperatingStatus = 'ONLINE' | 'OFFLINE' | 'DEGRADED' | 'ERROR' | 'DRAINING' | 'NO_MONITOR'
+export type Topology = 'SINGLE' | 'ACTIVE_STANDBY'
+
+/** Why an object is in ERROR; `details` is for admins. */
+export type Fault = { message: string; created_at: string; details: string }
+
+interface Owned {
+  id: string
+  project_id: string
+  name: string
+  tags: string[]
+  provisioning_status: ProvisioningStatus
+  operating_status: OperatingStatus
+  admin_state_up: boolean
+  fault: Fault | null
+  created_at: string
+  updated_at: string | null
+}
+
+export type AdditionalVip = { subnet_id: string; network_id: string; ip_address: string; port_id: string; vip_port_owned: boolean }
+
+export interface LoadBalancerRow extends Owned {
+  description: string
+  vip_address: string
+  vip_port_id: string
+  vip_subnet_id: string | null
+  vip_network_id: string
+  vip_qos_policy_id: string | null
+  vip_vnic_type: 'normal' | 'direct'
+  vip_sg_ids: string[]
+  additional_vips: AdditionalVip[]
+  /** We made the VIP's port, so we delete it; a user's own stays. */
+  vip_port_owned: boolean
+  provider: string
+  flavor_id: string | null
+  availability_zone: string | null
+  topology: Topology
+  server_group_id: string | null
+}
+
+export type ListenerProtocol = 'TCP' | 'HTTP' | 'HTTPS' | 'TERMINATED_HTTPS' | 'UDP' | 'SCTP' | 'PROMETHEUS'
+
+export interface ListenerRow extends Owned {
+  description: string
+  load_balancer_id: string
+  protocol: ListenerProtocol
+  protocol_port: number
+  connection_limit: number
+  default_pool_id: string | null
+  insert_headers: Record<string, string>
+  timeout_client_data: number
+  timeout_member_connect: number
+  timeout_member_data: number
+  timeout_tcp_inspect: number
+  default_tls_container_ref: string | null
+  sni_container_refs: string[]
+  client_ca_tls_container_ref: string | null
+  client_authentication: 'NONE' | 'OPTIONAL' | 'MANDATORY'
+  client_crl_container_ref: string | null
+  allowed_cidrs: string[] | null
+  tls_ciphers: string | null
+  tls_versions: string[]
+  alpn_protocols: string[]
+  hsts_max_age: number | null
+  hsts_include_subdomains: boolean
+  hsts_preload: boolean
+}
+
+export type PoolProtocol = 'TCP' | 'HTTP' | 'HTTPS' | 'PROXY' | 'PROXYV2' | 'UDP' | 'SCTP'
+export type LbAlgorithm = 'ROUND_ROBIN' | 'LEAST_CONNECTIONS' | 'SOURCE_IP' | 'SOURCE_IP_PORT'
+export type SessionPersistence = {
+  type: 'SOURCE_IP' | 'HTTP_COOKIE' | 'APP_COOKIE'
+  cookie_name: string | null
+  persistence_timeout: number | null
+  persistence_granularity: string | null
+}
+
+export interface PoolRow extends Owned {
+  description: string
+  load_balancer_id: string
+  protocol: PoolProtocol
+  lb_algorithm: LbAlgorithm
+  session_persistence: SessionPersistence | null
+  tls_enabled: boolean
+  tls_container_ref: string | null
+  ca_tls_container_ref: string | null
+  crl_container_ref: string | null
+  tls_ciphers: string | null
+  tls_versions: string[]
+  alpn_protocols: string[]
+}
+
+export interface MemberRow extends Owned {
+  pool_id: string
+  address: string
+  protocol_port: number
+  weight: number
+  backup: boolean
+  subnet_id: string | null
+  monitor_address: string | null
+  monitor_port: number | null
+  vnic_type: 'normal' | 'direct'
+}
+
+export type HealthMonitorType = 'HTTP' | 'HTTPS' | 'PING' | 'TCP' | 'TLS-HELLO' | 'UDP-CONNECT' | 'SCTP'
+
+export interface HealthMonitorRow extends Owned {
+  pool_id: string
+  type: HealthMonitorType
+  delay: number
+  timeout: number
+  max_retries: number
+  max_retries_down: number
+  http_method: string | null
+  url_path: string | null
+  expected_codes: string | null
+  http_version: number | null
+  domain_name: string | null
+}
+
+export type L7PolicyAction = 'REJECT' | 'REDIRECT_TO_URL' | 'REDIRECT_TO_POOL' | 'REDIRECT_PREFIX'
+
+export interface L7PolicyRow extends Owned {
+  description: string
+  listener_id: string
+  action: L7PolicyAction
+  redirect_pool_id: string | null
+  redirect_url: string | null
+  redirect_prefix: string | null
+  redirect_http_code: number | null
+  position: number
+}
+
+export interface L7RuleRow extends Omit<Owned, 'name'> {
+  l7policy_id: string
+  type: 'HOST_NAME' | 'PATH' | 'FILE_TYPE' | 'HEADER' | 'COOKIE' | 'SSL_CONN_HAS_CERT' | 'SSL_VERIFY_RESULT' | 'SSL_DN_FIELD'
+  compare_type: 'REGEX' | 'STARTS_WITH' | 'ENDS_WITH' | 'CONTAINS' | 'EQUAL_TO'
+  key: string | null
+  value: string
+  invert: boolean
+}
+
+export type AmphoraStatus =
+  | 'BOOTING'
+  | 'ALLOCATED'
+  | 'READY'
+  | 'PENDING_CREATE'
+  | 'PENDING_DELETE'
+  | 'DELETED'
+  | 'ERROR'
+  | 'FAILOVER_STOPPED'
+
+export interface AmphoraRow {
+  id: string
+  /** As on the wire: here alone it is written without the underscore between load and balancer. */
+  loadbalancer_id: string | null
+  compute_id: string | null
+  lb_network_ip: string | null
+  vrrp_ip: string | null
+  ha_ip: string | null
+  vrrp_port_id: string | null
+  ha_port_id: string | null
+  cert_expiration: string | null
+  cert_busy: boolean
+  role: 'MASTER' | 'BACKUP' | 'STANDALONE' | null
+  status: AmphoraStatus
+  vrrp_interface: string | null
+  vrrp_id: number | null
+  vrrp_priority: number | null
+  cached_zone: string | null
+  image_id: string | null
+  compute_flavor: string | null
+  /** The server certificate and key, encrypted with `[certificates] server_certs_key_passphrase`; null on no-op drivers. */
+  server_certificate: string | null
+  created_at: string
+  updated_at: string | null
+}
+
+export interface AmphoraHealthRow {
+  amphora_id: string
+  last_update_ms: number
+  busy: boolean
+}
+
+/** The leg of an amphora in a members' network. */
+export interface AmphoraMemberPortRow {
+  port_id: string
+  amphora_id: string
+  network_id: string
+  subnet_id: string
+}
+
+export interface ListenerStatisticsRow {
+  listener_id: string
+  /** Rows of replaced amphorae stay, so that the sum never falls. */
+  amphora_id: string
+  load_balancer_id: string
+  bytes_in: number
+  bytes_out: number
+  active_connections: number
+  total_connections: number
+  request_errors: number
+}
+
+/** A null limit is the configured default; counters are kept in the transaction that stores or removes the object. */
+export interface QuotaRow {
+  project_id: string
+  load_balancer: number | null
+  listener: number | null
+  pool: number | null
+  member: number | null
+  health_monitor: number | null
+  l7policy: number | null
+  l7rule: number | null
+  in_use_load_balancer: number
+  in_use_listener: number
+  in_use_pool: number
+  in_use_member: number
+  in_use_health_monitor: number
+  in_use_l7policy: number
+  in_use_l7rule: number
+}
+
+/** A VIP's port is made between this row and the load balancer's (design, decision 3); old ones are undone by a periodic job. */
+export interface VipReservationRow {
+  load_balancer_id: string
+  project_id: string
+  created_at_ms: number
+}
+
+/** Small facts about the installation, such as the chosen address ranges. */
+export interface SettingRow {
+  key: string
+  value: string
+}
+
+export interface Tables {
+  load_balancer: LoadBalancerRow
+  listener: ListenerRow
+  pool: PoolRow
+  member: MemberRow
+  health_monitor: HealthMonitorRow
+  l7policy: L7PolicyRow
+  l7rule: L7RuleRow
+  amphora: AmphoraRow
+  amphora_health: AmphoraHealthRow
+  amphora_member_port: AmphoraMemberPortRow
+  listener_statistics: ListenerStatisticsRow
+  quota: QuotaRow
+  vip_reservation: VipReservationRow
+  setting: SettingRow
+}
+
+/** Columns that are true or false in every table (SQLite keeps 0 and 1). */
+export const booleanColumns: ReadonlySet<string> = new Set([
+  'admin_state_up',
+  'vip_port_owned',
+  'hsts_include_subdomains',
+  'hsts_preload',
+  'tls_enabled',
+  'backup',
+  'invert',
+  'cert_busy',
+  'busy',
+  'enabled',
+  'shared',
+  'external',
+  'port_security_enabled',
+  'enable_dhcp',
+  'is_default',
+])
+
+/** Columns that hold JSON as text in every table. */
+export const jsonColumns: ReadonlySet<string> = new Set([
+  'tags',
+  'vip_sg_ids',
+  'additional_vips',
+  'sni_container_refs',
+  'insert_headers',
+  'allowed_cidrs',
+  'tls_versions',
+  'alpn_protocols',
+  'session_persistence',
+  'fault',
+  'fixed_ips',
+  'allowed_address_pairs',
+  'security_group_ids',
+  'allocation_pools',
+  'host_routes',
+  'dns_nameservers',
+  'metadata',
+  'binding',
+])
+
+export type JsonColumnValue = Json

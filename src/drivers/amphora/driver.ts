@@ -1,0 +1,57 @@
+/** How the controller speaks to an amphora's agent (API 1.0). */
+import type { Fence, HostRoute } from '../network/driver.ts'
+
+/** What is needed to reach an agent: its certificate's name and where it listens. */
+export type AgentAddress = { id: string; lb_network_ip: string }
+
+export type AgentInfo = {
+  hostname: string
+  api_version: string
+  haproxy_version: string
+  keepalived_version: string
+  ipvsadm_version: string
+  /** Ours, absent on other agents: what this agent can do beyond upstream's ('fractional-advert', 'nftables-udp', ...). */
+  capabilities?: string[]
+}
+
+export type VipPlug = {
+  vip_address: string
+  subnet_cidr: string
+  gateway: string | null
+  mac_address: string
+  vrrp_ip: string
+  mtu: number
+  host_routes: HostRoute[]
+  additional_vips: { ip_address: string; subnet_cidr: string; gateway: string | null; host_routes: HostRoute[] }[]
+}
+
+export type NetworkPlug = {
+  mac_address: string
+  mtu: number
+  fixed_ips: { ip_address: string; subnet_cidr: string; gateway: string | null; host_routes: HostRoute[] }[]
+}
+
+/** How long and how often a booting, an active and a failing-over amphora is asked again. */
+export type Patience = 'booting' | 'active' | 'failover'
+
+/** Errors: AgentUnreachable after the bounded retries of `patience`; AgentError with status and body for what the agent refused. */
+export interface AmphoraDriver {
+  /** The agent's answer to GET /1.0/info; `stillThere` is asked between attempts and ends the wait when it says false. */
+  waitForAgent(
+    amphora: AgentAddress,
+    patience: Patience,
+    options?: { stillThere?: () => Promise<boolean>; signal?: AbortSignal },
+  ): Promise<AgentInfo>
+  plugVip(amphora: AgentAddress, plug: VipPlug, fence: Fence): Promise<void>
+  plugNetwork(amphora: AgentAddress, plug: NetworkPlug, fence: Fence): Promise<void>
+  /** The name of the interface that carries this address. */
+  getInterface(amphora: AgentAddress, ip: string): Promise<string>
+  /** Uploads the file and starts or reloads HAProxy. */
+  applyHaproxy(amphora: AgentAddress, load_balancer_id: string, configuration: string, fence: Fence): Promise<void>
+  /** Stops HAProxy and removes its files; content when there is none. */
+  deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void>
+  /** Uploads keepalived.conf and starts or reloads keepalived. */
+  applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
+  stopKeepalived(amphora: AgentAddress, fence: Fence): Promise<void>
+  updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
+}

@@ -1,0 +1,29 @@
+/** The thing a driver was asked about does not exist. `what` is OpenStack's word for it, as faults show it: Subnet, Network, Port, ... */
+export class NotFoundError extends Error {
+  readonly what: string
+  readonly id: string
+  constructor(what: string, id: string) {
+    super(`${what} ${id} not found.`)
+    this.name = 'NotFoundError'
+    this.what = what
+    this.id = id
+  }
+}
+
+/** The backend refuses the request for a reason the user can mend (address in use, quota); `message` is fit for him. */
+export class RefusedError extends Error {
+  readonly status: number
+  constructor(message: string, status = 409) {
+    super(message)
+    this.name = 'RefusedError'
+    this.status = status
+  }
+}
+
+/** A caller with an older generation than one already seen: a worker that was frozen and has a successor. */
+export class FencedError extends Error {
+  constructor(subject: string) {
+    super(`${subject}: a later worker has taken over`)
+    this.name = 'FencedError'
+  }
+}

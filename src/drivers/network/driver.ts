@@ -1,0 +1,112 @@
+/** Where VIPs and the amphorae's legs live: Neutron's model, as much of it as load balancing needs. */
+
+export type FixedIp = { subnet_id: string; ip_address: string }
+export type HostRoute = { destination: string; nexthop: string }
+
+export type Network = {
+  id: string
+  name: string
+  project_id: string
+  subnet_ids: string[]
+  mtu: number
+  port_security_enabled: boolean
+}
+
+export type Subnet = {
+  id: string
+  name: string
+  project_id: string
+  network_id: string
+  ip_version: 4 | 6
+  cidr: string
+  gateway_ip: string | null
+  host_routes: HostRoute[]
+  /** Addresses that can still be given out; undefined where the backend cannot tell. */
+  free_addresses?: number
+}
+
+export type Port = {
+  id: string
+  name: string
+  project_id: string
+  network_id: string
+  mac_address: string
+  fixed_ips: FixedIp[]
+  device_owner: string
+  device_id: string
+  admin_state_up: boolean
+  status: string
+  security_group_ids: string[]
+  allowed_address_pairs: { ip_address: string; mac_address?: string }[]
+  qos_policy_id: string | null
+}
+
+export type WantedPort = {
+  /** Unique per purpose: a repeated call finds the first call's port by it. */
+  name: string
+  network_id: string
+  /** Without an address one is chosen; an empty list takes any subnet of the network. */
+  fixed_ips: { subnet_id: string; ip_address?: string }[]
+  /** Null: the service's own project. */
+  project_id: string | null
+  device_owner: string
+  device_id: string
+  admin_state_up: boolean
+  /** Empty: none is applied. */
+  security_group_ids: string[]
+  allowed_address_pairs: { ip_address: string }[]
+  qos_policy_id?: string | null
+  /** The flow that makes it, kept with the port (its description). */
+  made_by: string
+}
+
+export type SecurityGroupRule = {
+  direction: 'ingress' | 'egress'
+  ethertype: 'IPv4' | 'IPv6'
+  /** tcp, udp, sctp, or an IP protocol number; null is any. */
+  protocol: string | null
+  port: number | null
+  remote_ip_prefix: string | null
+}
+
+export type Fence = { flow_id: string; generation: number }
+
+/**
+ * Ids that do not exist throw NotFoundError; what a user can mend throws RefusedError. `ensure` calls find an earlier call's work and
+ * return it; removing calls are content when the thing is gone. No call changes the database of load balancers.
+ */
+export interface NetworkDriver {
+  getNetwork(id: string): Promise<Network>
+  getSubnet(id: string): Promise<Subnet>
+  getPort(id: string): Promise<Port>
+  /** The port of that exact name, or null. */
+  findPort(name: string): Promise<Port | null>
+  /** Ports whose device_id is this. */
+  listPortsOfDevice(device_id: string): Promise<Port[]>
+  /** Throws NotFoundError. */
+  checkQosPolicy(id: string): Promise<void>
+  checkSecurityGroup(id: string): Promise<void>
+
+  ensurePort(wanted: WantedPort, fence?: Fence): Promise<Port>
+  /** With `made_by`, a port that another flow made stays. */
+  deletePort(id: string, options?: { made_by?: string }): Promise<void>
+  updatePort(
+    id: string,
+    changes: {
+      device_owner?: string
+      device_id?: string
+      admin_state_up?: boolean
+      security_group_ids?: string[]
+      allowed_address_pairs?: { ip_address: string }[]
+      qos_policy_id?: string | null
+    },
+    fence?: Fence,
+  ): Promise<void>
+
+  /** Finds or makes the group of that name in the service's project; returns its id. */
+  ensureSecurityGroup(wanted: { name: string; made_by: string }, fence?: Fence): Promise<string>
+  findSecurityGroup(name: string): Promise<string | null>
+  /** Afterwards the group has exactly these ingress rules (egress stays open). */
+  setSecurityGroupRules(id: string, rules: SecurityGroupRule[], fence?: Fence): Promise<void>
+  deleteSecurityGroup(id: string, options?: { made_by?: string }): Promise<void>
+}

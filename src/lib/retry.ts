@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface RetryOptions {
+  attempts: number
+  /** The first wait; each further one is twice as long, up to `longestWaitMs`. */
+  firstWaitMs: number
+  longestWaitMs: number
+  /** Errors for which trying again is pointless are thrown at once. Default: all are tried again. */
+  when?: (error: unknown) => boolean
+  signal?: AbortSignal
+}
+
+/** Calls `work` until it succeeds, at most `attempts` times; throws its last error. */
+export async function retry<T>(options: RetryOptions, work: (attempt: number) => Promise<T>): Promise<T> {
+  let waitMs = options.firstWaitMs
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work(attempt)
+    } catch (error) {
+      if (attempt >= options.attempts || options.when?.(error) === false) throw error
+      await sleep(waitMs, undefined, { signal: options.signal })
+      waitMs = Math.min(waitMs * 2, options.longestWaitMs)
+    }
+  }
+}
