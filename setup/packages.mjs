@@ -1,0 +1,21 @@
+/** What the project needs of Debian: the package, a program or file by which its presence is seen, and why. */
+
+const running = [
+  { package: 'haproxy', provides: 'haproxy', why: 'the proxy in every amphora' },
+  { package: 'keepalived', provides: 'keepalived', why: 'moves the VIP between the two amphorae of a pair' },
+  { package: 'nftables', provides: 'nft', why: 'the walls between tenants, amphorae and this host' },
+  { package: 'iproute2', provides: 'ip', why: 'bridges, interfaces and namespaces' },
+  { package: 'conntrack', provides: 'conntrack', why: 'ends the flows of members that left' },
+  { package: 'bubblewrap', provides: 'bwrap', why: "the amphorae's own root" },
+  { package: 'iputils-ping', provides: 'ping', why: 'PING health monitors' },
+]
+
+const testing = [
+  { package: 'postgresql', provides: '/usr/lib/postgresql', why: 'the tests run on PostgreSQL too' },
+  { package: 'python3-openstackclient', provides: 'openstack', why: 'the tests drive us by the real client' },
+  { package: 'python3-octaviaclient', provides: '/usr/lib/python3/dist-packages/octaviaclient', why: "the client's loadbalancer commands" },
+  { package: 'curl', provides: 'curl', why: 'the tests ask load balancers as a user does' },
+  { package: 'openssl', provides: 'openssl', why: 'the tests look at certificates with it' },
+]
+
+export const packagesFor = { start: running, test: [...running, ...testing] }

@@ -1,0 +1,81 @@
+/**
+ * Runs the tests: `node test/run.ts all|check|unit|netns|conformance [file...]`. What needs root runs in a sandbox of namespaces (network, mounts,
+ * processes) without uplink and with its own /run, so no packet of a test can leave the machine. Ends with a line `N passed, N failed`.
+ */
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { runFiles, type Totals } from './support/reporter.ts'
+import { enterSandbox, startPostgres } from './support/sandbox.ts'
+
+const checkout = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(checkout)
+
+interface Suite {
+  files: string[]
+  /** Files at once: what loads both cores runs alone. */
+  concurrency: number
+}
+
+const unit: Suite = { files: ['src/**/*.test.ts'], concurrency: cpus().length }
+const netns: Suite = { files: ['test/netns/*.test.ts'], concurrency: 1 }
+const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency: 1 }
+
+const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Suite[] }> = {
+  check: {
+    sandboxed: false,
+    first: [
+      ['tsc', '--noEmit'],
+      ['biome', 'check', '--error-on-warnings', '.'],
+    ],
+    suites: [unit],
+  },
+  unit: { sandboxed: true, first: [], suites: [unit] },
+  netns: { sandboxed: true, first: [], suites: [netns] },
+  conformance: { sandboxed: true, first: [], suites: [conformance] },
+  all: {
+    sandboxed: true,
+    first: [
+      ['tsc', '--noEmit'],
+      ['biome', 'check', '--error-on-warnings', '.'],
+    ],
+    suites: [unit, netns, conformance],
+  },
+}
+
+const [name = 'all', ...only] = process.argv.slice(2)
+const plan = plans[name]
+if (plan === undefined) {
+  console.error(`usage: node test/run.ts ${Object.keys(plans).join('|')} [file...]`)
+  process.exit(2)
+}
+
+if (plan.sandboxed && process.env.OTTAVIA_SANDBOX !== '1') {
+  if (process.getuid?.() !== 0) {
+    console.error('these tests make network namespaces: run them as root (npm run check needs no root)')
+    process.exit(1)
+  }
+  const status = await enterSandbox([process.execPath, fileURLToPath(import.meta.url), name, ...only])
+  process.exit(status)
+}
+
+const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
+for (const [command, ...args] of plan.first) {
+  const { status } = spawnSync(command!, args, { stdio: 'inherit' })
+  if (status === 0) totals.passed++
+  else totals.failed++
+  console.log(`${status === 0 ? 'ok  ' : 'FAIL'} ${[command, ...args].join(' ')}`)
+}
+const postgres = plan.sandboxed ? await startPostgres() : undefined
+if (postgres !== undefined) process.env.OTTAVIA_TEST_POSTGRES = postgres.url
+for (const suite of plan.suites) {
+  const files = globSync(suite.files)
+    .filter((file) => only.length === 0 || only.some((wanted) => file.includes(wanted)))
+    .sort()
+  if (files.length > 0) await runFiles(files, suite.concurrency, totals)
+}
+await postgres?.stop()
+const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
+console.log(`${totals.passed} passed, ${totals.failed} failed${skipped}`)
+process.exit(totals.failed === 0 && totals.passed > 0 ? 0 : 1)

@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { exec } from '../../src/lib/exec.ts'
+import { retry } from '../../src/lib/retry.ts'
+
+/** Inside: loopback up, a /run of its own, then the command as a child of a shell, because process 1 has to reap orphans and node does not. */
+const PREPARE = 'mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/lock && ip link set lo up && "$@"; exit $?'
+
+/** Runs the command in new network, mount and process namespaces without any interface but loopback; returns its status. */
+export function enterSandbox(command: string[]): Promise<number> {
+  const args = ['--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', PREPARE, 'sh', ...command]
+  const child = spawn('unshare', args, { stdio: 'inherit', env: { ...process.env, OTTAVIA_SANDBOX: '1' } })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
+  })
+}
+
+/** A throw-away PostgreSQL on loopback; undefined where none is installed. It refuses to run as root, hence the other user. */
+export async function startPostgres(): Promise<{ url: string; stop(): Promise<void> } | undefined> {
+  const root = '/usr/lib/postgresql'
+  const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined
+  if (version === undefined) return undefined
+  const bin = join(root, version, 'bin')
+  const directory = mkdtempSync(join(tmpdir(), 'ottavia-postgres-'))
+  const data = join(directory, 'data')
+  mkdirSync(data)
+  await exec('chown', ['-R', 'postgres', directory])
+  const asPostgres = (program: string, ...args: string[]) =>
+    exec('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(bin, program), ...args], {
+      cwd: directory,
+      timeoutMs: 60_000,
+      env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' },
+    })
+  await asPostgres('initdb', '-D', data, '--auth=trust', '--no-sync', '-U', 'ottavia')
+  const settings = `-c listen_addresses=127.0.0.1 -c port=54329 -c fsync=off -c max_connections=200 -c unix_socket_directories=${directory}`
+  await asPostgres('pg_ctl', 'start', '-w', '-D', data, '-l', join(directory, 'log'), '-o', settings)
+  const url = 'postgresql://ottavia@127.0.0.1:54329/postgres'
+  return {
+    url,
+    async stop() {
+      await retry({ attempts: 2, firstWaitMs: 100, longestWaitMs: 100 }, () => asPostgres('pg_ctl', 'stop', '-D', data, '-m', 'immediate'))
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
