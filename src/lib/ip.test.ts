@@ -5,7 +5,7 @@ import { cidrContains, formatIp, parseCidr, parseIp } from './ip.ts'
 test('addresses are written in their canonical spelling', () => {
   for (const [given, canonical] of [
     ['10.0.0.1', '10.0.0.1'],
-    ['2001:DB8:0:0:1::1', '2001:db8:0:0:1::1'],
+    ['2001:DB8:0:0:1::1', '2001:db8::1:0:0:1'],
     ['::', '::'],
     ['::1', '::1'],
     ['fe80:0:0:0:0:0:0:1', 'fe80::1'],
