@@ -27,3 +27,27 @@ export class FencedError extends Error {
     this.name = 'FencedError'
   }
 }
+
+/** An amphora's agent did not answer within the attempts it was given. */
+export class AgentUnreachable extends Error {
+  readonly amphora_id: string
+  constructor(amphora_id: string, why: string) {
+    super(`the agent of amphora ${amphora_id} cannot be reached: ${why}`)
+    this.name = 'AgentUnreachable'
+    this.amphora_id = amphora_id
+  }
+}
+
+/** An amphora's agent answered, and refused. `body` is its answer, for admins. */
+export class AgentError extends Error {
+  readonly amphora_id: string
+  readonly status: number
+  readonly body: string
+  constructor(amphora_id: string, request: string, status: number, body: string) {
+    super(`the agent of amphora ${amphora_id} answered ${request} with ${status}: ${body}`)
+    this.name = 'AgentError'
+    this.amphora_id = amphora_id
+    this.status = status
+    this.body = body
+  }
+}

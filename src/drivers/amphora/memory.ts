@@ -1,0 +1,131 @@
+/** Agents in this process's memory: what each was told is kept, for tests to look at. */
+import { AgentError, AgentUnreachable } from '../errors.ts'
+import { Failures } from '../failures.ts'
+import { Fences } from '../fences.ts'
+import type { Fence } from '../network/driver.ts'
+import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, VipPlug } from './driver.ts'
+
+export type MemoryAgent = {
+  vip: VipPlug | null
+  networks: NetworkPlug[]
+  /** By load balancer. */
+  haproxy: Map<string, string>
+  keepalived: string | null
+  agentConfiguration: string | null
+}
+
+export class MemoryAmphora implements AmphoraDriver {
+  /** What has been told to each agent, by amphora id; an agent appears when it is first spoken to. */
+  readonly agents = new Map<string, MemoryAgent>()
+  /** What agents say they can do beyond upstream's. */
+  capabilities: string[] = []
+  private readonly unreachable = new Set<string>()
+  private readonly failures = new Failures<keyof AmphoraDriver>()
+  private readonly fences = new Fences()
+
+  /** The next call of this method fails; with `after` it has its effect all the same. */
+  failNext(method: keyof AmphoraDriver, error?: Error, options?: { after?: boolean }): void {
+    this.failures.failNext(method, error, options)
+  }
+
+  /** From now on the agent does not answer. */
+  disconnect(amphora_id: string): void {
+    this.unreachable.add(amphora_id)
+  }
+
+  reconnect(amphora_id: string): void {
+    this.unreachable.delete(amphora_id)
+  }
+
+  /** The configuration HAProxy runs with on an amphora that serves one load balancer; throws when there is none. */
+  haproxyCfg(amphora_id: string): string {
+    const [configuration] = this.agents.get(amphora_id)?.haproxy.values() ?? []
+    if (configuration === undefined) throw new Error(`amphora ${amphora_id} has no haproxy.cfg`)
+    return configuration
+  }
+
+  waitForAgent(amphora: AgentAddress, _patience: Patience, options: { stillThere?: () => Promise<boolean> } = {}): Promise<AgentInfo> {
+    return this.failures.around('waitForAgent', async () => {
+      if (options.stillThere !== undefined && !(await options.stillThere())) throw new AgentUnreachable(amphora.id, 'its machine is gone')
+      this.agent(amphora)
+      return {
+        hostname: `amphora-${amphora.id}`,
+        api_version: '1.0',
+        haproxy_version: '2.6.12',
+        keepalived_version: '2.2.7',
+        ipvsadm_version: '',
+        capabilities: this.capabilities,
+      }
+    })
+  }
+
+  plugVip(amphora: AgentAddress, plug: VipPlug, fence: Fence): Promise<void> {
+    return this.told('plugVip', amphora, fence, (agent) => {
+      agent.vip = structuredClone(plug)
+    })
+  }
+
+  plugNetwork(amphora: AgentAddress, plug: NetworkPlug, fence: Fence): Promise<void> {
+    return this.told('plugNetwork', amphora, fence, (agent) => {
+      agent.networks = [...agent.networks.filter((known) => known.mac_address !== plug.mac_address), structuredClone(plug)]
+    })
+  }
+
+  getInterface(amphora: AgentAddress, ip: string): Promise<string> {
+    return this.failures.around('getInterface', () => {
+      const agent = this.agent(amphora)
+      if (agent.vip !== null && [agent.vip.vrrp_ip, agent.vip.vip_address].includes(ip)) return 'eth1'
+      const index = agent.networks.findIndex((plug) => plug.fixed_ips.some((fixed) => fixed.ip_address === ip))
+      if (index < 0)
+        throw new AgentError(amphora.id, `GET /1.0/interface/${ip}`, 404, '{"message":"Error interface not found for IP address"}')
+      return `eth${index + 2}`
+    })
+  }
+
+  applyHaproxy(amphora: AgentAddress, load_balancer_id: string, configuration: string, fence: Fence): Promise<void> {
+    return this.told('applyHaproxy', amphora, fence, (agent) => {
+      agent.haproxy.set(load_balancer_id, configuration)
+    })
+  }
+
+  deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void> {
+    return this.told('deleteHaproxy', amphora, fence, (agent) => {
+      agent.haproxy.delete(load_balancer_id)
+    })
+  }
+
+  applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
+    return this.told('applyKeepalived', amphora, fence, (agent) => {
+      agent.keepalived = configuration
+    })
+  }
+
+  stopKeepalived(amphora: AgentAddress, fence: Fence): Promise<void> {
+    return this.told('stopKeepalived', amphora, fence, (agent) => {
+      agent.keepalived = null
+    })
+  }
+
+  updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
+    return this.told('updateAgentConfiguration', amphora, fence, (agent) => {
+      agent.agentConfiguration = configuration
+    })
+  }
+
+  private told(method: keyof AmphoraDriver, amphora: AgentAddress, fence: Fence, change: (agent: MemoryAgent) => void): Promise<void> {
+    return this.failures.around(method, () => {
+      const agent = this.agent(amphora)
+      this.fences.check(amphora.id, fence)
+      change(agent)
+    })
+  }
+
+  private agent({ id }: AgentAddress): MemoryAgent {
+    if (this.unreachable.has(id)) throw new AgentUnreachable(id, 'connection refused')
+    const known = this.agents.get(id)
+    if (known !== undefined) return known
+    const agent: MemoryAgent = { vip: null, networks: [], haproxy: new Map(), keepalived: null, agentConfiguration: null }
+    this.agents.set(id, agent)
+    return agent
+  }
+}

@@ -1,0 +1,26 @@
+/** Agents that are not there and agree to everything. For benchmarks and tests of the API. */
+import type { AgentInfo, AmphoraDriver } from './driver.ts'
+
+export class NoopAmphora implements AmphoraDriver {
+  async waitForAgent(): Promise<AgentInfo> {
+    return { hostname: 'noop', api_version: '1.0', haproxy_version: '', keepalived_version: '', ipvsadm_version: '' }
+  }
+
+  async plugVip(): Promise<void> {}
+
+  async plugNetwork(): Promise<void> {}
+
+  async getInterface(): Promise<string> {
+    return 'eth1'
+  }
+
+  async applyHaproxy(): Promise<void> {}
+
+  async deleteHaproxy(): Promise<void> {}
+
+  async applyKeepalived(): Promise<void> {}
+
+  async stopKeepalived(): Promise<void> {}
+
+  async updateAgentConfiguration(): Promise<void> {}
+}

@@ -1,0 +1,43 @@
+/** Machines that are not there: any id is accepted, ids are derived from names, nothing is kept. For benchmarks and tests of the API. */
+import { derivedId } from '../derived-id.ts'
+import type { ComputeDriver, Server, WantedServer } from './driver.ts'
+
+/** What upstream's no-op driver gives as an amphora's management address. */
+const LB_NETWORK_IP = '192.0.2.1'
+
+export class NoopCompute implements ComputeDriver {
+  readonly hasHosts = false
+
+  async ensureServer(wanted: WantedServer): Promise<{ compute_id: string }> {
+    return { compute_id: derivedId('server', wanted.name) }
+  }
+
+  async getServer(compute_id: string): Promise<Server> {
+    return {
+      compute_id,
+      status: 'ACTIVE',
+      fault: null,
+      lb_network_ip: LB_NETWORK_IP,
+      image_id: null,
+      compute_flavor: null,
+      availability_zone: null,
+    }
+  }
+
+  /** Nothing is kept, so nothing is found. */
+  async findServer(): Promise<null> {
+    return null
+  }
+
+  async deleteServer(): Promise<void> {}
+
+  async attachPort(): Promise<void> {}
+
+  async detachPort(): Promise<void> {}
+
+  async ensureServerGroup(wanted: { name: string }): Promise<string> {
+    return derivedId('server-group', wanted.name)
+  }
+
+  async deleteServerGroup(): Promise<void> {}
+}

@@ -1,0 +1,14 @@
+import type { Options } from '../../config/options.ts'
+import type { NetworkDriver } from './driver.ts'
+
+/** What only the process that starts can build: each is called when its driver is the chosen one. */
+export interface NetworkBackends {
+  embedded(): Promise<NetworkDriver>
+}
+
+/** By the value of `[controller_worker] network_driver`. Modules are loaded when chosen. */
+export const networkDrivers: Record<Options['controller_worker']['network_driver'], (backends: NetworkBackends) => Promise<NetworkDriver>> =
+  {
+    network_embedded_driver: (backends) => backends.embedded(),
+    network_noop_driver: async () => new (await import('./noop.ts')).NoopNetwork(),
+  }
