@@ -1,0 +1,47 @@
+import type { Db, Tx } from '../../db/connection.ts'
+import type { MemberRow, ProvisioningStatus } from '../../db/tables.ts'
+
+export async function findMember(db: Db, id: string): Promise<MemberRow | undefined> {
+  return db.selectFrom('member').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+export async function listMembersOfPool(db: Db, pool_id: string): Promise<MemberRow[]> {
+  return db.selectFrom('member').selectAll().where('pool_id', '=', pool_id).orderBy('created_at').orderBy('id').execute()
+}
+
+/** The member of the pool with that address and port, or undefined. */
+export async function findMemberAt(
+  db: Db,
+  pool_id: string,
+  address: string,
+  protocol_port: number,
+): Promise<Pick<MemberRow, 'id'> | undefined> {
+  return db
+    .selectFrom('member')
+    .select('id')
+    .where('pool_id', '=', pool_id)
+    .where('address', '=', address)
+    .where('protocol_port', '=', protocol_port)
+    .executeTakeFirst()
+}
+
+export async function insertMembers(tx: Tx, rows: MemberRow[]): Promise<void> {
+  for (let start = 0; start < rows.length; start += insertedAtOnce) {
+    await tx
+      .insertInto('member')
+      .values(rows.slice(start, start + insertedAtOnce))
+      .execute()
+  }
+}
+
+/** Keeps a statement below SQLite's 32 766 and PostgreSQL's 65 535 parameters. */
+const insertedAtOnce = 500
+
+export async function updateMember(tx: Tx, id: string, changes: Partial<MemberRow>): Promise<void> {
+  await tx.updateTable('member').set(changes).where('id', '=', id).execute()
+}
+
+export async function setMembersProvisioningStatus(tx: Tx, ids: string[], provisioning_status: ProvisioningStatus): Promise<void> {
+  if (ids.length === 0) return
+  await tx.updateTable('member').set({ provisioning_status }).where('id', 'in', ids).execute()
+}
