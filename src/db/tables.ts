@@ -2,6 +2,8 @@
  * The columns of every table. Names are those of the wire; types are what repositories see: booleans and JSON columns are turned
  * by the connection (`db/connection.ts`), by name, so a name means the same type in every table.
  */
+import type { EmbeddedComputeTables } from '../embedded/compute/tables.ts'
+import type { EmbeddedIdentityTables } from '../embedded/identity/tables.ts'
 import type { Json } from '../lib/json.ts'
 
 export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
@@ -241,7 +243,7 @@ export interface SettingRow {
   value: string
 }
 
-export interface Tables {
+export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables {
   load_balancer: LoadBalancerRow
   listener: ListenerRow
   pool: PoolRow
@@ -297,6 +299,7 @@ export const jsonColumns: ReadonlySet<string> = new Set([
   'dns_nameservers',
   'metadata',
   'binding',
+  'command',
 ])
 
 export type JsonColumnValue = Json
