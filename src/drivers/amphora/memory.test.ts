@@ -1,0 +1,9 @@
+import { amphoraContract } from './contract.ts'
+import { MemoryAmphora } from './memory.ts'
+
+amphoraContract('memory', async () => {
+  const driver = new MemoryAmphora()
+  const silent = { id: 'silent', lb_network_ip: '192.0.2.9' }
+  driver.disconnect(silent.id)
+  return { driver, amphora: { id: 'amphora-1', lb_network_ip: '192.0.2.1' }, mac_address: 'fa:16:3e:00:00:01', silent }
+})
