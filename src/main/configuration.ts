@@ -1,0 +1,46 @@
+/** The configuration of `ottavia serve`: the file, the embedded cloud's own defaults, the command line. */
+import { readFileSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { type Config, type ConfigSource, loadConfig } from '../config/config.ts'
+
+export interface ServeOptions {
+  state?: string
+  config?: string
+  portBase?: string
+  demo: boolean
+}
+
+/** Where amphorae are namespaces of this host, heartbeats cost next to nothing and failover below a second is possible. */
+const embeddedDefaults: ConfigSource['defaults'] = {
+  api_settings: { healthcheck_enabled: true },
+  health_manager: { heartbeat_interval: 1, heartbeat_timeout: 10, health_check_interval: 1 },
+  keepalived_vrrp: { vrrp_advert_int: 0.1 },
+}
+
+/** The highest `--port-base` whose last service still has a port. */
+const MAX_PORT_BASE = 65_529
+
+export function readConfiguration(options: ServeOptions, stateDirectory: string, warn: (text: string) => void): Config {
+  const source: ConfigSource = { stateDirectory, warn }
+  if (options.config !== undefined) {
+    const path = isAbsolute(options.config) ? options.config : resolve(process.env.INIT_CWD ?? process.cwd(), options.config)
+    source.file = { name: path, text: readFileSync(path, 'utf8') }
+  }
+  if (options.portBase !== undefined) source.overrides = portsFrom(options.portBase)
+  const config = loadConfig(source)
+  if (config.controller_worker.compute_driver !== 'compute_embedded_driver') return config
+  return loadConfig({ ...source, warn: undefined, defaults: embeddedDefaults })
+}
+
+/** N load balancing, N+1 identity, N+2 network, N+3 secrets, N+4 console, N+5/udp heartbeats, N+6 compute. */
+function portsFrom(portBase: string): ConfigSource['overrides'] {
+  const base = Number(portBase)
+  if (!Number.isInteger(base) || base < 1 || base > MAX_PORT_BASE)
+    throw new Error(`--port-base: '${portBase}' should be a number from 1 to ${MAX_PORT_BASE}`)
+  return {
+    api_settings: { bind_port: base },
+    identity: { bind_port: base + 1 },
+    embedded: { network_bind_port: base + 2, compute_bind_port: base + 6 },
+    health_manager: { bind_port: base + 5 },
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The state directory: everything an installation keeps besides an external database. Made at the first start with mode 0700; what is
+ * secret in it has mode 0600.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Config } from '../config/config.ts'
+import type { CertificateAuthority } from '../lib/certificate-authority.ts'
+import { createCertificateAuthority, loadCertificateAuthority } from '../lib/certificate-authority.ts'
+
+const CA_VALIDITY_DAYS = 3650
+const CLIENT_CERTIFICATE_VALIDITY_DAYS = 3650
+const DAY_SECONDS = 86_400
+
+/** `--state`, else OTTAVIA_STATE_DIR, else `var` in the checkout (not in the working directory). Relative paths are the caller's. */
+export function stateDirectoryOf(option: string | undefined): string {
+  const chosen = option ?? process.env.OTTAVIA_STATE_DIR
+  if (chosen === undefined || chosen === '') return fileURLToPath(new URL('../../var', import.meta.url))
+  return isAbsolute(chosen) ? chosen : resolve(process.env.INIT_CWD ?? process.cwd(), chosen)
+}
+
+/** In the name of every bridge, veth, namespace, cgroup and nft table, so that several states run side by side on one host. */
+export function stateHash(stateDirectory: string): string {
+  return createHash('sha256').update(stateDirectory).digest('hex').slice(0, 6)
+}
+
+/** Makes the directory, or checks that the one there is private. */
+export function openStateDirectory(stateDirectory: string): void {
+  mkdirSync(join(stateDirectory, 'log'), { recursive: true, mode: 0o700 })
+  chmodSync(stateDirectory, 0o700)
+}
+
+/**
+ * Only one controller of embedded services works on a state. The lock is a socket in the abstract namespace, which the kernel
+ * takes away with the process, however it ends. Throws when another process has it.
+ */
+export async function lockState(stateDirectory: string): Promise<() => void> {
+  const server = createServer()
+  await new Promise<void>((granted, refused) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      refused(error.code === 'EADDRINUSE' ? new Error(`another controller is running on the state ${stateDirectory}`) : error)
+    })
+    server.listen(`\0ottavia-${stateHash(stateDirectory)}`, granted)
+  })
+  server.unref()
+  return () => server.close()
+}
+
+/** Whole or not at all, also when the machine stops half-way. */
+function writePrivately(path: string, contents: string): void {
+  writeFileSync(`${path}.new`, contents, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
+
+/** The secret in this file of the state directory; made at random at the first call. */
+export function secretOf(stateDirectory: string, name: string): string {
+  const path = join(stateDirectory, name)
+  if (!existsSync(path)) writePrivately(path, randomBytes(32).toString('base64url'))
+  return readFileSync(path, 'utf8').trim()
+}
+
+export interface Trust {
+  /** Signs agents' server certificates; what the controller trusts when it connects to an agent. */
+  serverCa: CertificateAuthority
+  /** PEM of the CA that signed the controller's certificate; what agents trust. */
+  clientCa: string
+  /** PEM of the controller's client certificate with its key. */
+  client: { certificate: string; key: string }
+}
+
+/**
+ * The two CAs and the controller's certificate, from the files the configuration names, else from `certs/` in the state, made at the
+ * first start. Two CAs, so that no amphora's certificate opens another's agent.
+ */
+export async function openTrust(stateDirectory: string, config: Config): Promise<Trust> {
+  const directory = join(stateDirectory, 'certs')
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const file = (name: string) => join(directory, name)
+
+  const { ca_certificate, ca_private_key, ca_private_key_passphrase } = config.certificates
+  const serverCa = await certificateAuthority(ca_certificate ?? file('server_ca.pem'), ca_private_key ?? file('server_ca.key'), {
+    name: 'Ottavia server CA',
+    passphrase: ca_private_key_passphrase,
+    mayCreate: ca_certificate === null,
+  })
+  if (config.haproxy_amphora.client_cert !== null) {
+    const pem = readFileSync(config.haproxy_amphora.client_cert, 'utf8')
+    return { serverCa, clientCa: readFileSync(file('client_ca.pem'), 'utf8'), client: splitPem(pem) }
+  }
+  const clientCa = await certificateAuthority(file('client_ca.pem'), file('client_ca.key'), {
+    name: 'Ottavia client CA',
+    passphrase: null,
+    mayCreate: true,
+  })
+  if (!existsSync(file('client.pem'))) {
+    const issued = await clientCa.issue({
+      common_name: 'ottavia-controller',
+      usage: 'client',
+      validitySeconds: CLIENT_CERTIFICATE_VALIDITY_DAYS * DAY_SECONDS,
+    })
+    writePrivately(file('client.pem'), `${issued.certificate.trim()}\n${issued.key.trim()}\n`)
+  }
+  return { serverCa, clientCa: clientCa.certificate, client: splitPem(readFileSync(file('client.pem'), 'utf8')) }
+}
+
+async function certificateAuthority(
+  certificatePath: string,
+  keyPath: string,
+  { name, passphrase, mayCreate }: { name: string; passphrase: string | null; mayCreate: boolean },
+): Promise<CertificateAuthority> {
+  // The certificate is written last: where it is, the key is too.
+  if (mayCreate && !existsSync(certificatePath)) {
+    const made = await createCertificateAuthority({ common_name: name, validitySeconds: CA_VALIDITY_DAYS * DAY_SECONDS })
+    writePrivately(keyPath, made.key)
+    writePrivately(certificatePath, made.certificate)
+  }
+  return loadCertificateAuthority({
+    certificate: readFileSync(certificatePath, 'utf8'),
+    key: readFileSync(keyPath, 'utf8'),
+    passphrase: passphrase ?? undefined,
+  })
+}
+
+function splitPem(pem: string): { certificate: string; key: string } {
+  const blocks = pem.match(/-----BEGIN [^-]+-----[\s\S]+?-----END [^-]+-----/g) ?? []
+  const key = blocks.find((block) => block.includes('PRIVATE KEY'))
+  const certificates = blocks.filter((block) => block.includes('BEGIN CERTIFICATE'))
+  if (key === undefined || certificates.length === 0) throw new Error('the client certificate file needs a certificate and a private key')
+  return { certificate: certificates.join('\n'), key }
+}
