@@ -1,0 +1,157 @@
+/**
+ * How long a full load balancer takes from its POST to the first answer through its VIP, and its deletion until nothing is left;
+ * the memory of an amphora and of the idle controller; beside them what the machine itself needs for the same namespaces and HAProxy.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { request } from 'node:http'
+import { Controller } from '../test/support/controller.ts'
+import { bareHaproxy } from './bare-haproxy.ts'
+import { milliseconds, printTable, quantile } from './table.ts'
+
+const RUNS = 20
+const MEMBERS = 10
+const POLL_MS = 2
+const RUN_TIMEOUT_MS = 30_000
+
+/** Web servers on ports 8001 to 8010 of one lab host. */
+const webServers = `for (let n = 1; n <= ${MEMBERS}; n++) require('node:http').createServer((q, r) => r.end(String(n))).listen(8000 + n, '0.0.0.0')`
+
+interface Created {
+  loadbalancer: { id: string; vip_address: string }
+}
+
+export async function run(): Promise<void> {
+  const rows: string[][] = []
+  const memory: string[][] = []
+  for (const [index, topology] of (['SINGLE', 'ACTIVE_STANDBY'] as const).entries()) {
+    const controller = new Controller({
+      portBase: 21_000 + index * 100,
+      config: `[controller_worker]\nloadbalancer_topology = ${topology}\n`,
+    })
+    await controller.start()
+    try {
+      const { created, deleted, amphoraMib, controllerMib } = await measure(controller, topology)
+      rows.push([`full load balancer, ${topology}: POST to first 200`, milliseconds(created), topology === 'SINGLE' ? '400' : '800'])
+      rows.push([`${topology}: DELETE to nothing left`, milliseconds(deleted), ''])
+      if (topology === 'SINGLE') {
+        memory.push(['idle controller', quantile(controllerMib, 0.5).toFixed(1), '120'])
+        memory.push(['SINGLE amphora', quantile(amphoraMib, 0.5).toFixed(1), '25'])
+      }
+    } finally {
+      await controller.down()
+    }
+  }
+  const bare: number[] = []
+  for (let run = 0; run < RUNS; run++) bare.push(await bareHaproxy(run))
+  rows.push(['the same namespaces and HAProxy by a bare script', milliseconds(bare), ''])
+
+  console.log(`\nProvisioning, ${RUNS} runs each\n`)
+  printTable(['', 'ms: median (p10-p90)', 'aim'], rows)
+  console.log('')
+  printTable(['PSS', 'MiB', 'aim'], memory)
+}
+
+async function measure(controller: Controller, topology: string) {
+  const address = (
+    await controller.ottavia('lab', 'host', 'create', 'bench-web', '--subnet', 'private-subnet', '--', process.execPath, '-e', webServers)
+  ).trim()
+  const token = await controller.token()
+  const subnet_id = await subnetId(controller, token)
+  const created: number[] = []
+  const deleted: number[] = []
+  const amphoraMib: number[] = []
+  const controllerMib: number[] = [pssMib([controller.pid])]
+  // The first one is not counted: it warms what every later one finds warm.
+  for (let run = 0; run <= RUNS; run++) {
+    const started = performance.now()
+    const answer = await controller.request<Created>(
+      'POST',
+      '/v2/lbaas/loadbalancers',
+      token,
+      fullLoadBalancer(`bench-${run}`, subnet_id, address),
+    )
+    if (answer.status !== 201) throw new Error(`POST: ${answer.status} ${JSON.stringify(answer.body)}`)
+    const { id, vip_address } = answer.body.loadbalancer
+    await until(() => answers(vip_address), `${topology} ${id} to answer`)
+    if (run > 0) created.push(performance.now() - started)
+    await until(() => hasStatus(controller, token, id, 'ACTIVE'), `${id} to be ACTIVE`)
+    if (topology === 'SINGLE') amphoraMib.push(amphoraPssMib(id))
+    const deletion = performance.now()
+    const { status } = await controller.request('DELETE', `/v2/lbaas/loadbalancers/${id}?cascade=true`, token)
+    if (status !== 204) throw new Error(`DELETE: ${status}`)
+    await until(async () => (await controller.request('GET', `/v2/lbaas/loadbalancers/${id}`, token)).status === 404, `${id} to be gone`)
+    if (run > 0) deleted.push(performance.now() - deletion)
+  }
+  controllerMib.push(pssMib([controller.pid]))
+  return { created, deleted, amphoraMib, controllerMib }
+}
+
+function fullLoadBalancer(name: string, vip_subnet_id: string, address: string) {
+  const members = Array.from({ length: MEMBERS }, (_, n) => ({ address, protocol_port: 8001 + n }))
+  const healthmonitor = { type: 'HTTP', delay: 5, timeout: 2, max_retries: 1 }
+  const default_pool = { name: 'web', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', members, healthmonitor }
+  return { loadbalancer: { name, vip_subnet_id, listeners: [{ name: 'http', protocol: 'HTTP', protocol_port: 80, default_pool }] } }
+}
+
+async function subnetId(controller: Controller, token: string): Promise<string> {
+  const url = `http://127.0.0.1:${controller.portBase + 2}/v2.0/subnets?name=private-subnet`
+  const response = await fetch(url, { headers: { 'x-auth-token': token } })
+  const { subnets } = (await response.json()) as { subnets: { id: string }[] }
+  return subnets[0]!.id
+}
+
+async function hasStatus(controller: Controller, token: string, id: string, wanted: string): Promise<boolean> {
+  const { body } = await controller.request<{ loadbalancer: { provisioning_status: string } }>(
+    'GET',
+    `/v2/lbaas/loadbalancers/${id}`,
+    token,
+  )
+  if (body.loadbalancer.provisioning_status === 'ERROR') throw new Error(`${id} is in ERROR: ${JSON.stringify(body)}`)
+  return body.loadbalancer.provisioning_status === wanted
+}
+
+async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + RUN_TIMEOUT_MS
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited ${RUN_TIMEOUT_MS} ms for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+/** One try with a short patience: a SYN that got lost before the VIP was there would wait a second for its repetition. */
+function answers(host: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const attempt = request({ host, path: '/', agent: false, timeout: 50 }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+    attempt.on('timeout', () => attempt.destroy())
+    attempt.on('error', () => resolve(false))
+    attempt.end()
+  })
+}
+
+function pssMib(pids: number[]): number {
+  const kib = pids.map((pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0))
+  return kib.reduce((sum, value) => sum + value, 0) / 1024
+}
+
+/** All processes of the amphora: those that share the process namespace of its HAProxy. */
+function amphoraPssMib(load_balancer_id: string): number {
+  const own = readlinkSync('/proc/self/ns/pid')
+  const byNamespace = new Map<string, number[]>()
+  let wanted: string | undefined
+  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const namespace = readlinkSync(`/proc/${entry}/ns/pid`)
+      if (namespace === own) continue
+      byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), Number(entry)])
+      const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8')
+      if (command.includes('haproxy') && command.includes(load_balancer_id)) wanted = namespace
+    } catch {
+      // It ended while it was looked at.
+    }
+  }
+  if (wanted === undefined) throw new Error(`no HAProxy of ${load_balancer_id} is running`)
+  return pssMib(byNamespace.get(wanted)!)
+}
