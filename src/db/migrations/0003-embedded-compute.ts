@@ -1,0 +1,45 @@
+import type { Kysely } from 'kysely'
+
+/** The servers of the embedded compute and the lab's hosts. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('embedded_server')
+    .addColumn('compute_id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('project', 'text', (column) => column.notNull())
+    .addColumn('status', 'text', (column) => column.notNull())
+    .addColumn('fault', 'text')
+    .addColumn('image', 'text')
+    .addColumn('compute_flavor', 'text')
+    .addColumn('availability_zone', 'text')
+    .addColumn('server_group_id', 'text')
+    .addColumn('management_port_id', 'text')
+    .addColumn('lb_network_ip', 'text')
+    .addColumn('made_by', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'text', (column) => column.notNull())
+    .addColumn('init_pid', 'integer')
+    .addColumn('init_started', 'bigint')
+    .addColumn('boot_id', 'text')
+    .execute()
+  await db.schema
+    .createTable('embedded_server_group')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('policy', 'text', (column) => column.notNull())
+    .addColumn('made_by', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'text', (column) => column.notNull())
+    .execute()
+  await db.schema
+    .createTable('embedded_lab_host')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('port_id', 'text', (column) => column.notNull())
+    .addColumn('ip_address', 'text', (column) => column.notNull())
+    .addColumn('command', 'text', (column) => column.notNull())
+    .addColumn('working_directory', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'text', (column) => column.notNull())
+    .addColumn('init_pid', 'integer')
+    .addColumn('init_started', 'bigint')
+    .addColumn('boot_id', 'text')
+    .execute()
+}
