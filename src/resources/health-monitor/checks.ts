@@ -29,9 +29,7 @@ export function checkHealthMonitorAndPool(
   }
   const minimum = config.api_settings.udp_connect_min_interval_health_monitor
   if (type === 'UDP-CONNECT' && delay !== undefined && delay < minimum) {
-    throw validationFailure(
-      `The request delay value ${delay} should be larger than ${minimum} for UDP-CONNECT health monitor type.`,
-    )
+    throw validationFailure(`The request delay value ${delay} should be larger than ${minimum} for UDP-CONNECT health monitor type.`)
   }
 }
 

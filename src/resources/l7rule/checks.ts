@@ -21,33 +21,44 @@ export function checkL7RuleData({ type, compare_type, key, value }: RuleData): v
   if (!value) throw invalidL7Rule('Invalid L7 Rule: L7 rule type requires a value')
   switch (type) {
     case 'HEADER':
+      checkKey(key)
+      checkComparison(compare_type, value, isHeaderValue, 'header value')
+      break
     case 'COOKIE':
-      if (!key) throw invalidL7Rule('Invalid L7 Rule: L7 rule type requires a key')
-      if (!headerName.test(key)) throw invalidCharacters('key')
-      if (type === 'HEADER') return checkComparison(compare_type, value, isHeaderValue, 'header value')
-      return checkComparison(compare_type, value, (text) => cookieValue.test(text), 'cookie value')
+      checkKey(key)
+      checkComparison(compare_type, value, (text) => cookieValue.test(text), 'cookie value')
+      break
     case 'HOST_NAME':
     case 'PATH':
-      return checkComparison(compare_type, value, isHeaderValue, 'comparison value')
+      checkComparison(compare_type, value, isHeaderValue, 'comparison value')
+      break
     case 'FILE_TYPE':
       if (compare_type !== 'REGEX' && compare_type !== 'EQUAL_TO') throw invalidComparison()
-      return checkComparison(compare_type, value, isHeaderValue, 'comparison value')
+      checkComparison(compare_type, value, isHeaderValue, 'comparison value')
+      break
     case 'SSL_CONN_HAS_CERT':
-      if (key) throw invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} does not use the "key" field.`)
+      if (key) throw keyNotUsed(type)
       if (value.toLowerCase() !== 'true') throw invalidL7Rule(`Invalid L7 Rule: L7rule value ${value} is not a boolean True string.`)
-      return checkEqualTo(type, compare_type)
+      checkEqualTo(type, compare_type)
+      break
     case 'SSL_VERIFY_RESULT':
-      if (key) throw invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} does not use the "key" field.`)
+      if (key) throw keyNotUsed(type)
       if (!/^[0-9]+$/.test(value)) throw invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} needs a int value, which is >= 0`)
-      return checkEqualTo(type, compare_type)
+      checkEqualTo(type, compare_type)
+      break
     case 'SSL_DN_FIELD':
       if (compare_type === 'REGEX') checkRegularExpression(value)
       if (!key) throw invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} needs to specify a key and a value.`)
       if (!distinguishedNameField.test(key)) throw invalidL7Rule('Invalid L7 Rule: Invalid L7rule distinguished name field.')
-      return
+      break
     case null:
       throw invalidL7Rule('Invalid L7 Rule: invalid rule type')
   }
+}
+
+function checkKey(key: string | null): void {
+  if (!key) throw invalidL7Rule('Invalid L7 Rule: L7 rule type requires a key')
+  if (!headerName.test(key)) throw invalidCharacters('key')
 }
 
 function checkComparison(compare_type: RuleData['compare_type'], value: string, isValid: (value: string) => boolean, what: string): void {
@@ -57,8 +68,7 @@ function checkComparison(compare_type: RuleData['compare_type'], value: string, 
 }
 
 function checkEqualTo(type: string, compare_type: RuleData['compare_type']): void {
-  if (compare_type !== 'EQUAL_TO')
-    throw invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} only supports the EQUAL_TO compare type.`)
+  if (compare_type !== 'EQUAL_TO') throw invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} only supports the EQUAL_TO compare type.`)
 }
 
 function isHeaderValue(value: string): boolean {
@@ -83,6 +93,7 @@ function checkRegularExpression(value: string): void {
   }
 }
 
+const keyNotUsed = (type: string) => invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} does not use the "key" field.`)
 const invalidCharacters = (what: string) => invalidL7Rule(`Invalid characters in ${what}`)
 const invalidComparison = () => invalidL7Rule('Invalid L7 Rule: invalid comparison type for rule type')
 

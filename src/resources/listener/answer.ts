@@ -1,23 +1,24 @@
 import type { ListenerRow } from '../../db/tables.ts'
 import { idOnly } from '../fields.ts'
 
-/** What an answer shows of a listener, alone or within a load balancer. */
-function fieldsOf(listener: ListenerRow) {
-  const { fault: _, load_balancer_id: __, ...fields } = listener
+/** Alone or in a list. In: the listener and the ids of its l7policies, by position. */
+export function showListener(listener: ListenerRow, l7policy_ids: string[]) {
+  return { ...ownFields(listener), loadbalancers: [idOnly(listener.load_balancer_id)], l7policies: l7policy_ids.map(idOnly) }
+}
+
+/** Within the answer to a fully populated create: with whole l7policies, without the way back up. */
+export function showListenerInTree<P>(listener: ListenerRow, l7policies: P[]) {
+  return { ...ownFields(listener), l7policies }
+}
+
+function ownFields(listener: ListenerRow) {
+  const { load_balancer_id: _, fault: __, ...fields } = listener
   return {
     ...fields,
-    allowed_cidrs: emptyToNull(listener.allowed_cidrs),
-    tls_versions: emptyToNull(listener.tls_versions),
-    alpn_protocols: emptyToNull(listener.alpn_protocols),
+    // An empty list stands for "none" in rows, null in answers.
+    allowed_cidrs: listener.allowed_cidrs?.length ? listener.allowed_cidrs : null,
+    tls_versions: listener.tls_versions.length ? listener.tls_versions : null,
+    alpn_protocols: listener.alpn_protocols.length ? listener.alpn_protocols : null,
     tenant_id: listener.project_id,
   }
-}
-
-export function showListener(listener: ListenerRow, l7policy_ids: string[]) {
-  return { ...fieldsOf(listener), loadbalancers: [{ id: listener.load_balancer_id }], l7policies: l7policy_ids.map(idOnly) }
-}
-
-/** Within the answer to a fully populated create: whole l7policies, and no way back up. */
-export function showListenerInTree<P>(listener: ListenerRow, l7policies: P[]) {
-  return { ...fieldsOf(listener), l7policies }
 }

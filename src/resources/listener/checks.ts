@@ -42,14 +42,10 @@ export function checkNewListener(listener: ListenerRow, loadBalancer: LoadBalanc
   if (protocol === 'PROMETHEUS' && !config.api_settings.allow_prometheus_listeners) throw disabledOption('protocol', protocol)
   if (!offloadsTls && hasCertificates) throw certificatesNotAllowed(protocol)
   if (listener.client_ca_tls_container_ref !== null && !hasServerCertificate) {
-    throw validationFailure(
-      'An SNI or default certificate container reference must be provided with a client CA container reference.',
-    )
+    throw validationFailure('An SNI or default certificate container reference must be provided with a client CA container reference.')
   }
   if (offloadsTls && !hasServerCertificate) {
-    throw validationFailure(
-      `An SNI or default certificate container reference must be provided for ${shownProtocol} protocol listeners.`,
-    )
+    throw validationFailure(`An SNI or default certificate container reference must be provided for ${shownProtocol} protocol listeners.`)
   }
   if (listener.client_authentication !== 'NONE' && listener.client_ca_tls_container_ref === null) {
     throw clientAuthenticationNeedsCa(listener.client_authentication)
@@ -71,9 +67,7 @@ export function checkNewListener(listener: ListenerRow, loadBalancer: LoadBalanc
 export function checkListenerUpdate(update: ListenerUpdate, listener: ListenerRow, loadBalancer: LoadBalancerRow, config: Config): void {
   const { protocol } = listener
   const hasCertificates =
-    Boolean(update.default_tls_container_ref) ||
-    Boolean(update.client_ca_tls_container_ref) ||
-    (update.sni_container_refs ?? []).length > 0
+    Boolean(update.default_tls_container_ref) || Boolean(update.client_ca_tls_container_ref) || (update.sni_container_refs ?? []).length > 0
   const offloadsTls = protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && hasCertificates)
   const headers = Object.keys(update.insert_headers ?? {})
 

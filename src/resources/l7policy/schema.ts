@@ -1,0 +1,62 @@
+/** Fields stand in upstream's order (`octavia/api/v2/types/l7policy.py`): the first wrong one decides the fault. */
+import { type Static, Type } from 'typebox'
+import { changes, commonFields, description, integer, listOf, nullable, oneOf, projectId, url, uuid } from '../fields.ts'
+import { L7RuleInTree } from '../l7rule/schema.ts'
+import { PoolInTree } from '../pool/schema.ts'
+
+const actions = ['REJECT', 'REDIRECT_TO_URL', 'REDIRECT_TO_POOL', 'REDIRECT_PREFIX'] as const
+const lastPosition = 2 ** 31 - 1
+
+const { name, admin_state_up, tags } = commonFields
+const action = oneOf(actions)
+const redirect_url = nullable(url())
+const redirect_prefix = nullable(url())
+/** The default means: after all others. */
+const position = integer({ minimum: 1, maximum: lastPosition, default: lastPosition })
+const redirect_http_code = nullable(oneOf([301, 302, 303, 307, 308]))
+
+export const L7PolicyCreate = Type.Object({
+  name,
+  description,
+  admin_state_up,
+  project_id: projectId,
+  action,
+  redirect_pool_id: nullable(uuid()),
+  redirect_url,
+  redirect_prefix,
+  position,
+  listener_id: uuid(),
+  tags,
+  redirect_http_code,
+})
+export type L7PolicyCreate = Static<typeof L7PolicyCreate>
+
+/** Within a fully populated create: the pool by its definition or by its name, and the rules. */
+export const L7PolicyInTree = Type.Object({
+  name,
+  description,
+  admin_state_up,
+  action,
+  redirect_pool: nullable(PoolInTree),
+  redirect_url,
+  redirect_prefix,
+  position,
+  rules: listOf(L7RuleInTree, { default: [] }),
+  tags,
+  redirect_http_code,
+})
+export type L7PolicyInTree = Static<typeof L7PolicyInTree>
+
+export const L7PolicyUpdate = changes(L7PolicyCreate, [
+  'name',
+  'description',
+  'admin_state_up',
+  'action',
+  'redirect_pool_id',
+  'redirect_url',
+  'redirect_prefix',
+  'position',
+  'tags',
+  'redirect_http_code',
+])
+export type L7PolicyUpdate = Static<typeof L7PolicyUpdate>

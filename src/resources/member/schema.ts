@@ -1,0 +1,31 @@
+/** Fields stand in upstream's order (`octavia/api/v2/types/member.py`): the first wrong one decides the fault. */
+import { type Static, Type } from 'typebox'
+import { boolean, changes, commonFields, integer, ipAddress, nullable, port, projectId, uuid } from '../fields.ts'
+
+const { name, admin_state_up, tags } = commonFields
+
+const before = {
+  name,
+  admin_state_up,
+  address: ipAddress(),
+  protocol_port: port(),
+  weight: integer({ minimum: 0, maximum: 256, default: 1 }),
+  backup: boolean({ default: false }),
+  subnet_id: nullable(uuid()),
+}
+const after = {
+  monitor_port: nullable(port()),
+  monitor_address: nullable(ipAddress()),
+  tags,
+  request_sriov: boolean({ default: false }),
+}
+
+export const MemberCreate = Type.Object({ ...before, project_id: projectId, ...after })
+export type MemberCreate = Static<typeof MemberCreate>
+
+/** Within a fully populated create. */
+export const MemberInTree = Type.Object({ ...before, ...after })
+export type MemberInTree = Static<typeof MemberInTree>
+
+export const MemberUpdate = changes(MemberCreate, ['name', 'admin_state_up', 'weight', 'backup', 'monitor_port', 'monitor_address', 'tags'])
+export type MemberUpdate = Static<typeof MemberUpdate>

@@ -1,0 +1,102 @@
+/** Fields stand in upstream's order (`octavia/api/v2/types/pool.py`): the first wrong one decides the fault. */
+import { type Static, Type } from 'typebox'
+import {
+  boolean,
+  changes,
+  commonFields,
+  description,
+  integer,
+  ipAddress,
+  listOf,
+  nullable,
+  oneOf,
+  projectId,
+  text,
+  uuid,
+} from '../fields.ts'
+import { HealthMonitorInTree } from '../health-monitor/schema.ts'
+import { MemberInTree } from '../member/schema.ts'
+
+const protocols = ['TCP', 'HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'UDP', 'SCTP'] as const
+const algorithms = ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'] as const
+
+const { name, admin_state_up, tags } = commonFields
+const protocol = oneOf(protocols)
+const lb_algorithm = oneOf(algorithms)
+
+const SessionPersistenceCreate = Type.Object({
+  type: oneOf(['SOURCE_IP', 'HTTP_COOKIE', 'APP_COOKIE']),
+  cookie_name: nullable(Type.String({ maxLength: 255, pattern: '^[^\\s,;\\\\]+$' })),
+  /** Of UDP and SCTP pools, in seconds. */
+  persistence_timeout: nullable(integer()),
+  /** Of UDP and SCTP pools: a netmask. */
+  persistence_granularity: nullable(ipAddress()),
+})
+
+const tls = {
+  tls_container_ref: nullable(text(255)),
+  ca_tls_container_ref: nullable(text(255)),
+  crl_container_ref: nullable(text(255)),
+  tls_enabled: boolean({ default: false }),
+  tls_ciphers: nullable(text(2048)),
+  tls_versions: nullable(listOf(text(32))),
+  alpn_protocols: nullable(listOf(Type.String({ format: 'alpn-protocol' }))),
+}
+
+export const PoolCreate = Type.Object({
+  name,
+  description,
+  admin_state_up,
+  listener_id: nullable(uuid()),
+  loadbalancer_id: nullable(uuid()),
+  protocol,
+  lb_algorithm,
+  session_persistence: nullable(SessionPersistenceCreate),
+  project_id: projectId,
+  tags,
+  ...tls,
+})
+export type PoolCreate = Static<typeof PoolCreate>
+
+/** Within a fully populated create: a definition, or only the name of one that stands elsewhere. */
+export const PoolInTree = Type.Object({
+  name,
+  description,
+  admin_state_up,
+  protocol: nullable(protocol),
+  lb_algorithm: nullable(lb_algorithm),
+  session_persistence: nullable(SessionPersistenceCreate),
+  healthmonitor: nullable(HealthMonitorInTree),
+  members: listOf(MemberInTree, { default: [] }),
+  tags,
+  ...tls,
+})
+export type PoolInTree = Static<typeof PoolInTree>
+
+const { properties: updatable } = changes(PoolCreate, ['name', 'description', 'admin_state_up', 'lb_algorithm'])
+const { properties: updatableAfter } = changes(PoolCreate, [
+  'tags',
+  'tls_container_ref',
+  'ca_tls_container_ref',
+  'crl_container_ref',
+  'tls_enabled',
+  'tls_ciphers',
+  'tls_versions',
+  'alpn_protocols',
+])
+
+/** The type may be left out where the pool has persistence already. */
+const SessionPersistenceUpdate = changes(SessionPersistenceCreate, [
+  'type',
+  'cookie_name',
+  'persistence_timeout',
+  'persistence_granularity',
+])
+export type SessionPersistenceUpdate = Static<typeof SessionPersistenceUpdate>
+
+export const PoolUpdate = Type.Object({
+  ...updatable,
+  session_persistence: Type.Optional(nullable(SessionPersistenceUpdate)),
+  ...updatableAfter,
+})
+export type PoolUpdate = Static<typeof PoolUpdate>
