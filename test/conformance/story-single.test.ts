@@ -1,0 +1,4 @@
+import { test } from 'node:test'
+import { tellStory } from './story.ts'
+
+test('the story of the README, told by the openstack command, with topology SINGLE', () => tellStory('SINGLE', 22000))
