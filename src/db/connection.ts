@@ -1,5 +1,52 @@
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, Kysely as KyselyDatabase, PostgresAdapter, type Transaction } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { migrations } from './migrations/index.ts'
+import { postgresqlDialect } from './postgresql.ts'
+import { sqliteDialect } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
 export type Db = Kysely<Tables>
 export type Tx = Transaction<Tables>
+
+const DEFAULT_POOL_SIZE = 10
+
+/**
+ * Opens the database that `[database] connection` names: `sqlite:///absolute/path`, `sqlite://` (in memory) or `postgresql://...`.
+ * Booleans, objects and arrays may be given as parameters; results are converted by column name (`tables.ts`). Throws on any other URL.
+ */
+export async function openDatabase(options: { connection: string; maxPoolSize?: number }): Promise<Db> {
+  const { connection } = options
+  const scheme = connection.slice(0, connection.indexOf('://') + 3)
+  if (scheme === 'sqlite://') return new KyselyDatabase<Tables>({ dialect: sqliteDialect(sqlitePath(connection)) })
+  if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
+    // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
+    const uri = `postgresql://${connection.slice(scheme.length)}`
+    return new KyselyDatabase<Tables>({ dialect: postgresqlDialect(uri, options.maxPoolSize ?? DEFAULT_POOL_SIZE) })
+  }
+  if (scheme.startsWith('mysql') || scheme.startsWith('mariadb')) {
+    throw new Error(
+      '[database] connection: MySQL is not supported: flows start in the transaction that stores their rows and are shared out with ' +
+        'SKIP LOCKED and NOTIFY, which are tested on PostgreSQL (postgresql://...) and SQLite (sqlite:///PATH) only',
+    )
+  }
+  throw new Error(`[database] connection: '${scheme || 'the value'}' is not known; give sqlite:///PATH or postgresql://...`)
+}
+
+function sqlitePath(connection: string): string {
+  const path = connection.slice('sqlite://'.length)
+  if (path === '' || path === '/' || path === '/:memory:') return ':memory:'
+  // SQLAlchemy writes an absolute path with four slashes, and our own documents with three.
+  return path.replace(/^\/\//, '/')
+}
+
+/** Brings the schema up to date; several processes may call it at once. Throws what the failed migration threw. */
+export async function migrate(db: Db): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+}
+
+/** For the few statements that differ. */
+export function isPostgresql(db: Db): boolean {
+  return db.getExecutor().adapter instanceof PostgresAdapter
+}

@@ -4,6 +4,7 @@
  */
 import type { EmbeddedComputeTables } from '../embedded/compute/tables.ts'
 import type { EmbeddedIdentityTables } from '../embedded/identity/tables.ts'
+import type { FlowRow, FlowStepRow } from '../flow/tables.ts'
 import type { Json } from '../lib/json.ts'
 
 export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
@@ -258,6 +259,8 @@ export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables {
   quota: QuotaRow
   vip_reservation: VipReservationRow
   setting: SettingRow
+  flow: FlowRow
+  flow_step: FlowStepRow
 }
 
 /** Columns that are true or false in every table (SQLite keeps 0 and 1). */

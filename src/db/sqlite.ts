@@ -1,0 +1,272 @@
+/**
+ * SQLite through node:sqlite. One connection writes, a second one reads, so that a read never waits for an open transaction (WAL).
+ * Statements are synchronous: a transaction must not wait for anything but the database, because it holds up every other writer.
+ */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { hookOf } from './commit-hooks.ts'
+import { converterOf, toParameter } from './values.ts'
+
+/** How long another process may hold the database's lock before a statement fails. */
+const BUSY_TIMEOUT_MS = 5_000
+/** A writer that waits longer stands behind a transaction that waits for it: a bug that must be seen, not a hang. */
+const WRITER_WAIT_MS = 15_000
+/** Prepared statements kept per connection; the least recently used is dropped. */
+const MAX_STATEMENTS = 500
+
+/** `path` is a file's absolute path or `:memory:`. */
+export function sqliteDialect(path: string): Dialect {
+  return {
+    createAdapter: () => new TransactionalSqliteAdapter(),
+    createDriver: () => new SqliteDriver(path),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createIntrospector: (db: Kysely<unknown>) => new SqliteIntrospector(db),
+  }
+}
+
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  /** SQLite rolls back CREATE and ALTER like anything else, so an interrupted migration leaves nothing. */
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+  /** The driver queues its writers itself, where it knows whether a statement writes. */
+  override get supportsMultipleConnections(): boolean {
+    return true
+  }
+}
+
+class SqliteDriver implements Driver {
+  readonly #path: string
+  #writer!: Database
+  /** In memory there is one connection, so reads queue with the writers. */
+  #reader: Database | undefined
+  readonly #turns = new Turns()
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async init(): Promise<void> {
+    const inMemory = this.#path === ':memory:'
+    this.#writer = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS }))
+    // Rows refer to each other in ways the flows keep (a deleted pool's members, statistics of replaced amphorae); the schema declares no foreign keys.
+    if (!inMemory) this.#writer.exec('pragma journal_mode = wal; pragma synchronous = full')
+    this.#writer.exec('pragma temp_store = memory; pragma cache_size = -16000')
+    if (!inMemory) this.#reader = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS, readOnly: true }))
+  }
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return new SqliteConnection(this.#writer, this.#reader, this.#turns)
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await (connection as SqliteConnection).begin()
+  }
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    ;(connection as SqliteConnection).commit()
+  }
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    ;(connection as SqliteConnection).rollback()
+  }
+  async savepoint(connection: DatabaseConnection, name: string): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(`savepoint "${name}"`))
+  }
+  async rollbackToSavepoint(connection: DatabaseConnection, name: string): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(`rollback to "${name}"`))
+  }
+  async releaseSavepoint(connection: DatabaseConnection, name: string): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(`release "${name}"`))
+  }
+  async releaseConnection(): Promise<void> {}
+
+  async destroy(): Promise<void> {
+    // A transaction that is under way ends first.
+    await this.#turns.take()
+    this.#reader?.close()
+    this.#writer.close()
+  }
+}
+
+/** What Kysely holds for the length of a statement or a transaction; costs nothing until it writes. */
+class SqliteConnection implements DatabaseConnection {
+  readonly #writer: Database
+  readonly #reader: Database | undefined
+  readonly #turns: Turns
+  #hooks: (() => void)[] | undefined
+
+  constructor(writer: Database, reader: Database | undefined, turns: Turns) {
+    this.#writer = writer
+    this.#reader = reader
+    this.#turns = turns
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#hooks !== undefined) {
+      const hook = hookOf(query)
+      if (hook === undefined) return this.#writer.execute(query)
+      this.#hooks.push(hook)
+      return { rows: [] }
+    }
+    if (this.#reader !== undefined && query.query.kind === 'SelectQueryNode') return this.#reader.execute(query)
+    await this.#turns.take()
+    try {
+      return this.#writer.execute(query)
+    } finally {
+      this.#turns.give()
+    }
+  }
+
+  async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    yield await this.executeQuery<R>(query)
+  }
+
+  async begin(): Promise<void> {
+    await this.#turns.take()
+    try {
+      // IMMEDIATE: the lock is taken now, so that no statement in the middle finds it taken by another process.
+      this.#writer.exec('begin immediate')
+      this.#hooks = []
+    } catch (error) {
+      this.#turns.give()
+      throw error
+    }
+  }
+
+  commit(): void {
+    // When COMMIT throws, Kysely rolls back; until then the turn stays ours.
+    this.#writer.exec('commit')
+    const hooks = this.#end()
+    for (const hook of hooks) hook()
+  }
+
+  rollback(): void {
+    try {
+      if (this.#writer.inTransaction()) this.#writer.exec('rollback')
+    } finally {
+      this.#end()
+    }
+  }
+
+  #end(): (() => void)[] {
+    const hooks = this.#hooks ?? []
+    if (this.#hooks !== undefined) this.#turns.give()
+    this.#hooks = undefined
+    return hooks
+  }
+}
+
+interface Prepared {
+  statement: StatementSync
+  /** Undefined for a statement that returns no rows. */
+  columns: { name: string; convert: ((value: unknown) => unknown) | undefined }[] | undefined
+}
+
+/** One connection and its prepared statements. */
+class Database {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, Prepared>()
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  exec(sql: string): void {
+    this.#database.exec(sql)
+  }
+
+  inTransaction(): boolean {
+    return this.#database.isTransaction
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#database.close()
+  }
+
+  execute<R>(query: CompiledQuery): QueryResult<R> {
+    const { statement, columns } = this.#prepare(query.sql)
+    const parameters = query.parameters.map(toSqlite)
+    if (columns === undefined) {
+      const { changes, lastInsertRowid } = statement.run(...parameters)
+      return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+    }
+    const rows: Record<string, unknown>[] = []
+    for (const values of statement.all(...parameters) as unknown as unknown[][]) {
+      const row: Record<string, unknown> = {}
+      for (let i = 0; i < columns.length; i++) {
+        const { name, convert } = columns[i]!
+        row[name] = convert === undefined ? values[i] : convert(values[i])
+      }
+      rows.push(row)
+    }
+    // The caller names the type of the rows, as with every SQL library.
+    return { rows: rows as R[] }
+  }
+
+  #prepare(sql: string): Prepared {
+    let prepared = this.#statements.get(sql)
+    if (prepared !== undefined) {
+      this.#statements.delete(sql)
+    } else {
+      const statement = this.#database.prepare(sql)
+      const columns = statement.columns().map(({ name }) => ({ name, convert: converterOf(name) }))
+      if (columns.length > 0) statement.setReturnArrays(true)
+      prepared = { statement, columns: columns.length > 0 ? columns : undefined }
+      // A change of the schema may change what a kept `select *` returns.
+      if (/^\s*(create|alter|drop)/i.test(sql)) this.#statements.clear()
+      else if (this.#statements.size >= MAX_STATEMENTS) this.#statements.delete(this.#statements.keys().next().value!)
+    }
+    this.#statements.set(sql, prepared)
+    return prepared
+  }
+}
+
+function toSqlite(value: unknown): SQLInputValue {
+  if (typeof value === 'boolean') return value ? 1 : 0
+  return toParameter(value) as SQLInputValue
+}
+
+/** Whose turn it is to write: first come, first served. */
+class Turns {
+  #taken = false
+  readonly #waiting: (() => void)[] = []
+
+  async take(): Promise<void> {
+    if (!this.#taken) {
+      this.#taken = true
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const proceed = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(proceed), 1)
+        reject(
+          new Error(
+            `waited ${WRITER_WAIT_MS} ms to write: a transaction is held open, perhaps by code that uses db where it should use tx`,
+          ),
+        )
+      }, WRITER_WAIT_MS)
+      this.#waiting.push(proceed)
+    })
+  }
+
+  /** Hands the turn to the next in line, so nobody can slip in between. */
+  give(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#taken = false
+    else next()
+  }
+}

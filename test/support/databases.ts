@@ -1,0 +1,122 @@
+/** Runs a test on SQLite and, where OTTAVIA_TEST_POSTGRES has a server's URL, on PostgreSQL. */
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { sql } from 'kysely'
+import { type Db, migrate, openDatabase } from '../../src/db/connection.ts'
+
+/** Opens the test's database: empty at the first call; each further call gives another connection to the same. Closed after the test. */
+export type Open = () => Promise<Db>
+
+interface Kind {
+  name: string
+  skip?: string
+  /** Answers the connection string of an empty database, and how to be rid of it. */
+  empty(): Promise<{ connection: string; drop(): Promise<void> }>
+}
+
+/** `connection` opens the same database in another process. */
+export function forEachDatabase(title: string, body: (open: Open, connection: string) => Promise<void>): void {
+  for (const kind of [sqlite, postgresql]) {
+    const skip = kind.skip === undefined ? '' : ` (skipped: ${kind.skip})`
+    test(`${title} [${kind.name}]${skip}`, { skip: kind.skip !== undefined }, async () => {
+      const { connection, drop } = await kind.empty()
+      const opened: Db[] = []
+      try {
+        await body(async () => {
+          const db = await openDatabase({ connection })
+          opened.push(db)
+          return db
+        }, connection)
+      } finally {
+        for (const db of opened) await db.destroy()
+        await drop()
+      }
+    })
+  }
+}
+
+/** A SQLite database for a test that is not about databases; close it with `destroy`. */
+export async function aDatabase(): Promise<Db> {
+  const db = await openDatabase({ connection: 'sqlite://' })
+  await migrate(db)
+  return db
+}
+
+const sqlite: Kind = {
+  name: 'SQLite',
+  async empty() {
+    directory ??= makeDirectory()
+    template ??= makeTemplate(directory)
+    const path = join(directory, `${++databases}.db`)
+    copyFileSync(await template, path)
+    return {
+      connection: `sqlite://${path}`,
+      async drop() {
+        for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+      },
+    }
+  },
+}
+
+let directory: string | undefined
+let template: Promise<string> | undefined
+let databases = 0
+
+/** In memory where there is such a place, since tests care for what is in a file, not for how safely it lies there. */
+function makeDirectory(): string {
+  const made = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ottavia-test-'))
+  process.on('exit', () => rmSync(made, { recursive: true, force: true }))
+  return made
+}
+
+/** Migrated once, copied for each test. */
+async function makeTemplate(inside: string): Promise<string> {
+  const path = join(inside, 'template.db')
+  const db = await openDatabase({ connection: `sqlite://${path}` })
+  await migrate(db)
+  // Closing the last connection writes everything back from the log into the file.
+  await db.destroy()
+  return path
+}
+
+const server = process.env.OTTAVIA_TEST_POSTGRES
+
+const postgresql: Kind = {
+  name: 'PostgreSQL',
+  skip: server === undefined ? 'OTTAVIA_TEST_POSTGRES is not set' : undefined,
+  async empty() {
+    schema ??= makeSchema()
+    const { connection, truncate } = await schema
+    await truncate()
+    return { connection, async drop() {} }
+  },
+}
+
+let schema: Promise<{ connection: string; truncate(): Promise<void> }> | undefined
+
+/** Each test process has its own schema, so that they may run side by side; each test finds its tables truncated. */
+async function makeSchema(): Promise<{ connection: string; truncate(): Promise<void> }> {
+  const name = `test_${randomBytes(6).toString('hex')}`
+  const admin = await openDatabase({ connection: server!, maxPoolSize: 1 })
+  await sql`create schema ${sql.id(name)}`.execute(admin)
+  const separator = server!.includes('?') ? '&' : '?'
+  const connection = `${server}${separator}options=${encodeURIComponent(`-c search_path=${name} -c synchronous_commit=off`)}`
+  const db = await openDatabase({ connection, maxPoolSize: 1 })
+  await migrate(db)
+  const tables = await sql<{ tablename: string }>`
+    select tablename from pg_tables where schemaname = ${name} and tablename not like 'kysely%'`.execute(db)
+  after(async () => {
+    await db.destroy()
+    await sql`drop schema ${sql.id(name)} cascade`.execute(admin)
+    await admin.destroy()
+  })
+  return {
+    connection,
+    async truncate() {
+      await sql`truncate ${sql.join(tables.rows.map(({ tablename }) => sql.id(tablename)))}`.execute(db)
+    },
+  }
+}
