@@ -1,0 +1,41 @@
+/** Who sends a request: asked of the identity service by the token, or, without authentication, whoever he says he is. */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Config } from '../config/config.ts'
+import type { IdentityDriver } from '../drivers/identity/driver.ts'
+import { policyForbidden, unauthenticated } from './faults.ts'
+import { type Caller, isAllowed, type ListedType, type PolicyName } from './policy.ts'
+
+/** Longer tokens than any identity service makes; what is longer is refused unasked. */
+const MAX_TOKEN_LENGTH = 8192
+
+/** Throws 401 for a request without a valid token. */
+export async function authenticate(headers: IncomingHttpHeaders, config: Config, identity: IdentityDriver): Promise<Caller> {
+  if (config.api_settings.auth_strategy !== 'keystone') {
+    return { user_id: null, project_id: oneHeader(headers['x-project-id'] ?? headers['x-tenant-id']), roles: [], is_admin: true }
+  }
+  const token = oneHeader(headers['x-auth-token'])
+  if (token === null || token.length > MAX_TOKEN_LENGTH) throw unauthenticated()
+  const found = await identity.validate(token)
+  if (found === null) throw unauthenticated()
+  return { user_id: found.user_id, project_id: found.project_id, roles: found.roles, is_admin: false }
+}
+
+function oneHeader(value: string | string[] | undefined): string | null {
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+/** Throws 403. `project_id` owns the object; null where no object is concerned. */
+export function authorize(caller: Caller, policy: PolicyName, project_id: string | null): void {
+  if (!isAllowed(policy, caller, project_id)) throw policyForbidden()
+}
+
+/**
+ * In: the project a list is asked for, if any. Out: the project whose objects the caller may see, null for all. Throws 403.
+ */
+export function scopeOfList(caller: Caller, type: ListedType, asked: string | null): string | null {
+  if (isAllowed(`os_load-balancer_api:${type}:get_all-global`, caller, asked)) return asked
+  const project_id = asked ?? caller.project_id
+  if (project_id === null) throw policyForbidden()
+  authorize(caller, `os_load-balancer_api:${type}:get_all`, project_id)
+  return project_id
+}

@@ -1,0 +1,138 @@
+/**
+ * Everything a client can be told to be wrong, worded as upstream words it (`octavia/common/exceptions.py`, WSME's `exc.py`). Anyone throws
+ * one; `answerFault` renders it.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { pythonList, pythonText } from './python-text.ts'
+
+export { pythonList }
+
+/** `handler` and `routing` are the two shapes of an error's body (reference: raised inside a handler, or before one was found). */
+export type FaultShape = 'handler' | 'routing' | 'unauthenticated'
+
+export class Fault extends Error {
+  readonly status: number
+  readonly shape: FaultShape
+  constructor(status: number, message: string, shape: FaultShape = 'handler') {
+    super(message)
+    this.name = 'Fault'
+    this.status = status
+    this.shape = shape
+  }
+}
+
+// What is wrong with the request itself
+
+export const invalidInput = (field: string, value: unknown, reason: string) =>
+  new Fault(400, `Invalid input for field/attribute ${field}. Value: '${pythonText(value)}'. ${reason}`)
+
+export const unknownAttributes = (argument: string, names: string[]) =>
+  new Fault(400, `Unknown attribute${names.length > 1 ? 's' : ''} for argument ${argument}: ${names.join(', ')}`)
+
+export const missingArgument = (name: string) => new Fault(400, `Missing argument: "${name}"`)
+export const malformedJson = () => new Fault(400, 'Request is not in valid JSON format')
+export const unknownMediaType = (type: string) => new Fault(415, `Unknown mimetype: ${type}`)
+export const bodyTooLarge = () => new Fault(413, 'Request is too large.')
+export const validationFailure = (detail: string) => new Fault(400, `Validation failure: ${detail}`)
+export const invalidOption = (value: string, option: string) => new Fault(400, `${value} is not a valid option for ${option}`)
+export const disabledOption = (option: string, value: string) =>
+  new Fault(400, `The selected ${option} is not allowed in this deployment: ${value}`)
+/** A subnet, network, port, ... that the request names does not exist. */
+export const invalidSubresource = (resource: string, id: string) => new Fault(400, `${resource} ${id} not found.`)
+export const vipMissing = (accepted: string[]) => validationFailure(`VIP must contain one of: ${accepted.join(', ')}.`)
+export const missingProject = () =>
+  validationFailure(
+    'Missing project ID in request where one is required. An administrator should check the keystone settings in the Octavia configuration.',
+  )
+export const noObjectSupplied = (resource: string) => validationFailure(`No ${resource} object supplied.`)
+export const singleCreateDetailsMissing = (type: string, name: string) => new Fault(400, `Missing details for ${type} object: ${name}`)
+export const listenerNoChildren = (protocol: string) => new Fault(400, `Protocol ${protocol} listeners cannot have child objects.`)
+export const invalidL7PolicyAction = (action: string) => new Fault(400, `Invalid L7 Policy action specified: ${action}`)
+export const invalidL7PolicyArguments = (detail: string) => new Fault(400, `Invalid L7 Policy arguments: ${detail}`)
+export const invalidL7Rule = (detail: string) => new Fault(400, `Error parsing L7Rule: ${detail}`)
+
+// Lists
+
+export const invalidFilter = () => new Fault(400, 'One or more arguments are either duplicate or invalid')
+export const invalidSortKey = (key: string) => new Fault(400, `Supplied sort key '${key}' is not valid.`)
+/** Direction and limit are read before upstream has found the handler, hence their shape. */
+export const invalidSortDirection = (direction: string) =>
+  new Fault(400, `Supplied sort direction '${direction}' is not valid.`, 'routing')
+export const invalidLimit = (limit: string) => new Fault(400, `Supplied pagination limit '${limit}' is not valid.`, 'routing')
+export const invalidMarker = (marker: string) => new Fault(400, `Supplied pagination marker '${marker}' is not valid.`)
+
+// Who may do what
+
+export const unauthenticated = () => new Fault(401, 'The request you have made requires authentication.', 'unauthenticated')
+export const policyForbidden = () => new Fault(403, 'Policy does not allow this request to be performed.')
+export const quotaMet = (resource: string) => new Fault(403, `Quota has been met for resources: ${resource}`)
+
+// What is not there
+
+/** `resource` in upstream's words: Load Balancer, Listener, Pool, Member, Health Monitor, L7Policy, L7Rule, Amphora, ... */
+export const notFound = (resource: string, id: string) => new Fault(404, `${resource} ${id} not found.`)
+/** The pool or l7policy in the middle of a path, which upstream looks up while routing. */
+export const parentNotFound = (resource: string, id: string) => new Fault(404, `${resource} ${id} not found.`, 'routing')
+export const pathNotFound = () => new Fault(404, '', 'routing')
+export const methodNotAllowed = () => new Fault(405, '', 'routing')
+export const notAcceptable = () => new Fault(406, '', 'routing')
+
+// What stands against it
+
+export const immutable = (resource: string, id: string) => new Fault(409, `${resource} ${id} is immutable and cannot be updated.`)
+export const invalidState = (state: string, load_balancer_id: string) =>
+  new Fault(409, `Invalid state ${state} of loadbalancer resource ${load_balancer_id}`)
+export const duplicateListener = (protocol: string, port: number) =>
+  new Fault(409, `Another Listener on this Load Balancer is already using protocol ${protocol} and protocol_port ${port}`)
+export const duplicateMember = (address: string, port: number) =>
+  new Fault(409, `Another member on this pool is already using ip ${address} on protocol_port ${port}`)
+export const duplicateHealthMonitor = () => new Fault(409, 'This pool already has a health monitor')
+export const duplicateDefaultPool = () => new Fault(409, 'This listener already has a default pool')
+export const poolInUse = (pool_id: string, l7policy_id: string) => new Fault(409, `Pool ${pool_id} is in use by L7 policy ${l7policy_id}`)
+export const tooManyL7Rules = (l7policy_id: string) => new Fault(409, `Too many rules on L7 policy ${l7policy_id}`)
+export const vipAddressInUse = (detail: string) => new Fault(409, `The VIP IP address is already in use: ${detail}`)
+
+// What the provider cannot do
+
+export const providerNotEnabled = (provider: string) => new Fault(400, `Provider '${provider}' is not enabled.`)
+export const providerError = (provider: string, detail: string) => new Fault(500, `Provider '${provider}' reports error: ${detail}`)
+export const unsupportedOption = (provider: string, detail: string) =>
+  new Fault(501, `Provider '${provider}' does not support a requested option: ${detail}`)
+export const unsupportedAction = (provider: string, detail: string) =>
+  new Fault(501, `Provider '${provider}' does not support a requested action: ${detail}`)
+
+/** Ours: an error nobody foresaw. Its own words stay in the log, found by the request's id. */
+export const internalError = (request_id: string) =>
+  new Fault(500, `The server has either erred or is incapable of performing the requested operation. (Request-ID: ${request_id})`)
+
+/** Sends the fault in its shape. */
+export function answerFault(fault: Fault, request: FastifyRequest, reply: FastifyReply, options: { www_authenticate_uri: string }): void {
+  reply.code(fault.status)
+  if (request.method === 'HEAD') {
+    reply.send()
+  } else if (fault.shape === 'handler') {
+    reply.send({ faultcode: fault.status >= 500 ? 'Server' : 'Client', faultstring: fault.message, debuginfo: null })
+  } else if (fault.shape === 'unauthenticated') {
+    reply.header('WWW-Authenticate', `Keystone uri="${options.www_authenticate_uri}"`)
+    reply.send({ error: { code: 401, title: 'Unauthorized', message: fault.message } })
+  } else if (/json/.test(request.headers.accept ?? '')) {
+    // A fault with words keeps the title of the class upstream derives it from, whatever its status.
+    reply.send({ code: fault.status, title: titleOf(fault), description: fault.message })
+  } else {
+    const explanation = fault.message === '' ? explanations[fault.status] : explanations[400]
+    reply.type('text/plain; charset=UTF-8').send(`${fault.status} ${titleOf(fault)}\n\n${explanation}\n\n ${fault.message}  `)
+  }
+}
+
+function titleOf(fault: Fault): string {
+  return fault.message === '' ? (titles[fault.status] ?? 'Bad Request') : 'Bad Request'
+}
+
+const titles: Record<number, string> = { 404: 'Not Found', 405: 'Method Not Allowed', 406: 'Not Acceptable' }
+
+const explanations: Record<number, string> = {
+  400: 'The server could not comply with the request since it is either malformed or otherwise incorrect.',
+  404: 'The resource could not be found.',
+  405: 'The method is not allowed for this resource.',
+  406: 'The resource could not be generated that was acceptable to your browser.',
+}

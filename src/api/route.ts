@@ -1,0 +1,97 @@
+/**
+ * How resources announce their routes. Paths are written once, below `/v2/lbaas` or `/v2/octavia`; the server makes the other spellings
+ * (`/v2.0`, without `/lbaas`, `.json`) into this one before routing.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Static, TSchema } from 'typebox'
+import type { Context } from '../context.ts'
+import type { IdentityDriver } from '../drivers/identity/driver.ts'
+import type { BodyKind } from './body.ts'
+import { methodNotAllowed, missingArgument } from './faults.ts'
+import type { Caller, ListedType, PolicyName } from './policy.ts'
+
+/** What routes are given: the application's context and who says who is who. */
+export interface ApiContext extends Context {
+  readonly identity: IdentityDriver
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller
+    /** Throws 403 unless the policy lets the caller do it to an object of that project (null: to no object in particular). */
+    authorize(policy: PolicyName, project_id: string | null): void
+    /** The project whose objects a list may show, null for all of them; throws 403. */
+    scopeOfList(type: ListedType): string | null
+  }
+  interface FastifyInstance {
+    /** What `route` was called with, in its order. */
+    announced: AnnouncedRoute[]
+  }
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+export interface AnnouncedRoute {
+  readonly method: Method
+  readonly path: string
+  /** The policies that `request.authorize` may be asked for; empty is a mistake. */
+  readonly policies: readonly PolicyName[]
+  readonly body?: BodyKind
+}
+
+type ParamNames<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | ParamNames<Rest>
+  : P extends `${string}:${infer Name}`
+    ? Name
+    : never
+
+export type Query = Record<string, string | string[]>
+
+export type ApiRequest<P extends string, S extends TSchema> = FastifyRequest<{
+  Params: Record<ParamNames<P>, string>
+  Body: Static<S>
+  Querystring: Query
+}>
+
+export interface Route<P extends string, S extends TSchema> extends AnnouncedRoute {
+  readonly path: P
+  readonly body?: BodyKind<S>
+  handler(request: ApiRequest<P, S>, reply: FastifyReply): Promise<unknown>
+}
+
+export function route<const P extends string, S extends TSchema>(api: FastifyInstance, { handler, ...announced }: Route<P, S>): void {
+  api.announced.push(announced)
+  const { method, path, body } = announced
+  api.route({
+    method,
+    url: path,
+    // Plain async functions, so that a thrown fault reaches the one error handler.
+    async handler(request, reply) {
+      // As upstream, the body is read after authentication and before anything is looked up.
+      if (body) request.body = body.read(request.body)
+      return handler(request as ApiRequest<P, S>, reply)
+    },
+  })
+}
+
+const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'] as const
+
+/** Answers the methods that no route announced: OPTIONS 200, PUT and DELETE of a collection 400, the rest 405. Called once, last. */
+export function routeOtherMethods(api: FastifyInstance): void {
+  const methods = Map.groupBy(api.announced, ({ path }) => path)
+  for (const [path, routes] of methods) {
+    const isCollection = [...methods.keys()].some((other) => other.startsWith(`${path}/:`))
+    for (const method of everyMethod) {
+      if (routes.some((announced) => announced.method === method)) continue
+      api.route({
+        method,
+        url: path,
+        async handler(_request, reply) {
+          if (method === 'OPTIONS') return reply.code(200).send()
+          if (isCollection && (method === 'PUT' || method === 'DELETE')) throw missingArgument('id')
+          throw methodNotAllowed()
+        },
+      })
+    }
+  }
+}

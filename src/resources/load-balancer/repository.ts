@@ -1,0 +1,54 @@
+import { immutable, invalidState } from '../../api/faults.ts'
+import type { Db, Tx } from '../../db/connection.ts'
+import type { LoadBalancerRow, ProvisioningStatus } from '../../db/tables.ts'
+
+/** A deleted load balancer's row is kept for a while, but nobody sees it. */
+export async function findLoadBalancer(db: Db, id: string): Promise<LoadBalancerRow | undefined> {
+  return db
+    .selectFrom('load_balancer')
+    .selectAll()
+    .where('id', '=', id)
+    .where('provisioning_status', '!=', 'DELETED')
+    .executeTakeFirst()
+}
+
+export async function insertLoadBalancer(tx: Tx, row: LoadBalancerRow): Promise<void> {
+  await tx.insertInto('load_balancer').values(row).execute()
+}
+
+export async function updateLoadBalancer(tx: Tx, id: string, changes: Partial<LoadBalancerRow>): Promise<void> {
+  await tx.updateTable('load_balancer').set(changes).where('id', '=', id).execute()
+}
+
+/**
+ * For an operation on one of its children. At most one flow works on a load balancer: whoever moves it to PENDING_UPDATE owns it until
+ * the flow ends. Throws 409.
+ */
+export async function lockLoadBalancer(tx: Tx, id: string): Promise<void> {
+  if (!(await move(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) throw immutable('Load Balancer', id)
+}
+
+/** For an update of the load balancer itself. Throws 409, otherwise worded. */
+export async function lockLoadBalancerForUpdate(tx: Tx, id: string): Promise<void> {
+  if (!(await move(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) throw await inItsState(tx, id)
+}
+
+/** Also one in ERROR may be deleted. Throws 409. */
+export async function lockLoadBalancerForDelete(tx: Tx, id: string): Promise<void> {
+  if (!(await move(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_DELETE'))) throw await inItsState(tx, id)
+}
+
+async function move(tx: Tx, id: string, from: ProvisioningStatus[], to: ProvisioningStatus): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('load_balancer')
+    .set({ provisioning_status: to })
+    .where('id', '=', id)
+    .where('provisioning_status', 'in', from)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+async function inItsState(tx: Tx, id: string) {
+  const row = await tx.selectFrom('load_balancer').select('provisioning_status').where('id', '=', id).executeTakeFirst()
+  return invalidState(row?.provisioning_status ?? 'DELETED', id)
+}
