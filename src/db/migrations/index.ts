@@ -1,11 +1,13 @@
 /** All migrations by name, which is also their order; a new one is a file and a line. */
 import type { Migration } from 'kysely/migration'
 import * as initial from './0001-initial.ts'
+import * as embeddedNetwork from './0002-embedded-network.ts'
 import * as embeddedCompute from './0003-embedded-compute.ts'
 import * as embeddedIdentity from './0004-embedded-identity.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
+  '0002-embedded-network': embeddedNetwork,
   '0003-embedded-compute': embeddedCompute,
   '0004-embedded-identity': embeddedIdentity,
 }
