@@ -1,0 +1,260 @@
+/**
+ * Lists: filters, tags, sorting and pages, done by the database (upstream: `octavia/api/common/pagination.py`). Pages go on where the last
+ * one ended (keyset), so the hundredth costs what the first does.
+ */
+import { type ExpressionBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import type { Config } from '../config/config.ts'
+import type { Db } from '../db/connection.ts'
+import { booleanColumns, type Tables } from '../db/tables.ts'
+import { invalidFilter, invalidLimit, invalidMarker, invalidSortDirection, invalidSortKey } from './faults.ts'
+import type { Query } from './route.ts'
+
+type ListedTable = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule' | 'amphora'
+
+/** What can be listed of a table, and how it is asked for. */
+export interface ListSpec<T extends ListedTable> {
+  table: T
+  /** Columns that can be filtered and sorted by; each by its own name. */
+  columns: readonly (keyof Tables[T] & string)[]
+  /** Other names for them, such as `loadbalancer_id` for `load_balancer_id`. */
+  aliases?: Record<string, keyof Tables[T] & string>
+}
+
+/** What of a request a list depends on. */
+export interface ListRequest {
+  query: Query
+  /** The URL as it was asked for, path and query. */
+  originalUrl: string
+  protocol: string
+  host: string
+}
+
+export interface Link {
+  rel: 'next' | 'previous'
+  href: string
+}
+
+export interface Page<R> {
+  rows: R[]
+  links: Link[]
+}
+
+// One type stands for all tables: which columns exist was checked by `ListSpec`, and the builder only sees their names.
+type Builder = SelectQueryBuilder<Tables, 'load_balancer', Tables['load_balancer']>
+type Where = ExpressionBuilder<Tables, 'load_balancer'>
+type AnyColumn = keyof Tables['load_balancer'] & string
+
+/**
+ * In: `where`, what the list is confined to besides the request's filters (a project, a parent); `count` of rows is bounded by
+ * `[api_settings] pagination_max_limit` unless the client asks for no limit. Throws 400 for a filter, sort key, direction, marker or limit
+ * that makes no sense.
+ */
+export async function listPage<T extends ListedTable>(
+  db: Db,
+  config: Config,
+  request: ListRequest,
+  spec: ListSpec<T>,
+  where: Partial<Tables[T]> & { notDeleted?: true } = {},
+): Promise<Page<Tables[T]>> {
+  const { query } = request
+  const limit = limitOf(query, config)
+  const sort = sortOf(query, spec, config)
+  const isReversed = one(query.page_reverse)?.toLowerCase() === 'true'
+  let select = db.selectFrom(spec.table as 'load_balancer').selectAll() as Builder
+  const { notDeleted, ...equal } = where
+  if (notDeleted) select = select.where('provisioning_status', '!=', 'DELETED')
+  for (const [column, value] of Object.entries(equal)) {
+    if (value !== null && value !== undefined) select = select.where(column as AnyColumn, '=', value as string)
+  }
+  if (config.api_settings.allow_filtering) select = filtered(select, query, spec)
+  const marker = config.api_settings.allow_pagination ? one(query.marker) : undefined
+  if (marker !== undefined) {
+    const seen = await db
+      .selectFrom(spec.table as 'load_balancer')
+      .selectAll()
+      .where('id', '=', marker)
+      .executeTakeFirst()
+    if (seen === undefined) throw invalidMarker(marker)
+    select = select.where((eb) => eb.or(beyond(eb, sort, seen, isReversed)))
+  }
+  for (const { column, direction } of sort) {
+    select = select.orderBy(sortable(column), isReversed ? opposite(direction) : direction)
+  }
+  if (limit !== null && config.api_settings.allow_pagination) select = select.limit(limit)
+  const found = (await select.execute()) as unknown as Tables[T][]
+  const rows = isReversed ? found.reverse() : found
+  return { rows, links: config.api_settings.allow_pagination ? linksOf(request, config, rows, limit, marker) : [] }
+}
+
+/** Arguments that are not filters. */
+const auxiliary: ReadonlySet<string> = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'fields', 'page_reverse'])
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.at(-1) : value
+}
+
+/** Null: no limit. */
+function limitOf(query: Query, { api_settings }: Config): number | null {
+  const asked = one(query.limit)
+  if (asked === undefined) return api_settings.pagination_max_limit
+  if (asked === 'infinite') return null
+  if (!/^\s*[+-]?\d+\s*$/.test(asked)) throw invalidLimit(asked)
+  return Number(asked) < 1 ? null : Math.min(Number(asked), api_settings.pagination_max_limit)
+}
+
+type Direction = 'asc' | 'desc'
+type SortKey = { column: string; direction: Direction }
+
+const opposite = (direction: Direction): Direction => (direction === 'asc' ? 'desc' : 'asc')
+
+function sortOf<T extends ListedTable>(query: Query, spec: ListSpec<T>, { api_settings }: Config): SortKey[] {
+  const keys = api_settings.allow_sorting ? askedSort(query, spec) : []
+  for (const column of ['created_at', 'id']) {
+    if (!keys.some((key) => key.column === column)) keys.push({ column, direction: 'asc' })
+  }
+  return keys
+}
+
+function askedSort<T extends ListedTable>(query: Query, spec: ListSpec<T>): SortKey[] {
+  const sort = one(query.sort)
+  const sortKeys = one(query.sort_key)
+  const asked: [string, string | undefined][] = []
+  if (sort) {
+    for (const item of sort.split(',')) {
+      const [key = '', direction, ...rest] = item.split(':')
+      if (rest.length > 0) throw invalidSortKey(item)
+      asked.push([key, direction])
+    }
+  } else if (sortKeys) {
+    const directions = one(query.sort_dir)?.split(',') ?? []
+    for (const [index, key] of sortKeys.split(',').entries()) asked.push([key, directions[index]])
+  }
+  // Directions are read first, as upstream does.
+  const directions = asked.map(([, direction]) => directionOf(direction ?? 'asc'))
+  return asked.map(([key], index) => {
+    const column = columnOf(spec, key)
+    if (column === undefined) throw invalidSortKey(key)
+    return { column, direction: directions[index]! }
+  })
+}
+
+function directionOf(text: string): Direction {
+  const direction = text.toLowerCase()
+  if (direction !== 'asc' && direction !== 'desc') throw invalidSortDirection(direction)
+  return direction
+}
+
+function columnOf<T extends ListedTable>({ columns, aliases }: ListSpec<T>, name: string): string | undefined {
+  return aliases?.[name] ?? columns.find((column) => column === name)
+}
+
+/** SQLite and PostgreSQL put null at different ends; as the smallest value it has one place, and can be compared with. */
+function sortable(column: string) {
+  const reference = sql.ref(column)
+  if (!nullableColumns.has(column)) return reference
+  return numberColumns.has(column) ? sql`coalesce(${reference}, ${sql.lit(smallestNumber)})` : sql`coalesce(${reference}, '')`
+}
+
+const smallestNumber = -2_147_483_648
+
+/** Rows after the last one seen (before it, in reverse): greater in the first key, or equal in it and greater in the next, and so on. */
+function beyond(eb: Where, sort: SortKey[], seen: object, isReversed: boolean) {
+  const values = seen as Record<string, unknown>
+  const valueOf = (column: string) => values[column] ?? (numberColumns.has(column) ? smallestNumber : '')
+  return sort.map((last, index) => {
+    const equal = sort.slice(0, index).map(({ column }) => sql<SqlBool>`${sortable(column)} = ${valueOf(column)}`)
+    const isAscending = (last.direction === 'asc') !== isReversed
+    const comparison = sql.raw(isAscending ? '>' : '<')
+    return eb.and([...equal, sql<SqlBool>`${sortable(last.column)} ${comparison} ${valueOf(last.column)}`])
+  })
+}
+
+const nullableColumns: ReadonlySet<string> = new Set([
+  ...['updated_at', 'vip_subnet_id', 'vip_qos_policy_id', 'flavor_id', 'availability_zone', 'default_pool_id', 'subnet_id'],
+  ...['monitor_address', 'monitor_port', 'http_method', 'url_path', 'expected_codes', 'http_version', 'domain_name'],
+  ...['redirect_pool_id', 'redirect_url', 'redirect_prefix', 'redirect_http_code', 'key', 'loadbalancer_id', 'compute_id'],
+  ...['lb_network_ip', 'vrrp_ip', 'ha_ip', 'vrrp_port_id', 'ha_port_id', 'cert_expiration', 'role', 'vrrp_interface', 'vrrp_id'],
+  ...['vrrp_priority', 'cached_zone', 'image_id', 'compute_flavor', 'default_tls_container_ref', 'client_ca_tls_container_ref'],
+  ...['client_crl_container_ref', 'tls_ciphers', 'hsts_max_age', 'tls_container_ref', 'ca_tls_container_ref', 'crl_container_ref'],
+])
+
+const numberColumns: ReadonlySet<string> = new Set([
+  ...['protocol_port', 'connection_limit', 'timeout_client_data', 'timeout_member_connect', 'timeout_member_data'],
+  ...['timeout_tcp_inspect', 'hsts_max_age', 'weight', 'monitor_port', 'delay', 'timeout', 'max_retries', 'max_retries_down'],
+  ...['http_version', 'redirect_http_code', 'position', 'vrrp_id', 'vrrp_priority'],
+])
+
+function filtered<T extends ListedTable>(select: Builder, query: Query, spec: ListSpec<T>): Builder {
+  let result = select
+  for (const [name, value] of Object.entries(query)) {
+    if (auxiliary.has(name)) continue
+    if (name in tagFilters) {
+      if (!(spec.columns as readonly string[]).includes('tags')) throw invalidFilter()
+      const tags = [value].flat().flatMap((item) => item.split(','))
+      result = result.where((eb) => tagFilters[name as keyof typeof tagFilters](eb, tags))
+      continue
+    }
+    const column = name === 'tenant_id' ? columnOf(spec, 'project_id') : columnOf(spec, name)
+    if (column === undefined || Array.isArray(value)) throw invalidFilter()
+    const wanted = filterValue(column, value)
+    // What can't be a value of that column is the value of no row.
+    result = wanted === undefined ? result.where(sql<SqlBool>`1 = 0`) : result.where(sql<SqlBool>`${sql.ref(column)} = ${wanted}`)
+  }
+  return result
+}
+
+function filterValue(column: string, text: string): string | number | boolean | undefined {
+  if (booleanColumns.has(column)) {
+    const word = text.trim().toLowerCase()
+    if (['true', 't', 'yes', 'y', 'on', '1'].includes(word)) return true
+    // As oslo's bool_from_string: whatever is not true.
+    return false
+  }
+  if (!numberColumns.has(column)) return text.includes('\0') ? undefined : text
+  const number = Number(text)
+  const fits = text.trim() !== '' && Math.abs(number) < 2 ** 31 && (column === 'http_version' || Number.isInteger(number))
+  return fits ? number : undefined
+}
+
+const tagFilters = {
+  tags: (eb: Where, tags: string[]) => eb.and(tags.map(hasTag)),
+  'tags-any': (eb: Where, tags: string[]) => eb.or(tags.map(hasTag)),
+  'not-tags': (eb: Where, tags: string[]) => eb.not(eb.and(tags.map(hasTag))),
+  'not-tags-any': (eb: Where, tags: string[]) => eb.not(eb.or(tags.map(hasTag))),
+}
+
+/**
+ * Tags are a JSON list as text. With a comma in place of its bracket, a tag is in it where `,"tag"` is: inside a string a quote never
+ * follows a comma without a backslash. `replace` alone finds text on both databases in the same way, case included.
+ */
+function hasTag(tag: string) {
+  const list = sql`(',' || substr(tags, 2))`
+  return sql<SqlBool>`replace(${list}, ${`,${JSON.stringify(tag)}`}, '') <> ${list}`
+}
+
+function linksOf(request: ListRequest, config: Config, rows: object[], limit: number | null, marker: string | undefined): Link[] {
+  if (rows.length === 0) return []
+  const path = request.originalUrl.split('?', 1)[0]
+  const base = config.api_settings.api_base_uri?.replace(/\/+$/, '') ?? `${request.protocol}://${request.host}`
+  const kept = [`limit=${limit}`]
+  for (const name of ['sort', 'sort_key'] as const) {
+    const value = one(request.query[name])
+    if (value) kept.push(`${name}=${encodeURI(value)}`)
+  }
+  const link = (rel: Link['rel'], row: object, ...more: string[]): Link => ({
+    rel,
+    href: `${base}${path}?${[...kept, `marker=${(row as { id: string }).id}`, ...more].join('&')}`,
+  })
+  const links: Link[] = []
+  if (marker !== undefined) links.push(link('previous', rows[0]!, 'page_reverse=True'))
+  // A full page may be the last one; to know, one would have to look.
+  if (limit !== null && rows.length >= limit) links.push(link('next', rows.at(-1)!))
+  return links
+}
+
+/** The keys that `fields` asks for; unknown ones just vanish. In: an object as it is shown. */
+export function selectFields<O extends object>(query: Query, config: Config, shown: O): Partial<O> {
+  if (query.fields === undefined || !config.api_settings.allow_field_selection) return shown
+  const wanted = new Set([query.fields].flat())
+  return Object.fromEntries(Object.entries(shown).filter(([key]) => wanted.has(key))) as Partial<O>
+}

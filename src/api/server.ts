@@ -1,0 +1,134 @@
+/** The API's HTTP server: what holds for every request, whatever it asks for. */
+import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { Config } from '../config/config.ts'
+import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
+import { amphoraRoutes } from '../resources/amphora/routes.ts'
+import { loadBalancerRoutes } from '../resources/load-balancer/routes.ts'
+import { providerRoutes } from '../resources/provider/routes.ts'
+import { authenticate, authorize, scopeOfList } from './authentication.ts'
+import { discoveryRoutes } from './discovery.ts'
+import { answerFault, bodyTooLarge, Fault, internalError, malformedJson, notAcceptable, pathNotFound, unknownMediaType } from './faults.ts'
+import type { Caller } from './policy.ts'
+import { type ApiContext, routeOtherMethods } from './route.ts'
+
+/** oslo.middleware's default. */
+const BODY_LIMIT_BYTES = 112 * 1024
+const REQUEST_TIMEOUT_MS = 60_000
+
+const nobody: Caller = { user_id: null, project_id: null, roles: [], is_admin: false }
+
+/** The whole API, not yet listening. */
+export function createApi(context: ApiContext): FastifyInstance {
+  const { config, log } = context
+  const api = fastify({
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    exposeHeadRoutes: false,
+    genReqId: () => `req-${randomUUID()}`,
+    rewriteUrl: (request) => canonicalUrl(request.url ?? '/'),
+    // Names and ids longer than this are nobody's.
+    routerOptions: { maxParamLength: 512 },
+  })
+  api.decorate('announced', [])
+  api.decorateRequest('caller')
+  api.decorateRequest('authorize', function authorizeCaller(this: FastifyRequest, policy, project_id) {
+    authorize(this.caller, policy, project_id)
+  })
+  api.decorateRequest('scopeOfList', function scopeOfCallersList(this: FastifyRequest, type) {
+    const { project_id, tenant_id } = this.query as Record<string, string | string[] | undefined>
+    return scopeOfList(this.caller, type, [project_id ?? tenant_id ?? []].flat().at(-1) ?? null)
+  })
+
+  const isAllowedHost = hostCheck(config)
+  api.addHook('onRequest', async (request, reply) => {
+    reply.header('x-openstack-request-id', request.id)
+    if (!isAllowedHost(request.headers.host)) throw new Fault(400, 'The Host header names no host of this service.')
+    request.caller = needsNoToken(request.url) ? nobody : await authenticate(request.headers, config, context.identity)
+    if (!acceptsJson(request.headers.accept) && !needsNoToken(request.url)) throw notAcceptable()
+  })
+
+  api.removeAllContentTypeParsers()
+  api.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') return done(null, undefined)
+    const type = (request.headers['content-type'] ?? 'application/json').split(';', 1)[0]!.trim().toLowerCase()
+    if (!jsonTypes.has(type)) return done(unknownMediaType(type))
+    try {
+      done(null, JSON.parse(text as string))
+    } catch {
+      done(malformedJson())
+    }
+  })
+
+  const www_authenticate_uri = `http://${config.identity.bind_host}:${config.identity.bind_port}/v3`
+  api.setErrorHandler((error, request, reply) => {
+    const fault = toFault(error, request)
+    if (fault.status >= 500 && fault.status !== 501) {
+      log.error({ request_id: request.id, method: request.method, url: request.originalUrl, err: error }, 'request failed')
+    }
+    answerFault(fault, request, reply, { www_authenticate_uri })
+  })
+  api.setNotFoundHandler(async () => {
+    throw pathNotFound()
+  })
+
+  discoveryRoutes(api, context)
+  loadBalancerRoutes(api, context)
+  amphoraRoutes(api, context)
+  providerRoutes(api, context)
+  routeOtherMethods(api)
+  return api
+}
+
+const jsonTypes: ReadonlySet<string> = new Set(['application/json', 'application/javascript', 'text/javascript', 'text/x-json'])
+
+function needsNoToken(url: string): boolean {
+  return url === '/' || url.startsWith('/?') || url === '/healthcheck' || url.startsWith('/healthcheck?')
+}
+
+function acceptsJson(accept: string | undefined): boolean {
+  return accept === undefined || accept === '' || /application\/(json|\*)|\*\/\*/.test(accept)
+}
+
+/**
+ * One spelling of the many upstream takes: `/v2.0` and `/v2`, with and without `/lbaas`, below `/load-balancer` or not, with `.json` or a
+ * slash at the end.
+ */
+export function canonicalUrl(url: string): string {
+  const end = url.indexOf('?')
+  const query = end < 0 ? '' : url.slice(end)
+  let path = end < 0 ? url : url.slice(0, end)
+  if (path === '/load-balancer' || path.startsWith('/load-balancer/')) path = path.slice('/load-balancer'.length) || '/'
+  if (path.length > 1 && path.endsWith('/')) path = path.slice(0, -1)
+  if (path.endsWith('.json')) path = path.slice(0, -'.json'.length)
+  if (path === '/v2.0' || path.startsWith('/v2.0/')) path = `/v2${path.slice('/v2.0'.length)}`
+  if (path.startsWith('/v2/') && !/^\/v2\/(lbaas|octavia)(\/|$)/.test(path)) path = `/v2/lbaas${path.slice('/v2'.length)}`
+  return path + query
+}
+
+/** A page in a browser can make any name resolve to a loopback address; the name it then sends in Host gives it away. */
+function hostCheck({ api_settings }: Config): (host: string | undefined) => boolean {
+  const base = api_settings.api_base_uri === null ? undefined : URL.parse(api_settings.api_base_uri)?.hostname
+  const allowed = new Set(['localhost', api_settings.bind_host, ...api_settings.allowed_hosts, ...(base ? [base] : [])])
+  const onEveryAddress = api_settings.bind_host === '0.0.0.0' || api_settings.bind_host === '::'
+  return (host) => {
+    if (host === undefined) return true
+    const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1').toLowerCase()
+    if (allowed.has(name) || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)) return true
+    return onEveryAddress && isIP(name) !== 0
+  }
+}
+
+function toFault(error: unknown, request: FastifyRequest): Fault {
+  if (error instanceof Fault) return error
+  const code = (error as { code?: unknown }).code
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge()
+  if (typeof code === 'string' && code.startsWith('FST_ERR_CTP')) return malformedJson()
+  if (error instanceof NotFoundError) return new Fault(400, error.message)
+  if (error instanceof RefusedError) return new Fault(error.status, error.message)
+  if (error instanceof FencedError) return internalError(request.id)
+  const status = (error as { statusCode?: unknown }).statusCode
+  if (typeof status === 'number' && status >= 400 && status < 500) return new Fault(status, (error as Error).message)
+  return internalError(request.id)
+}
