@@ -73,9 +73,7 @@ type Keywords = {
   minimum?: number
   maximum?: number
   minLength?: number
-  minLength?: number
   maxLength?: number
-  pattern?: string
   pattern?: string
   items?: Keywords
   patternProperties?: Record<string, Keywords>
@@ -186,7 +184,6 @@ function text({ minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern }: 
       throw new NotAllowed(`Value should have a maximum character requirement of ${maxLength}`)
     }
     if (matcher !== null && !matcher.test(value)) throw new NotAllowed(`Value should match the pattern ${pattern}`)
-    if (matches?.test(value) === false) throw new NotAllowed(`Value should match the pattern ${pattern}`)
     // Beyond upstream: PostgreSQL cannot store NUL.
     if (value.includes('\0')) throw new NotAllowed('Value should not contain null characters')
     return value
@@ -270,10 +267,6 @@ const formats: Record<string, Convert> = {
     const cidr = parseCidr(whole)
     if (cidr === null) throw new NotAllowed('Value should be IPv4 or IPv6 CIDR format')
     return `${formatIp({ version: cidr.version, value: cidr.first })}/${cidr.prefix}`
-  },
-  'alpn-protocol'(value) {
-    if (value === 'h2' || value === 'http/1.1' || value === 'http/1.0') return value
-    throw new NotAllowed('Value should be a valid ALPN protocol ID')
   },
   'alpn-protocol'(value) {
     if (value === 'h2' || value === 'http/1.1' || value === 'http/1.0') return value
