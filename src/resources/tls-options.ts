@@ -19,9 +19,7 @@ export function checkCiphers(ciphers: string | null | undefined, { api_settings 
 
 export function checkTlsVersions(versions: string[], { api_settings }: Config): void {
   if (versions.length === 0) {
-    throw validationFailure(
-      'Empty TLS version list. Either specify at least one TLS version or remove this parameter to use the default.',
-    )
+    throw validationFailure('Empty TLS version list. Either specify at least one TLS version or remove this parameter to use the default.')
   }
   const unknown = versions.filter((version) => !tlsVersions.includes(version))
   if (unknown.length > 0) throw validationFailure(`Invalid TLS versions: ${unknown.join(', ')}`)

@@ -70,3 +70,9 @@ function refuseGiven<T>(provider: string, object: T, fields: readonly (keyof T &
   })
   if (given.length > 0) throw unsupportedOption(provider, `Amphora provider does not support ${given.join(', ')} of ${resources} yet.`)
 }
+
+/** Upstream's amphora provider has l7policies on these listeners alone, too. */
+export function checkL7PolicySupported({ provider }: Provided, { protocol }: Pick<ListenerRow, 'protocol'>): void {
+  if (protocol === 'HTTP' || protocol === 'TERMINATED_HTTPS') return
+  throw unsupportedOption(provider, `${protocol} protocol listeners do not support L7 policies`)
+}

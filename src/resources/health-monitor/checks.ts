@@ -39,9 +39,8 @@ export function checkPingAllowed(type: HealthMonitorType, config: Config): void 
 
 type HttpFields = Pick<HealthMonitorUpdate, 'http_method' | 'url_path' | 'expected_codes'>
 
-/** In: what a new monitor's body says, and the row made from it. */
-export function checkNewHealthMonitor(sent: HttpFields, monitor: HealthMonitorRow): void {
-  if (!speaksHttp(monitor.type)) refuseHttpFields(monitor.type, sent, (value) => Boolean(value))
+export function checkNewHealthMonitor(monitor: HealthMonitorRow): void {
+  if (!speaksHttp(monitor.type)) refuseHttpFields(monitor.type, monitor, (value) => value !== null)
   checkDomainName(monitor.domain_name, monitor.http_version)
 }
 

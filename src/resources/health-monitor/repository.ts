@@ -1,3 +1,4 @@
+import { notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { HealthMonitorRow } from '../../db/tables.ts'
 
@@ -13,6 +14,8 @@ export async function insertHealthMonitor(tx: Tx, row: HealthMonitorRow): Promis
   await tx.insertInto('health_monitor').values(row).execute()
 }
 
+/** Throws 404 when a flow has deleted it meanwhile. */
 export async function updateHealthMonitor(tx: Tx, id: string, changes: Partial<HealthMonitorRow>): Promise<void> {
-  await tx.updateTable('health_monitor').set(changes).where('id', '=', id).execute()
+  const { numUpdatedRows } = await tx.updateTable('health_monitor').set(changes).where('id', '=', id).executeTakeFirst()
+  if (numUpdatedRows === 0n) throw notFound('Health Monitor', id)
 }

@@ -25,7 +25,8 @@ export function settleRedirect(asked: Partial<Target> & { action?: L7PolicyActio
   if (url) return only('REDIRECT_TO_URL', { redirect_url: url, redirect_http_code: code || 302 })
   if (prefix) return only('REDIRECT_PREFIX', { redirect_prefix: prefix, redirect_http_code: code || 302 })
   if (action === 'REJECT') return only('REJECT', {})
-  return { ...asked, action }
+  const { action: _, ...targets } = asked
+  return targets
 }
 
 function only(action: L7PolicyAction, target: Partial<Target>): Redirect {

@@ -1,5 +1,8 @@
+import { immutable, notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { L7PolicyRow } from '../../db/tables.ts'
+import { setListenersProvisioningStatus } from '../listener/repository.ts'
+import { lockLoadBalancer } from '../load-balancer/repository.ts'
 
 export async function findL7Policy(db: Db, id: string): Promise<L7PolicyRow | undefined> {
   return db.selectFrom('l7policy').selectAll().where('id', '=', id).executeTakeFirst()
@@ -40,8 +43,10 @@ export async function insertL7Policy(tx: Tx, row: L7PolicyRow): Promise<number> 
   return position
 }
 
+/** Throws 404 when a flow has deleted it meanwhile. */
 export async function updateL7Policy(tx: Tx, id: string, changes: Partial<Omit<L7PolicyRow, 'position'>>): Promise<void> {
-  await tx.updateTable('l7policy').set(changes).where('id', '=', id).execute()
+  const { numUpdatedRows } = await tx.updateTable('l7policy').set(changes).where('id', '=', id).executeTakeFirst()
+  if (numUpdatedRows === 0n) throw notFound('L7 Policy', id)
 }
 
 /** Moves a policy to the wanted position, or to the end where that lies beyond it, and renumbers the others. */
@@ -66,13 +71,20 @@ async function storePositions(tx: Tx, ordered: Pick<L7PolicyRow, 'id' | 'positio
   }
 }
 
-/** Moves an ACTIVE l7policy to PENDING_UPDATE; false when it is not ACTIVE. The caller holds the lock of its load balancer. */
-export async function markL7PolicyPending(tx: Tx, id: string): Promise<boolean> {
+/**
+ * For a change of its rules: the policy, its listener and the load balancer become PENDING_UPDATE. Throws 409 unless policy and load
+ * balancer are ACTIVE, the policy first.
+ */
+export async function lockL7Policy(tx: Tx, policy: L7PolicyRow, load_balancer_id: string): Promise<void> {
+  if (policy.provisioning_status !== 'ACTIVE') throw immutable('L7Policy', policy.id)
+  await lockLoadBalancer(tx, load_balancer_id)
   const { numUpdatedRows } = await tx
     .updateTable('l7policy')
     .set({ provisioning_status: 'PENDING_UPDATE' })
-    .where('id', '=', id)
+    .where('id', '=', policy.id)
     .where('provisioning_status', '=', 'ACTIVE')
     .executeTakeFirst()
-  return numUpdatedRows === 1n
+  // Only now, under the load balancer's lock, is its state certain.
+  if (numUpdatedRows === 0n) throw immutable('L7Policy', policy.id)
+  await setListenersProvisioningStatus(tx, [policy.listener_id], 'PENDING_UPDATE')
 }

@@ -96,8 +96,3 @@ function checkRegularExpression(value: string): void {
 const keyNotUsed = (type: string) => invalidL7Rule(`Invalid L7 Rule: L7rule type ${type} does not use the "key" field.`)
 const invalidCharacters = (what: string) => invalidL7Rule(`Invalid characters in ${what}`)
 const invalidComparison = () => invalidL7Rule('Invalid L7 Rule: invalid comparison type for rule type')
-
-/** What the rules of these types compare with has no name, so a key is not kept (upstream: `L7RuleRepository.update`). */
-export function usesNoKey(type: L7RuleRow['type']): boolean {
-  return type === 'HOST_NAME' || type === 'PATH' || type === 'FILE_TYPE'
-}

@@ -1,3 +1,4 @@
+import { notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { L7RuleRow } from '../../db/tables.ts'
 
@@ -33,6 +34,8 @@ export async function insertL7Rule(tx: Tx, row: L7RuleRow): Promise<void> {
   await tx.insertInto('l7rule').values(row).execute()
 }
 
+/** Throws 404 when a flow has deleted it meanwhile. */
 export async function updateL7Rule(tx: Tx, id: string, changes: Partial<L7RuleRow>): Promise<void> {
-  await tx.updateTable('l7rule').set(changes).where('id', '=', id).execute()
+  const { numUpdatedRows } = await tx.updateTable('l7rule').set(changes).where('id', '=', id).executeTakeFirst()
+  if (numUpdatedRows === 0n) throw notFound('L7 Rule', id)
 }

@@ -1,3 +1,4 @@
+import { notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { ListenerRow, ListenerStatisticsRow, ProvisioningStatus } from '../../db/tables.ts'
 
@@ -21,8 +22,10 @@ export async function insertListener(tx: Tx, row: ListenerRow): Promise<void> {
   await tx.insertInto('listener').values(row).execute()
 }
 
+/** Throws 404 when a flow has deleted it meanwhile. */
 export async function updateListener(tx: Tx, id: string, changes: Partial<ListenerRow>): Promise<void> {
-  await tx.updateTable('listener').set(changes).where('id', '=', id).execute()
+  const { numUpdatedRows } = await tx.updateTable('listener').set(changes).where('id', '=', id).executeTakeFirst()
+  if (numUpdatedRows === 0n) throw notFound('Listener', id)
 }
 
 /** The caller holds the lock of their load balancer. Listeners in ERROR are moved too: the flow that follows gives them a new chance. */

@@ -1,3 +1,4 @@
+import { notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { MemberRow, ProvisioningStatus } from '../../db/tables.ts'
 
@@ -37,8 +38,10 @@ export async function insertMembers(tx: Tx, rows: MemberRow[]): Promise<void> {
 /** Keeps a statement below SQLite's 32 766 and PostgreSQL's 65 535 parameters. */
 const insertedAtOnce = 500
 
+/** Throws 404 when a flow has deleted it meanwhile. */
 export async function updateMember(tx: Tx, id: string, changes: Partial<MemberRow>): Promise<void> {
-  await tx.updateTable('member').set(changes).where('id', '=', id).execute()
+  const { numUpdatedRows } = await tx.updateTable('member').set(changes).where('id', '=', id).executeTakeFirst()
+  if (numUpdatedRows === 0n) throw notFound('Member', id)
 }
 
 export async function setMembersProvisioningStatus(tx: Tx, ids: string[], provisioning_status: ProvisioningStatus): Promise<void> {

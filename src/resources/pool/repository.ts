@@ -1,5 +1,8 @@
+import { immutable, notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { PoolRow } from '../../db/tables.ts'
+import { setListenersProvisioningStatus } from '../listener/repository.ts'
+import { lockLoadBalancer } from '../load-balancer/repository.ts'
 
 export async function findPool(db: Db, id: string): Promise<PoolRow | undefined> {
   return db.selectFrom('pool').selectAll().where('id', '=', id).executeTakeFirst()
@@ -9,19 +12,33 @@ export async function insertPool(tx: Tx, row: PoolRow): Promise<void> {
   await tx.insertInto('pool').values(row).execute()
 }
 
+/** Throws 404 when a flow has deleted it meanwhile. */
 export async function updatePool(tx: Tx, id: string, changes: Partial<PoolRow>): Promise<void> {
-  await tx.updateTable('pool').set(changes).where('id', '=', id).execute()
+  const { numUpdatedRows } = await tx.updateTable('pool').set(changes).where('id', '=', id).executeTakeFirst()
+  if (numUpdatedRows === 0n) throw notFound('Pool', id)
 }
 
-/** Moves an ACTIVE pool to PENDING_UPDATE; false when it is not ACTIVE. The caller holds the lock of its load balancer. */
-export async function markPoolPending(tx: Tx, id: string): Promise<boolean> {
+/**
+ * For a change of its members or its health monitor: the pool, the listeners that use it and the load balancer become PENDING_UPDATE.
+ * Throws 409 unless pool and load balancer are ACTIVE, the pool first.
+ */
+export async function lockPool(tx: Tx, pool: PoolRow): Promise<void> {
+  if (pool.provisioning_status !== 'ACTIVE') throw immutable('Pool', pool.id)
+  await lockLoadBalancer(tx, pool.load_balancer_id)
   const { numUpdatedRows } = await tx
     .updateTable('pool')
     .set({ provisioning_status: 'PENDING_UPDATE' })
-    .where('id', '=', id)
+    .where('id', '=', pool.id)
     .where('provisioning_status', '=', 'ACTIVE')
     .executeTakeFirst()
-  return numUpdatedRows === 1n
+  // Only now, under the load balancer's lock, is its state certain.
+  if (numUpdatedRows === 0n) throw immutable('Pool', pool.id)
+  await lockListenersOfPool(tx, pool.id)
+}
+
+/** The listeners that use the pool become PENDING_UPDATE. The caller holds the lock of the load balancer. */
+export async function lockListenersOfPool(tx: Tx, pool_id: string): Promise<void> {
+  await setListenersProvisioningStatus(tx, await listListenerIdsOfPool(tx, pool_id), 'PENDING_UPDATE')
 }
 
 /**

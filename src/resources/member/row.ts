@@ -1,0 +1,48 @@
+/** How a member's row comes from a body, and what an answer shows of it. */
+import { memberSriovDisabled } from '../../api/faults.ts'
+import type { MemberRow } from '../../db/tables.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { changedFields, newlyCreated } from '../row-fields.ts'
+import type { MemberCreate, MemberInTree, MemberUpdate } from './schema.ts'
+
+type Parents = Pick<MemberRow, 'project_id' | 'pool_id'>
+
+/**
+ * In: `monitored`, whether the pool has a health monitor; its members are OFFLINE until their first check. Throws 400 where SR-IOV is asked
+ * for: only a flavor can allow it.
+ */
+export function newMember(body: MemberCreate | MemberInTree, parents: Parents, monitored: boolean, clock: Clock): MemberRow {
+  if (body.request_sriov) throw memberSriovDisabled()
+  return {
+    ...newlyCreated(clock),
+    ...parents,
+    operating_status: monitored ? 'OFFLINE' : 'NO_MONITOR',
+    name: body.name,
+    admin_state_up: body.admin_state_up,
+    tags: body.tags,
+    address: body.address,
+    protocol_port: body.protocol_port,
+    weight: body.weight,
+    backup: body.backup,
+    subnet_id: body.subnet_id,
+    monitor_address: body.monitor_address,
+    monitor_port: body.monitor_port,
+    vnic_type: 'normal',
+  }
+}
+
+export function memberChanges(update: MemberUpdate): Partial<MemberRow> {
+  return changedFields<MemberUpdate, MemberRow>(update, {
+    name: '',
+    admin_state_up: false,
+    tags: undefined,
+    weight: 1,
+    backup: false,
+  })
+}
+
+/** The same shape alone, in a list and within a tree. */
+export function showMember(member: MemberRow) {
+  const { pool_id: _, fault: __, ...fields } = member
+  return { ...fields, tenant_id: member.project_id }
+}
