@@ -34,8 +34,17 @@ const firstUsers = {
 type FirstUser = keyof typeof firstUsers
 export type FirstPasswords = Record<FirstUser, string>
 
-/** Set once the first projects and users exist: those that the operator deletes afterwards stay deleted. */
-const doneSetting = 'embedded_identity_bootstrapped'
+/** Holds the ids of the first projects once they exist: what the operator deletes or renames afterwards stays so. */
+const doneSetting = 'embedded_identity_first_projects'
+
+export type FirstProjects = { admin: string; demo: string; service: string }
+
+/** The ids of the first projects: what the embedded cloud makes itself belongs to `admin` or to `service`. Throws before `prepare()`. */
+export async function firstProjects(db: Db | Tx): Promise<FirstProjects> {
+  const setting = await db.selectFrom('setting').select('value').where('key', '=', doneSetting).executeTakeFirst()
+  if (setting === undefined) throw new Error('the embedded identity was not prepared yet')
+  return JSON.parse(setting.value) as FirstProjects
+}
 
 /** As Keystone's ids are written. */
 export const newId = (): string => randomUUID().replaceAll('-', '')
@@ -56,8 +65,11 @@ export async function bootstrap(db: Db, clock: Clock, stateDirectory: string): P
   }
   await db.transaction().execute(async (tx) => {
     if (done === undefined) {
-      await insertFirstRows(tx, hashes)
-      await tx.insertInto('setting').values({ key: doneSetting, value: 'true' }).execute()
+      const projects = await insertFirstRows(tx, hashes)
+      await tx
+        .insertInto('setting')
+        .values({ key: doneSetting, value: JSON.stringify(projects) })
+        .execute()
     } else {
       await replacePasswords(tx, hashes, clock.now())
     }
@@ -67,7 +79,8 @@ export async function bootstrap(db: Db, clock: Clock, stateDirectory: string): P
   return passwords
 }
 
-async function insertFirstRows(tx: Tx, hashes: FirstPasswords): Promise<void> {
+async function insertFirstRows(tx: Tx, hashes: FirstPasswords): Promise<FirstProjects> {
+  const projects: FirstProjects = { admin: newId(), demo: newId(), service: newId() }
   await repository.insertDomain(tx, { id: defaultDomainId, name: 'Default', description: 'The default domain', enabled: true })
   const roleIds = new Map<string, string>()
   for (const name of roles) {
@@ -76,7 +89,7 @@ async function insertFirstRows(tx: Tx, hashes: FirstPasswords): Promise<void> {
   }
   for (const name of Object.keys(firstUsers) as FirstUser[]) {
     const { project, roles } = firstUsers[name]
-    const project_id = newId()
+    const project_id = projects[project]
     const user_id = newId()
     await repository.insertProject(tx, {
       id: project_id,
@@ -109,6 +122,7 @@ async function insertFirstRows(tx: Tx, hashes: FirstPasswords): Promise<void> {
       })
     }
   }
+  return projects
 }
 
 async function replacePasswords(tx: Tx, hashes: FirstPasswords, now: number): Promise<void> {
