@@ -15,7 +15,7 @@ const CONFIGURATION = '/etc/octavia/amphora-agent.conf'
 const MIB = 1024 * 1024
 
 /** Everything else of root's stays: HAProxy becomes nobody, keepalived wants real-time priority, the agent changes networks. */
-const DROPPED_CAPABILITIES = ['CAP_SYS_MODULE', 'CAP_SYS_RAWIO', 'CAP_SYS_BOOT', 'CAP_SYS_TIME', 'CAP_SYS_PTRACE', 'CAP_MKNOD']
+const DROPPED_CAPABILITIES = ['sys_module', 'sys_rawio', 'sys_boot', 'sys_time', 'sys_ptrace', 'mknod']
 
 /** Parts of the host's /etc that programs in /usr look into and that tell nothing about the host. */
 const SHARED_ETC = ['ld.so.cache', 'alternatives', 'iproute2', 'protocols', 'services']
@@ -23,16 +23,23 @@ const SHARED_ETC = ['ld.so.cache', 'alternatives', 'iproute2', 'protocols', 'ser
 /** The agent doesn't need a heap of the size Node takes by default; many amphorae share one machine. */
 const NODE_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning']
 
-export const AGENT_COMMAND = [NODE, ...NODE_FLAGS, AGENT, '--config-file', CONFIGURATION]
+/** For the script that supervises it. */
+export const AGENT_COMMAND = ['/var/log/amphora-agent.log', NODE, ...NODE_FLAGS, AGENT, '--config-file', CONFIGURATION]
 
 export const AMPHORA_ENVIRONMENT = {
   PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/root',
   LANG: 'C.UTF-8',
-  LOG: '/var/log/amphora-agent.log',
   MALLOC_ARENA_MAX: '1',
   UV_THREADPOOL_SIZE: '2',
 }
+
+/** What a command that is put into an amphora begins with, so that it may do no more than the amphora itself. */
+export const AS_IN_AMPHORA = [
+  ...['/usr/bin/setpriv', '--no-new-privs', '--inh-caps=-all'],
+  `--bounding-set=${DROPPED_CAPABILITIES.map((capability) => `-${capability}`).join()}`,
+  '--',
+]
 
 /** Makes the disk, or completes it. `files`: path inside to contents; only below /etc/octavia/. */
 export function writeDisk(disk: string, hostname: string, files: Record<string, string>): void {
@@ -66,12 +73,11 @@ export function removeDisk(disk: string): void {
 /** What the amphora sees, as bubblewrap's arguments: its disk, the host's programs and the agent, read-only, and nothing else of the host. */
 export function amphoraView(disk: string, program: { node: string; agent: string }): string[] {
   return [
-    ...DROPPED_CAPABILITIES.flatMap((capability) => ['--cap-drop', capability]),
+    ...DROPPED_CAPABILITIES.flatMap((capability) => ['--cap-drop', `CAP_${capability.toUpperCase()}`]),
     '--unshare-cgroup-try',
     ...hostPrograms(),
-    ...['--proc', '/proc'],
-    // bubblewrap makes /proc/sys read-only. Network settings are the amphora's own: the kernel shows each process those of its namespace.
-    ...['--bind', '/proc/sys/net', '/proc/sys/net'],
+    // Of the kernel's settings only the network's may be changed: the kernel shows each process those of its own network namespace.
+    ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--bind', '/proc/sys/net', '/proc/sys/net'],
     ...['--dev', '/dev', '--ro-bind', '/sys', '/sys'],
     ...tmpfs('/run', '0755', 16),
     ...tmpfs('/tmp', '1777', 64),

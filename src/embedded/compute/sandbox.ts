@@ -21,7 +21,7 @@ export interface SandboxSpec {
   /** Run by `sh` inside, with `command` as "$@". It writes a line to descriptor 4 and closes it when it has begun. */
   script: string
   command: string[]
-  environment: Record<string, string>
+  environment: NodeJS.ProcessEnv
   /** A file for what goes wrong before the script has begun. */
   startLog: string
 }
@@ -35,14 +35,18 @@ const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shi
 export async function startSandbox(spec: SandboxSpec): Promise<InitProcess> {
   const bubblewrap = [
     ...['bwrap', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', spec.hostname, '--new-session', '--info-fd', '3'],
-    ...['--clearenv', ...Object.entries(spec.environment).flatMap(([name, value]) => ['--setenv', name, value])],
     ...spec.view,
     ...['--', '/bin/sh', '-c', spec.script, 'sh', ...spec.command],
   ]
   // `ip netns exec` also gives it a /sys that shows its own interfaces and not the host's.
   const args = ['-c', JOIN, 'sh', ...spec.cgroups, '--', 'ip', 'netns', 'exec', spec.netns, ...bubblewrap]
   const startLog = openSync(spec.startLog, 'w', 0o600)
-  const child = spawn('sh', args, { detached: true, stdio: ['ignore', startLog, startLog, 'pipe', 'pipe'], cwd: '/' })
+  const child = spawn('sh', args, {
+    detached: true,
+    stdio: ['ignore', startLog, startLog, 'pipe', 'pipe'],
+    cwd: '/',
+    env: spec.environment,
+  })
   closeSync(startLog)
   const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_START_MS)
   child.unref()
@@ -75,17 +79,25 @@ async function readTo(pipe: Readable, end: string): Promise<string> {
   return text
 }
 
-/** Puts the command into the running sandbox's namespaces, with our standard streams; answers its status. */
-export function enterSandbox(init: InitProcess, command: string[], options: { netns?: string; cwd?: string } = {}): Promise<number> {
-  const target = `/proc/${init.init_pid}`
-  const net = options.netns === undefined ? `${target}/ns/net` : `${target}/root/run/netns/${options.netns}`
-  const namespaces = ['--target', String(init.init_pid), '--mount', '--pid', '--ipc', '--uts', `--net=${net}`, `--wd=${target}/root${options.cwd ?? ''}`]
-  return runInForeground('nsenter', [...namespaces, '--', ...command])
+export interface Entrance {
+  /** A network namespace that the sandbox itself has named; default its outer one. */
+  netns?: string
+  /** Working directory, as seen inside. */
+  cwd: string
+  environment: NodeJS.ProcessEnv
 }
 
-/** Runs a command with our standard streams; a signal that ended it is counted as a shell does. */
-export function runInForeground(program: string, args: string[]): Promise<number> {
-  const child = spawn(program, args, { stdio: 'inherit' })
+/** Puts the command into the running sandbox's namespaces, with our standard streams; answers its status. */
+export function enterSandbox({ init_pid }: InitProcess, command: string[], { netns, cwd, environment }: Entrance): Promise<number> {
+  const target = `/proc/${init_pid}`
+  const net = netns === undefined ? `${target}/ns/net` : `${target}/root/run/netns/${netns}`
+  const args = ['--target', String(init_pid), '--mount', '--pid', '--ipc', '--uts', `--net=${net}`, `--wd=${target}/root${cwd}`]
+  return runInForeground('nsenter', [...args, '--', ...command], environment)
+}
+
+/** Runs a command with our standard streams; answers its status, 128 where a signal ended it. */
+export function runInForeground(program: string, args: string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(program, args, { stdio: 'inherit', env: environment })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code) => resolve(code ?? 128))
@@ -105,10 +117,14 @@ export async function listNetns(): Promise<string[]> {
     .filter((name) => name !== '')
 }
 
-/** Gone afterwards with the interfaces in it and whatever process still was. */
+/** Gone afterwards, its interfaces a moment later. */
 export async function deleteNetns(name: string): Promise<void> {
+  const { code, stderr } = await exec('ip', ['netns', 'del', name], { anyStatus: true })
+  if (code !== 0 && !stderr.includes('No such file')) throw new Error(`ip netns del ${name}: ${stderr.trim()}`)
+}
+
+/** Kills whatever runs in that network namespace: for where no cgroup tells. It reads all of /proc. */
+export async function killInNetns(name: string): Promise<void> {
   const { code, stdout } = await exec('ip', ['netns', 'pids', name], { anyStatus: true })
   if (code === 0) await killAll(stdout.split('\n').filter(Boolean).map(Number))
-  const deleted = await exec('ip', ['netns', 'del', name], { anyStatus: true })
-  if (deleted.code !== 0 && !deleted.stderr.includes('No such file')) throw new Error(`ip netns del ${name}: ${deleted.stderr.trim()}`)
 }

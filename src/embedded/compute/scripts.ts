@@ -7,15 +7,17 @@
 const KEEP_LOG = `
 keep_log() {
   while :; do
-    mv -f "$LOG" "$LOG.1" 2>/dev/null
-    dd bs=4096 count=1024 status=none of="$LOG" || exit
-    [ -s "$LOG" ] || exit
+    mv -f "$log" "$log.1" 2>/dev/null
+    dd bs=4096 count=1024 status=none of="$log" || exit
+    [ -s "$log" ] || exit
   done
 }
+log=$1
+shift
 echo begun >&4
 exec 3>&- 4>&- </dev/null`
 
-/** Runs the program again whenever it ends, after a pause that doubles from 0.1 to 5 seconds and starts anew when it has run for a minute. */
+/** Arguments: the log's file, the program and its arguments. Runs the program again whenever it ends, after a pause that doubles from 0.1 to 5 seconds and starts anew when it has run for a minute. */
 export const SUPERVISE = `${KEEP_LOG}
 supervise() {
   pause=1
@@ -31,6 +33,6 @@ supervise() {
 }
 supervise "$@" 2>&1 | keep_log`
 
-/** Runs the command once. */
+/** Arguments: the log's file, the command and its arguments. Runs it once. */
 export const RUN = `${KEEP_LOG}
 "$@" 2>&1 | keep_log`
