@@ -1,9 +1,7 @@
 /** `ottavia serve`: reads the configuration, builds the drivers, starts the services, and ends them in good order. */
 import { join } from 'node:path'
-import type { Context } from '../context.ts'
-import { migrate, openDatabase } from '../db/connection.ts'
 import { systemClock } from '../lib/clock.ts'
-import { createLog, type Log } from '../lib/log.ts'
+import { createLog } from '../lib/log.ts'
 import { readConfiguration, type ServeOptions } from './configuration.ts'
 import { lockState, openStateDirectory, stateDirectoryOf, stateHash } from './state.ts'
 

@@ -60,15 +60,16 @@ test('a controller killed at any moment and started again ends everything ACTIVE
     return answer.loadbalancers
   }
   const settled = () =>
-    eventually(async () => (await list()).every(({ provisioning_status }) => ['ACTIVE', 'ERROR'].includes(provisioning_status)), {
-      timeoutMs: SETTLED_WITHIN_MS,
-    })
+    eventually(
+      async () => (await list()).every(({ provisioning_status }) => ['ACTIVE', 'ERROR'].includes(provisioning_status)),
+      SETTLED_WITHIN_MS,
+    )
   try {
     await controller.request('POST', '/v2/lbaas/loadbalancers', await controller.token(), body('steady'))
     await settled()
     const steady = (await list())[0]!
     assert.equal(steady.provisioning_status, 'ACTIVE')
-    await eventually(() => answers(steady.vip_address), { timeoutMs: 5_000 })
+    await eventually(() => answers(steady.vip_address), 5_000)
     const baseline = readdirSync('/run/netns').length
     const probe = probing(steady.vip_address)
 
@@ -81,7 +82,7 @@ test('a controller killed at any moment and started again ends everything ACTIVE
       await controller.start()
       await settled()
       for (const one of (await list()).filter(({ id }) => id !== steady.id)) {
-        if (one.provisioning_status === 'ACTIVE') await eventually(() => answers(one.vip_address), { timeoutMs: 5_000 })
+        if (one.provisioning_status === 'ACTIVE') await eventually(() => answers(one.vip_address), 5_000)
         const deleted = controller
           .request('DELETE', `/v2/lbaas/loadbalancers/${one.id}?cascade=true`, await controller.token())
           .catch(() => undefined)
@@ -95,8 +96,8 @@ test('a controller killed at any moment and started again ends everything ACTIVE
         }
         await deleted
       }
-      await eventually(async () => (await list()).length === 1, { timeoutMs: SETTLED_WITHIN_MS })
-      await eventually(() => readdirSync('/run/netns').length === baseline, { timeoutMs: SETTLED_WITHIN_MS })
+      await eventually(async () => (await list()).length === 1, SETTLED_WITHIN_MS)
+      await eventually(() => readdirSync('/run/netns').length === baseline, SETTLED_WITHIN_MS)
     }
     const { asked, failed } = await probe.stop()
     assert.ok(asked > 100)

@@ -23,7 +23,7 @@ export async function curl(vip: string, path = '/'): Promise<string> {
 
 /** Waits for a success that may take the amphora's first moments, within a bound. */
 export const eventuallyAnswers = (vip: string, wanted: string) =>
-  eventually(async () => (await curl(vip).catch(() => '')) === wanted, { timeoutMs: 5_000 })
+  eventually(async () => (await curl(vip).catch(() => '')) === wanted, 5_000)
 
 const webHost = async (controller: Controller, name: string) =>
   (
@@ -183,19 +183,17 @@ async function story(controller: Controller, topology: 'SINGLE' | 'ACTIVE_STANDB
     )
     return body.members.find((one) => one.name === name)?.operating_status
   }
-  await eventually(async () => (await memberStatus('a')) === 'ONLINE' && (await memberStatus('b')) === 'ONLINE', { timeoutMs: 10_000 })
+  await eventually(async () => (await memberStatus('a')) === 'ONLINE' && (await memberStatus('b')) === 'ONLINE', 10_000)
   await controller.ottavia('lab', 'host', 'delete', 'web-a')
   const bound = (delay * max_retries_down + timeout + REPORTING_SECONDS) * 1000
-  await eventually(async () => (await memberStatus('a')) === 'ERROR', { timeoutMs: bound })
+  await eventually(async () => (await memberStatus('a')) === 'ERROR', bound)
   for (let request = 0; request < 6; request++) assert.equal(await curl(vip), 'web-b', 'no request goes to a member in ERROR')
 
   assert.equal((await openstack.show('loadbalancer', 'show', 'test_1')).operating_status, 'DEGRADED')
   const tree = (await openstack.json<{ loadbalancer: { listeners: { pools: unknown[] }[] } }>('loadbalancer', 'status', 'show', 'test_1'))
     .loadbalancer
   assert.equal(tree.listeners[0]?.pools.length, 1)
-  await eventually(async () => Number((await openstack.show('loadbalancer', 'stats', 'show', 'test_1')).total_connections) >= 10, {
-    timeoutMs: 20_000,
-  })
+  await eventually(async () => Number((await openstack.show('loadbalancer', 'stats', 'show', 'test_1')).total_connections) >= 10, 20_000)
 
   const amphorae = await openstack.list('loadbalancer', 'amphora', 'list')
   assert.equal(amphorae.length, topology === 'SINGLE' ? 1 : 2)

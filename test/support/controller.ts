@@ -3,11 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { exec } from '../../src/lib/exec.ts'
-import { eventually } from './eventually.ts'
 
 const READY_TIMEOUT_MS = 60_000
+const POLL_MS = 20
 const program = fileURLToPath(new URL('../../bin/ottavia', import.meta.url))
 
 export interface ControllerOptions {
@@ -60,13 +61,12 @@ export class Controller {
     const output = openSync(this.#outputFile, 'w')
     const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output] })
     this.#child = child
-    await eventually(
-      () => {
-        if (child.exitCode !== null) throw new Error(`the controller ended with status ${child.exitCode}: ${this.output}`)
-        return /^ready/m.test(this.output)
-      },
-      { timeoutMs: READY_TIMEOUT_MS },
-    )
+    const deadline = performance.now() + READY_TIMEOUT_MS
+    while (!/^ready/m.test(this.output)) {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the controller ended before it was ready: ${this.output}`)
+      if (performance.now() > deadline) throw new Error(`the controller is not ready after ${READY_TIMEOUT_MS} ms: ${this.output}`)
+      await sleep(POLL_MS)
+    }
     return this
   }
 
