@@ -19,6 +19,8 @@ export function servicesOf(config: Config, hostOfRequest: string): Service[] {
     service('keystone', 'identity', 'Identity', url(identity.bind_host, identity.bind_port, '/v3')),
     service('neutron', 'network', 'Networking', url(embedded.bind_host, embedded.network_bind_port, '')),
     service('nova', 'compute', 'Compute', url(embedded.bind_host, embedded.compute_bind_port, '/v2.1')),
+    // An empty list of images, without whose address `openstack server list` would not begin.
+    service('glance', 'image', 'Images', url(embedded.bind_host, embedded.compute_bind_port, '/image')),
   ]
 }
 

@@ -18,11 +18,27 @@ export type TokenContent = {
   parent_audit_id: string | null
 }
 
-/** Signed content is base64url, then a dot, then the signature. */
 const maxTokenLength = 1_024
 
+/** What a token holds, as a list, because names would only make the header longer. */
+type Packed = [
+  user_id: string,
+  scope: 'project' | 'domain' | null,
+  scope_id: string,
+  methods: string,
+  issued_at_ms: number,
+  expires_at_ms: number,
+  audit_id: string,
+  parent_audit_id: string | null,
+]
+
+/** The content in base64url, a dot, the signature. */
 export function sealToken(key: Buffer, content: TokenContent): string {
-  const text = Buffer.from(JSON.stringify(content)).toString('base64url')
+  const { user_id, scope, methods, issued_at_ms, expires_at_ms, audit_id, parent_audit_id } = content
+  const kind = scope === null ? null : 'project_id' in scope ? 'project' : 'domain'
+  const scope_id = scope === null ? '' : 'project_id' in scope ? scope.project_id : scope.domain_id
+  const packed: Packed = [user_id, kind, scope_id, methods.join(' '), issued_at_ms, expires_at_ms, audit_id, parent_audit_id]
+  const text = Buffer.from(JSON.stringify(packed)).toString('base64url')
   return `${text}.${sign(key, text).toString('base64url')}`
 }
 
@@ -36,7 +52,10 @@ export function openToken(key: Buffer, token: string): TokenContent | null {
   const expected = sign(key, text)
   if (signature.length !== expected.length || !timingSafeEqual(signature, expected)) return null
   // Signed by us, so of our making.
-  return JSON.parse(Buffer.from(text, 'base64url').toString()) as TokenContent
+  const packed = JSON.parse(Buffer.from(text, 'base64url').toString()) as Packed
+  const [user_id, kind, scope_id, methods, issued_at_ms, expires_at_ms, audit_id, parent_audit_id] = packed
+  const scope = kind === null ? null : kind === 'project' ? { project_id: scope_id } : { domain_id: scope_id }
+  return { user_id, scope, methods: methods.split(' '), issued_at_ms, expires_at_ms, audit_id, parent_audit_id }
 }
 
 export function newAuditId(): string {

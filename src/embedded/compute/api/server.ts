@@ -1,5 +1,5 @@
 /** Of Nova's v2.1 API what an admin's `openstack server list|show` and `server group list` ask for; nothing can be changed through it. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../../../config/config.ts'
 import type { IdentityDriver } from '../../../drivers/identity/driver.ts'
 import type { Log } from '../../../lib/log.ts'
@@ -49,6 +49,7 @@ export async function startComputeService(context: ComputeApiContext & { host: s
     requireToken(guarded, identity)
     routes(guarded, context)
   })
+  app.register(async (images) => imageRoutes(images, identity))
   return listen(app, host, port)
 }
 
@@ -95,8 +96,10 @@ function routes(app: FastifyInstance, { directory, serviceProjectId, config }: C
     return { flavor: flavorAnswer(flavor, baseUrl(request)) }
   })
 
+  app.get<{ Params: { id: string } }>('/v2.1/flavors/:id/os-extra_specs', async () => ({ extra_specs: {} }))
+
   /** An admin sees all servers, also without `all_tenants`: all there are belong to the service. */
-  async function visible(request: { query: Query } & Parameters<typeof callerOf>[0]): Promise<Wire[]> {
+  async function visible(request: FastifyRequest<{ Querystring: Query }>): Promise<Wire[]> {
     const { query } = request
     const caller = callerOf(request)
     const project = lastValueOf(query, 'project_id') ?? lastValueOf(query, 'tenant_id')
@@ -104,6 +107,20 @@ function routes(app: FastifyInstance, { directory, serviceProjectId, config }: C
     const servers = (await directory.listServers()).filter((server) => matches(server, query))
     return servers.map((server) => serverAnswer(server, serviceProjectId, baseUrl(request)))
   }
+}
+
+/** Glance's part: clients that list servers ask it for the names of images, of which there are none. */
+function imageRoutes(app: FastifyInstance, identity: IdentityDriver): void {
+  const version = (request: FastifyRequest) => ({
+    id: 'v2.0',
+    status: 'CURRENT',
+    links: [{ rel: 'self', href: `${baseUrl(request)}/image/v2/` }],
+  })
+  app.get('/image', async (request, reply) => reply.code(300).send({ versions: [version(request)] }))
+  app.register(async (guarded) => {
+    requireToken(guarded, identity)
+    guarded.get('/image/v2/images', async () => ({ images: [], first: '/v2/images', schema: '/v2/schemas/images' }))
+  })
 }
 
 /** The filters that mean something here; others (`deleted`, `host`, ...) are taken and ignored, as Nova ignores what it does not know. */
