@@ -1,0 +1,88 @@
+/** Where the agent keeps what it is given (upstream's layout, `octavia/amphorae/backends/agent/api_server/util.py`), and how it writes it. */
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { AgentSettings } from './settings.ts'
+
+export type Paths = ReturnType<typeof pathsOf>
+
+export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSettings) {
+  const vrrp = (name: string) => join(basePath, 'vrrp', name)
+  const lvs = (listener: string, extension: string) => join(basePath, 'lvs', `octavia-keepalivedlvs-${listener}.${extension}`)
+  return {
+    base: basePath,
+    loadBalancer: (id: string) => join(basePath, id),
+    haproxyCfg: (id: string) => join(basePath, id, 'haproxy.cfg'),
+    haproxyPid: (id: string) => join(basePath, id, `${id}.pid`),
+    /** Only root may speak to the master process through it. */
+    haproxyMaster: (id: string) => join(basePath, id, 'master.sock'),
+    haproxyLog: (id: string) => join(basePath, id, 'haproxy.log'),
+    /** Present while the controller wants this HAProxy to run; survives the agent. */
+    haproxyWanted: (id: string) => join(basePath, id, 'started'),
+    serversState: (id: string) => join(basePath, id, 'servers-state'),
+    statsSocket: (id: string) => join(basePath, `${id}.sock`),
+    userGroupCfg: join(basePath, 'haproxy-default-user-group.conf'),
+    certificates: (id: string) => join(certificatesPath, id),
+    certificate: (id: string, name: string) => join(certificatesPath, id, name),
+    keepalivedConf: vrrp('octavia-keepalived.conf'),
+    keepalivedPid: vrrp('octavia-keepalived.pid'),
+    keepalivedVrrpPid: vrrp('octavia-keepalived-vrrp.pid'),
+    keepalivedLog: vrrp('octavia-keepalived.log'),
+    keepalivedWanted: vrrp('started'),
+    checkScript: vrrp('check_script.sh'),
+    haproxyCheckScript: vrrp('check_scripts/haproxy_check_script.sh'),
+    /** `0` while every HAProxy that should serve does, else `1`. */
+    haproxyStatus: vrrp('haproxy-status'),
+    lvsConf: (listener: string) => lvs(listener, 'conf'),
+    lvs: join(basePath, 'lvs'),
+    plugged: join(basePath, 'plugged_interfaces'),
+    interface: (name: string) => join(interfacesPath, `${name}.json`),
+    vipRules: join(basePath, 'nftables-vip.rules'),
+    counters: join(basePath, 'stats_counters.json'),
+    fences: join(basePath, 'fences.json'),
+  }
+}
+
+/** The load balancers with a configuration on this amphora. */
+export function loadBalancersIn(paths: Paths): string[] {
+  if (!existsSync(paths.base)) return []
+  return readdirSync(paths.base)
+    .filter((name) => existsSync(paths.haproxyCfg(name)))
+    .sort()
+}
+
+/** The UDP and SCTP listeners with a configuration on this amphora. */
+export function lvsListenersIn(paths: Paths): string[] {
+  if (!existsSync(paths.lvs)) return []
+  return readdirSync(paths.lvs).flatMap((name) => /^octavia-keepalivedlvs-([\w-]+)\.conf$/.exec(name)?.[1] ?? [])
+}
+
+/** Readers see the old contents or the new, never a part; with `sync` also after a loss of power. */
+export function writeAtomically(path: string, contents: string | Uint8Array, options: { mode?: number; sync?: boolean } = {}): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.new`
+  const file = openSync(temporary, 'w', options.mode ?? 0o644)
+  try {
+    const bytes = typeof contents === 'string' ? Buffer.from(contents) : contents
+    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+    if (options.sync) fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+}
+
+/** Null where there is no such file. */
+export function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** The ETag of a file, by which a controller knows whether its copy is there. */
+export function md5(contents: string | Uint8Array): string {
+  return createHash('md5').update(contents).digest('hex')
+}

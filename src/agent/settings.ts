@@ -1,0 +1,89 @@
+/** The agent's configuration: upstream's `amphora-agent.conf` (`templates/amphora_agent_conf.template`), and some options of ours. */
+import { parseOsloConfig } from '../config/parse.ts'
+
+export interface AgentSettings {
+  amphoraId: string
+  bindHost: string
+  bindPort: number
+  basePath: string
+  certificatesPath: string
+  interfacesPath: string
+  /** PEM: the CA of controllers, and the agent's own certificate with its key. */
+  clientCaPath: string
+  serverCertificatePath: string
+  requestReadTimeoutMs: number
+  haproxyCommand: string
+  keepalivedCommand: string
+  /** Seconds an old HAProxy process may finish its connections. Ours. */
+  hardStopAfterSeconds: number
+  /** The namespace of tenants' traffic, by its name for `ip netns`. Ours; others than the default let tests run several agents. */
+  namespace: string
+  topology: 'SINGLE' | 'ACTIVE_STANDBY'
+  controllers: { host: string; port: number }[]
+  heartbeatIntervalMs: number
+  heartbeatKey: string
+  /** A file instead of standard error. Ours. */
+  logFile: string | null
+  debug: boolean
+}
+
+/** A configuration that the agent cannot work with: names section and option, never a value. */
+export class SettingsError extends Error {}
+
+export function parseSettings(text: string): AgentSettings {
+  const values = new Map<string, string[]>()
+  for (const { section, name, value } of parseOsloConfig(text)) {
+    const key = `${section}.${name}`
+    values.set(key, [...(values.get(key) ?? []), value])
+  }
+  const optional = (key: string): string | undefined => values.get(key)?.at(-1) || undefined
+  const required = (key: string): string => {
+    const value = optional(key)
+    if (value === undefined) throw new SettingsError(`${shown(key)} is missing`)
+    return value
+  }
+  const number = (key: string, fallback: number): number => {
+    const value = Number(optional(key) ?? fallback)
+    if (!Number.isFinite(value) || value < 0) throw new SettingsError(`${shown(key)} is not a number`)
+    return value
+  }
+  const basePath = optional('haproxy_amphora.base_path') ?? '/var/lib/octavia'
+  return {
+    amphoraId: required('amphora_agent.amphora_id'),
+    bindHost: optional('haproxy_amphora.bind_host') ?? '::',
+    bindPort: number('haproxy_amphora.bind_port', 9443),
+    basePath,
+    certificatesPath: optional('haproxy_amphora.base_cert_dir') ?? `${basePath}/certs`,
+    interfacesPath: optional('amphora_agent.agent_server_network_dir') ?? '/etc/octavia/interfaces',
+    clientCaPath: optional('amphora_agent.agent_server_ca') ?? '/etc/octavia/certs/client_ca.pem',
+    serverCertificatePath: optional('amphora_agent.agent_server_cert') ?? '/etc/octavia/certs/server.pem',
+    requestReadTimeoutMs: number('amphora_agent.agent_request_read_timeout', 180) * 1000,
+    haproxyCommand: optional('haproxy_amphora.haproxy_cmd') ?? '/usr/sbin/haproxy',
+    keepalivedCommand: optional('haproxy_amphora.keepalived_cmd') ?? '/usr/sbin/keepalived',
+    hardStopAfterSeconds: number('haproxy_amphora.hard_stop_after', 120),
+    namespace: optional('amphora_agent.amphora_netns') ?? 'amphora-haproxy',
+    topology: optional('controller_worker.loadbalancer_topology') === 'ACTIVE_STANDBY' ? 'ACTIVE_STANDBY' : 'SINGLE',
+    controllers: (values.get('health_manager.controller_ip_port_list') ?? [])
+      .flatMap((list) => list.split(/[,\n]/))
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+      .map(hostAndPort),
+    heartbeatIntervalMs: number('health_manager.heartbeat_interval', 10) * 1000,
+    heartbeatKey: optional('health_manager.heartbeat_key') ?? '',
+    logFile: optional('DEFAULT.log_file') ?? null,
+    debug: /^(true|1|on|yes)$/i.test(optional('DEFAULT.debug') ?? ''),
+  }
+}
+
+/** `192.0.2.1:5555`, `[2001:db8::1]:5555` and, as upstream writes it, `2001:db8::1:5555`. */
+function hostAndPort(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  const port = Number(text.slice(colon + 1))
+  if (colon < 1 || !Number.isInteger(port) || port < 1 || port > 65535)
+    throw new SettingsError(`${shown('health_manager.controller_ip_port_list')}: '${text}' is not an address and a port`)
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }
+}
+
+function shown(key: string): string {
+  return `[${key.replace('.', '] ')}`
+}

@@ -1,0 +1,179 @@
+/** Amphorae driven through their agents' REST API 1.0: ours and upstream's (`octavia/amphorae/drivers/haproxy/rest_api_driver.py`). */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type AgentAnswer, type AgentClient, type AgentRequest, createAgentClient } from '../../agent/client.ts'
+import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fence.ts'
+import type { Config } from '../../config/config.ts'
+import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
+import type { Fence } from '../network/driver.ts'
+import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, VipPlug } from './driver.ts'
+
+/** The first wait between two attempts; each further one is twice as long, up to the configured interval. */
+const FIRST_WAIT_MS = 10
+/** How often, at most, the compute driver is asked whether the machine is still there. */
+const STILL_THERE_INTERVAL_MS = 250
+
+export interface HaproxyRestOptions {
+  config: Pick<Config, 'haproxy_amphora'>
+  /** PEM of the controller's certificate and key. */
+  client: { certificate: string; key: string }
+  /** PEM of the CA of agents' certificates. */
+  serverCa: string
+  /** Asked between attempts of every call: false ends the waiting, because the machine is gone for good. */
+  stillThere?: (amphora: AgentAddress) => Promise<boolean>
+}
+
+interface Asking {
+  fence?: Fence
+  patience?: Patience
+  signal?: AbortSignal
+  stillThere?: () => Promise<boolean>
+  /** Statuses that are an answer, not an error, besides 2xx. */
+  accept?: number[]
+}
+
+export class HaproxyRestDriver implements AmphoraDriver {
+  private readonly client: AgentClient
+  private readonly options: HaproxyRestOptions
+
+  constructor(options: HaproxyRestOptions) {
+    const { bind_port, rest_request_conn_timeout, rest_request_read_timeout } = options.config.haproxy_amphora
+    this.options = options
+    this.client = createAgentClient({
+      client: options.client,
+      serverCa: options.serverCa,
+      port: bind_port,
+      connectTimeoutMs: rest_request_conn_timeout * 1000,
+      readTimeoutMs: rest_request_read_timeout * 1000,
+    })
+  }
+
+  /** Closes idle connections; calls under way fail. */
+  close(): void {
+    this.client.close()
+  }
+
+  async waitForAgent(
+    amphora: AgentAddress,
+    patience: Patience,
+    options: { stillThere?: () => Promise<boolean>; signal?: AbortSignal } = {},
+  ): Promise<AgentInfo> {
+    const answer = await this.ask(amphora, { method: 'GET', path: '/1.0/info' }, { patience, ...options })
+    return parseJson<AgentInfo>(amphora, 'GET /1.0/info', answer)
+  }
+
+  async plugVip(amphora: AgentAddress, plug: VipPlug, fence: Fence): Promise<void> {
+    const { vip_address, ...body } = plug
+    // 409: an earlier attempt of this step has plugged it already.
+    await this.ask(amphora, json('POST', `/1.0/plug/vip/${vip_address}`, body), { fence, accept: [409] })
+  }
+
+  async plugNetwork(amphora: AgentAddress, plug: NetworkPlug, fence: Fence): Promise<void> {
+    await this.ask(amphora, json('POST', '/1.0/plug/network', plug), { fence })
+  }
+
+  async getInterface(amphora: AgentAddress, ip: string): Promise<string> {
+    const path = `/1.0/interface/${ip}`
+    const answer = await this.ask(amphora, { method: 'GET', path })
+    return parseJson<{ interface: string }>(amphora, `GET ${path}`, answer).interface
+  }
+
+  async applyHaproxy(amphora: AgentAddress, load_balancer_id: string, configuration: string, fence: Fence): Promise<void> {
+    await this.ask(
+      amphora,
+      { method: 'PUT', path: `/1.0/loadbalancer/${amphora.id}/${load_balancer_id}/haproxy`, body: configuration },
+      { fence },
+    )
+    // Reload also starts what does not run yet, with upstream's agent as with ours.
+    await this.ask(amphora, { method: 'PUT', path: `/1.0/loadbalancer/${load_balancer_id}/reload` }, { fence })
+  }
+
+  async deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void> {
+    await this.ask(amphora, { method: 'DELETE', path: `/1.0/listeners/${load_balancer_id}` }, { fence, accept: [404] })
+  }
+
+  async applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
+    await this.ask(amphora, { method: 'PUT', path: '/1.0/vrrp/upload', body: configuration }, { fence })
+    // Start reloads a keepalived that is running.
+    await this.ask(amphora, { method: 'PUT', path: '/1.0/vrrp/start' }, { fence })
+  }
+
+  async stopKeepalived(amphora: AgentAddress, fence: Fence): Promise<void> {
+    await this.ask(amphora, { method: 'PUT', path: '/1.0/vrrp/stop' }, { fence })
+  }
+
+  async updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
+    await this.ask(amphora, { method: 'PUT', path: '/1.0/config', body: configuration }, { fence })
+  }
+
+  /**
+   * Sends until the agent answers. Upstream's budget of waiting (`*_max_retries` times `*_retry_interval`) is kept, but the first waits are
+   * short, for a machine that is up in milliseconds.
+   */
+  private async ask(amphora: AgentAddress, wanted: AgentRequest, asking: Asking = {}): Promise<AgentAnswer> {
+    const { attempts, intervalMs } = this.budget(asking.patience ?? 'active')
+    const stillThere = asking.stillThere ?? (this.options.stillThere && (() => this.options.stillThere!(amphora)))
+    const headers = asking.fence && {
+      [FLOW_HEADER]: asking.fence.flow_id,
+      [GENERATION_HEADER]: String(asking.fence.generation),
+    }
+    let waitMs = Math.min(FIRST_WAIT_MS, intervalMs)
+    let waitedMs = 0
+    let askedStillThereAt = Number.NEGATIVE_INFINITY
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.client
+        .send(amphora, { ...wanted, headers, signal: asking.signal })
+        .then((answer) => (isNotReady(answer) ? `not ready: ${answer.status} ${answer.body}` : answer), unreachable(asking.signal))
+      if (typeof outcome !== 'string') return judge(amphora, wanted, outcome, asking.accept ?? [])
+      if (stillThere !== undefined && performance.now() - askedStillThereAt >= STILL_THERE_INTERVAL_MS) {
+        askedStillThereAt = performance.now()
+        if (!(await stillThere())) throw new AgentUnreachable(amphora.id, 'its machine is gone')
+      }
+      if (attempt >= attempts && waitedMs >= attempts * intervalMs) throw new AgentUnreachable(amphora.id, outcome)
+      await sleep(waitMs, undefined, { signal: asking.signal })
+      waitedMs += waitMs
+      waitMs = Math.min(waitMs * 2, intervalMs)
+    }
+  }
+
+  private budget(patience: Patience): { attempts: number; intervalMs: number } {
+    const options = this.options.config.haproxy_amphora
+    const [attempts, seconds] = {
+      booting: [options.connection_max_retries, options.connection_retry_interval],
+      active: [options.active_connection_max_retries, options.active_connection_retry_interval],
+      failover: [options.failover_connection_max_retries, options.failover_connection_retry_interval],
+    }[patience] as [number, number]
+    return { attempts, intervalMs: seconds * 1000 }
+  }
+}
+
+function json(method: 'POST' | 'PUT', path: string, body: unknown): AgentRequest {
+  return { method, path, body: JSON.stringify(body) }
+}
+
+/** A web server without its application, or an interface that the machine doesn't show yet. */
+function isNotReady({ status, contentType, body }: AgentAnswer): boolean {
+  return status === 404 && (contentType !== 'application/json' || body.includes('No suitable network interface found'))
+}
+
+/** Errors of the connection are reasons to try again; a caller who gave up is not. */
+function unreachable(signal: AbortSignal | undefined): (error: Error) => string {
+  return (error) => {
+    if (signal?.aborted) throw error
+    return error.message
+  }
+}
+
+function judge(amphora: AgentAddress, { method, path }: AgentRequest, answer: AgentAnswer, accept: number[]): AgentAnswer {
+  if (answer.status >= 200 && answer.status < 300) return answer
+  if (answer.status === 409 && answer.body.includes(FENCED_MESSAGE)) throw new FencedError(`amphora ${amphora.id}`)
+  if (accept.includes(answer.status)) return answer
+  throw new AgentError(amphora.id, `${method} ${path}`, answer.status, answer.body)
+}
+
+function parseJson<T>(amphora: AgentAddress, request: string, answer: AgentAnswer): T {
+  try {
+    return JSON.parse(answer.body) as T
+  } catch {
+    throw new AgentError(amphora.id, request, answer.status, answer.body)
+  }
+}
