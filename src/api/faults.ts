@@ -46,6 +46,7 @@ export const missingProject = () =>
   )
 export const noObjectSupplied = (resource: string) => validationFailure(`No ${resource} object supplied.`)
 export const singleCreateDetailsMissing = (type: string, name: string) => new Fault(400, `Missing details for ${type} object: ${name}`)
+export const memberSriovDisabled = () => new Fault(400, 'The load balancer flavor does not allow SR-IOV member ports.')
 export const listenerNoChildren = (protocol: string) => new Fault(400, `Protocol ${protocol} listeners cannot have child objects.`)
 export const invalidL7PolicyAction = (action: string) => new Fault(400, `Invalid L7 Policy action specified: ${action}`)
 export const invalidL7PolicyArguments = (detail: string) => new Fault(400, `Invalid L7 Policy arguments: ${detail}`)
@@ -56,8 +57,7 @@ export const invalidL7Rule = (detail: string) => new Fault(400, `Error parsing L
 export const invalidFilter = () => new Fault(400, 'One or more arguments are either duplicate or invalid')
 export const invalidSortKey = (key: string) => new Fault(400, `Supplied sort key '${key}' is not valid.`)
 /** Direction and limit are read before upstream has found the handler, hence their shape. */
-export const invalidSortDirection = (direction: string) =>
-  new Fault(400, `Supplied sort direction '${direction}' is not valid.`, 'routing')
+export const invalidSortDirection = (direction: string) => new Fault(400, `Supplied sort direction '${direction}' is not valid.`, 'routing')
 export const invalidLimit = (limit: string) => new Fault(400, `Supplied pagination limit '${limit}' is not valid.`, 'routing')
 export const invalidMarker = (marker: string) => new Fault(400, `Supplied pagination marker '${marker}' is not valid.`)
 

@@ -2,11 +2,12 @@
  * Lists: filters, tags, sorting and pages, done by the database (upstream: `octavia/api/common/pagination.py`). Pages go on where the last
  * one ended (keyset), so the hundredth costs what the first does.
  */
-import { type ExpressionBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import { type ExpressionBuilder, type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/connection.ts'
 import { booleanColumns, type Tables } from '../db/tables.ts'
 import { invalidFilter, invalidLimit, invalidMarker, invalidSortDirection, invalidSortKey } from './faults.ts'
+import { isTrueWord } from './query.ts'
 import type { Query } from './route.ts'
 
 type ListedTable = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule' | 'amphora'
@@ -18,6 +19,10 @@ export interface ListSpec<T extends ListedTable> {
   columns: readonly (keyof Tables[T] & string)[]
   /** Other names for them, such as `loadbalancer_id` for `load_balancer_id`. */
   aliases?: Record<string, keyof Tables[T] & string>
+  /** Rows whose column has this value are not shown: deleted ones that are kept for a while. */
+  hidden?: { column: keyof Tables[T] & string; value: string }
+  /** Filters on what is not a column of the table. */
+  filters?: Record<string, (value: string) => RawBuilder<SqlBool>>
 }
 
 /** What of a request a list depends on. */
@@ -45,25 +50,24 @@ type Where = ExpressionBuilder<Tables, 'load_balancer'>
 type AnyColumn = keyof Tables['load_balancer'] & string
 
 /**
- * In: `where`, what the list is confined to besides the request's filters (a project, a parent); `count` of rows is bounded by
- * `[api_settings] pagination_max_limit` unless the client asks for no limit. Throws 400 for a filter, sort key, direction, marker or limit
- * that makes no sense.
+ * In: `where`, what the list is confined to besides the request's filters (a project, a parent); null confines nothing. A page has at most
+ * `[api_settings] pagination_max_limit` rows, unless the client asks for no limit. Throws 400 for a filter, sort key, direction, marker or
+ * limit that makes no sense.
  */
 export async function listPage<T extends ListedTable>(
   db: Db,
   config: Config,
   request: ListRequest,
   spec: ListSpec<T>,
-  where: Partial<Tables[T]> & { notDeleted?: true } = {},
+  where: { [C in keyof Tables[T]]?: Tables[T][C] | null } = {},
 ): Promise<Page<Tables[T]>> {
   const { query } = request
   const limit = limitOf(query, config)
   const sort = sortOf(query, spec, config)
-  const isReversed = one(query.page_reverse)?.toLowerCase() === 'true'
+  const isReversed = isTrueWord(query.page_reverse)
   let select = db.selectFrom(spec.table as 'load_balancer').selectAll() as Builder
-  const { notDeleted, ...equal } = where
-  if (notDeleted) select = select.where('provisioning_status', '!=', 'DELETED')
-  for (const [column, value] of Object.entries(equal)) {
+  if (spec.hidden) select = select.where(spec.hidden.column as AnyColumn, '!=', spec.hidden.value)
+  for (const [column, value] of Object.entries(where)) {
     if (value !== null && value !== undefined) select = select.where(column as AnyColumn, '=', value as string)
   }
   if (config.api_settings.allow_filtering) select = filtered(select, query, spec)
@@ -194,6 +198,11 @@ function filtered<T extends ListedTable>(select: Builder, query: Query, spec: Li
       result = result.where((eb) => tagFilters[name as keyof typeof tagFilters](eb, tags))
       continue
     }
+    const filter = spec.filters?.[name]
+    if (filter !== undefined && typeof value === 'string') {
+      result = result.where(filter(value))
+      continue
+    }
     const column = name === 'tenant_id' ? columnOf(spec, 'project_id') : columnOf(spec, name)
     if (column === undefined || Array.isArray(value)) throw invalidFilter()
     const wanted = filterValue(column, value)
@@ -204,12 +213,7 @@ function filtered<T extends ListedTable>(select: Builder, query: Query, spec: Li
 }
 
 function filterValue(column: string, text: string): string | number | boolean | undefined {
-  if (booleanColumns.has(column)) {
-    const word = text.trim().toLowerCase()
-    if (['true', 't', 'yes', 'y', 'on', '1'].includes(word)) return true
-    // As oslo's bool_from_string: whatever is not true.
-    return false
-  }
+  if (booleanColumns.has(column)) return isTrueWord(text)
   if (!numberColumns.has(column)) return text.includes('\0') ? undefined : text
   const number = Number(text)
   const fits = text.trim() !== '' && Math.abs(number) < 2 ** 31 && (column === 'http_version' || Number.isInteger(number))

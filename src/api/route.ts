@@ -56,10 +56,15 @@ export type ApiRequest<P extends string, S extends TSchema> = FastifyRequest<{
 export interface Route<P extends string, S extends TSchema> extends AnnouncedRoute {
   readonly path: P
   readonly body?: BodyKind<S>
+  /** Looks up what stands in the middle of the path, before the body is read, as upstream does while routing; throws 404. */
+  parent?(params: Record<ParamNames<P>, string>): Promise<void>
   handler(request: ApiRequest<P, S>, reply: FastifyReply): Promise<unknown>
 }
 
-export function route<const P extends string, S extends TSchema>(api: FastifyInstance, { handler, ...announced }: Route<P, S>): void {
+export function route<const P extends string, S extends TSchema>(
+  api: FastifyInstance,
+  { handler, parent, ...announced }: Route<P, S>,
+): void {
   api.announced.push(announced)
   const { method, path, body } = announced
   api.route({
@@ -67,6 +72,7 @@ export function route<const P extends string, S extends TSchema>(api: FastifyIns
     url: path,
     // Plain async functions, so that a thrown fault reaches the one error handler.
     async handler(request, reply) {
+      if (parent) await parent(request.params as Record<ParamNames<P>, string>)
       // As upstream, the body is read after authentication and before anything is looked up.
       if (body) request.body = body.read(request.body)
       return handler(request as ApiRequest<P, S>, reply)

@@ -114,7 +114,10 @@ function hostCheck({ api_settings }: Config): (host: string | undefined) => bool
   const onEveryAddress = api_settings.bind_host === '0.0.0.0' || api_settings.bind_host === '::'
   return (host) => {
     if (host === undefined) return true
-    const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1').toLowerCase()
+    const name = host
+      .replace(/:\d+$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .toLowerCase()
     if (allowed.has(name) || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)) return true
     return onEveryAddress && isIP(name) !== 0
   }

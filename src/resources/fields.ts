@@ -94,4 +94,3 @@ export function changes<P extends Record<string, TSchema>, K extends keyof P & s
 }
 
 export const idOnly = (id: string): { id: string } => ({ id })
-

@@ -10,6 +10,8 @@ export type Network = {
   subnet_ids: string[]
   mtu: number
   port_security_enabled: boolean
+  /** Whether every project may use it; undefined where the backend cannot tell. */
+  shared?: boolean
 }
 
 export type Subnet = {

@@ -36,8 +36,12 @@ export async function setListenersProvisioningStatus(tx: Tx, ids: string[], prov
 
 export type ListenerStatistics = Omit<ListenerStatisticsRow, 'listener_id' | 'amphora_id' | 'load_balancer_id'>
 
-/** Summed over all amphorae the listener ever had, replaced ones included. */
-export async function sumListenerStatistics(db: Db, listener_id: string): Promise<ListenerStatistics> {
+export function sumListenerStatistics(db: Db, listener_id: string): Promise<ListenerStatistics> {
+  return sumStatistics(db, 'listener_id', listener_id)
+}
+
+/** Summed over all amphorae there ever were, replaced ones included. */
+export async function sumStatistics(db: Db, of: 'listener_id' | 'load_balancer_id', id: string): Promise<ListenerStatistics> {
   const sum = await db
     .selectFrom('listener_statistics')
     .select(({ fn }) => [
@@ -47,7 +51,7 @@ export async function sumListenerStatistics(db: Db, listener_id: string): Promis
       fn.sum('total_connections').as('total_connections'),
       fn.sum('request_errors').as('request_errors'),
     ])
-    .where('listener_id', '=', listener_id)
+    .where(of, '=', id)
     .executeTakeFirstOrThrow()
   // Without rows a sum is null; PostgreSQL gives sums of bigints as text.
   return {

@@ -1,0 +1,112 @@
+import type { FastifyInstance } from 'fastify'
+import { type SqlBool, sql } from 'kysely'
+import { notFound, unsupportedAction } from '../../api/faults.ts'
+import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ApiContext, route } from '../../api/route.ts'
+import type { AmphoraRow } from '../../db/tables.ts'
+import { findAmphora, listStatisticsOfAmphora } from './repository.ts'
+
+const listed: ListSpec<'amphora'> = {
+  table: 'amphora',
+  columns: [
+    'id',
+    'loadbalancer_id',
+    'compute_id',
+    'lb_network_ip',
+    'vrrp_ip',
+    'ha_ip',
+    'vrrp_port_id',
+    'ha_port_id',
+    'cert_expiration',
+    'cert_busy',
+    'role',
+    'status',
+    'vrrp_interface',
+    'vrrp_id',
+    'vrrp_priority',
+    'cached_zone',
+    'image_id',
+    'compute_flavor',
+    'created_at',
+    'updated_at',
+  ],
+  aliases: { load_balancer_id: 'loadbalancer_id' },
+  hidden: { column: 'status', value: 'DELETED' },
+  filters: { project_id: ofProject, tenant_id: ofProject },
+}
+
+/** An amphora belongs to the service; what is meant is whose load balancer it serves. */
+function ofProject(project_id: string) {
+  return sql<SqlBool>`loadbalancer_id in (select id from load_balancer where project_id = ${project_id})`
+}
+
+/** For admins only: no object of a project is concerned. */
+export function amphoraRoutes(api: FastifyInstance, { db, config }: ApiContext): void {
+  route(api, {
+    method: 'GET',
+    path: '/v2/octavia/amphorae',
+    policies: ['os_load-balancer_api:amphora:get_all'],
+    async handler(request) {
+      request.authorize('os_load-balancer_api:amphora:get_all', request.caller.project_id)
+      const { rows, links } = await listPage(db, config, request, listed)
+      return { amphorae: rows.map((row) => selectFields(request.query, config, showAmphora(row))), amphorae_links: links }
+    },
+  })
+
+  route(api, {
+    method: 'GET',
+    path: '/v2/octavia/amphorae/:id',
+    policies: ['os_load-balancer_api:amphora:get_one'],
+    async handler(request) {
+      request.authorize('os_load-balancer_api:amphora:get_one', request.caller.project_id)
+      return { amphora: selectFields(request.query, config, showAmphora(await requireAmphora(request.params.id))) }
+    },
+  })
+
+  route(api, {
+    method: 'GET',
+    path: '/v2/octavia/amphorae/:id/stats',
+    policies: ['os_load-balancer_api:amphora:get_stats'],
+    async handler(request) {
+      request.authorize('os_load-balancer_api:amphora:get_stats', request.caller.project_id)
+      const { id } = request.params
+      const statistics = await listStatisticsOfAmphora(db, id)
+      if (statistics.length === 0) throw notFound('Amphora stats for', id)
+      const amphora_stats = statistics.map(({ amphora_id, load_balancer_id, ...rest }) => ({
+        id: amphora_id,
+        loadbalancer_id: load_balancer_id,
+        ...rest,
+      }))
+      return { amphora_stats: amphora_stats.map((item) => selectFields(request.query, config, item)) }
+    },
+  })
+
+  const notYet = [
+    ['PUT', '/v2/octavia/amphorae/:id/failover', 'os_load-balancer_api:amphora:put_failover', 'failover by API'],
+    ['PUT', '/v2/octavia/amphorae/:id/config', 'os_load-balancer_api:amphora:put_config', 'a new configuration of agents by API'],
+    ['DELETE', '/v2/octavia/amphorae/:id', 'os_load-balancer_api:amphora:delete', 'deletion of amphorae by API'],
+  ] as const
+  for (const [method, path, policy, what] of notYet) {
+    route(api, {
+      method,
+      path,
+      policies: [policy],
+      async handler(request) {
+        await requireAmphora(request.params.id)
+        request.authorize(policy, request.caller.project_id)
+        throw unsupportedAction('amphora', `Amphora provider does not support ${what} yet.`)
+      },
+    })
+  }
+
+  async function requireAmphora(id: string): Promise<AmphoraRow> {
+    const row = await findAmphora(db, id)
+    if (!row) throw notFound('Amphora', id)
+    return row
+  }
+}
+
+/** Without its key. */
+function showAmphora({ server_certificate: _, ...shown }: AmphoraRow): Omit<AmphoraRow, 'server_certificate'> {
+  return shown
+}

@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { bodyKind } from '../../api/body.ts'
+import {
+  invalidSubresource,
+  missingProject,
+  noObjectSupplied,
+  notFound,
+  providerNotEnabled,
+  unsupportedAction,
+  unsupportedOption,
+  validationFailure,
+} from '../../api/faults.ts'
+import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { isTrueWord } from '../../api/query.ts'
+import { takeQuota } from '../../api/quota.ts'
+import { type ApiContext, route } from '../../api/route.ts'
+import { shownFault } from '../../api/shown-fault.ts'
+import type { LoadBalancerRow } from '../../db/tables.ts'
+import { NotFoundError } from '../../drivers/errors.ts'
+import { startFlow } from '../../flow/start.ts'
+import { sumStatistics } from '../listener/repository.ts'
+import { newlyUpdated } from '../row-fields.ts'
+import { createLoadBalancer } from './create-flow.ts'
+import { deleteLoadBalancer } from './delete-flow.ts'
+import { populate } from './populate.ts'
+import {
+  checkMayFailOver,
+  findLoadBalancer,
+  findLoadBalancerOnPort,
+  hasChildren,
+  insertLoadBalancer,
+  listChildIds,
+  lockLoadBalancerForDelete,
+  lockLoadBalancerForUpdate,
+  updateLoadBalancer,
+} from './repository.ts'
+import { loadBalancerChanges, newLoadBalancer, showLoadBalancer, showLoadBalancerInTree } from './row.ts'
+import { LoadBalancerCreate, LoadBalancerUpdate } from './schema.ts'
+import { showStatusTree } from './status-tree.ts'
+import { loadTree } from './tree.ts'
+import { updateLoadBalancer as updateLoadBalancerFlow } from './update-flow.ts'
+import { checkVipNetwork, placeVip } from './vip.ts'
+import { dropReservation, withVipPort } from './vip-port.ts'
+
+const createBody = bodyKind('load_balancer', 'loadbalancer', LoadBalancerCreate, () => noObjectSupplied('loadbalancer'))
+const updateBody = bodyKind('load_balancer', 'loadbalancer', LoadBalancerUpdate, () => noObjectSupplied('loadbalancer'))
+
+const listed: ListSpec<'load_balancer'> = {
+  table: 'load_balancer',
+  columns: [
+    'id',
+    'name',
+    'description',
+    'tags',
+    'project_id',
+    'provisioning_status',
+    'operating_status',
+    'admin_state_up',
+    'created_at',
+    'updated_at',
+    'vip_address',
+    'vip_port_id',
+    'vip_subnet_id',
+    'vip_network_id',
+    'vip_qos_policy_id',
+    'vip_vnic_type',
+    'provider',
+    'flavor_id',
+    'availability_zone',
+    'topology',
+  ],
+  hidden: { column: 'provisioning_status', value: 'DELETED' },
+}
+
+/** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
+export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config, clock, network } = context
+
+  route(api, {
+    method: 'GET',
+    path: '/v2/lbaas/loadbalancers',
+    policies: ['os_load-balancer_api:loadbalancer:get_all', 'os_load-balancer_api:loadbalancer:get_all-global'],
+    async handler(request) {
+      const project_id = request.scopeOfList('loadbalancer')
+      const { rows, links } = await listPage(db, config, request, listed, { project_id })
+      const ids = rows.map(({ id }) => id)
+      const children = await listChildIds(db, ids)
+      const loadbalancers = rows.map((row) =>
+        selectFields(request.query, config, { ...showLoadBalancer(row, children.get(row.id)!), ...shownFault(row, request.caller) }),
+      )
+      return { loadbalancers, loadbalancers_links: links }
+    },
+  })
+
+  route(api, {
+    method: 'GET',
+    path: '/v2/lbaas/loadbalancers/:id',
+    policies: ['os_load-balancer_api:loadbalancer:get_one'],
+    async handler(request) {
+      const { id } = request.params
+      const row = await requireLoadBalancer(id)
+      request.authorize('os_load-balancer_api:loadbalancer:get_one', row.project_id)
+      const children = await listChildIds(db, [id])
+      const shown = { ...showLoadBalancer(row, children.get(id)!), ...shownFault(row, request.caller) }
+      return { loadbalancer: selectFields(request.query, config, shown) }
+    },
+  })
+
+  route(api, {
+    method: 'POST',
+    path: '/v2/lbaas/loadbalancers',
+    policies: ['os_load-balancer_api:loadbalancer:post', 'os_load-balancer_api:loadbalancer:post:vip_sg_ids'],
+    body: createBody,
+    async handler(request, reply) {
+      const { body, caller } = request
+      const project_id = body.project_id || caller.project_id
+      if (!project_id) throw missingProject()
+      request.authorize('os_load-balancer_api:loadbalancer:post', project_id)
+      if (body.vip_sg_ids !== undefined) request.authorize('os_load-balancer_api:loadbalancer:post:vip_sg_ids', project_id)
+      const isAdmin = caller.is_admin || caller.roles.includes('admin')
+      const place = await placeVip(body, network, config, isAdmin ? null : { project_id })
+      const provider = body.provider ?? config.api_settings.default_provider_driver
+      if (!Object.hasOwn(config.api_settings.enabled_provider_drivers, provider)) throw providerNotEnabled(provider)
+      refuseUnsupported(provider, body)
+      checkVipNetwork(place.network_id, config)
+
+      const id = randomUUID()
+      const loadbalancer = await withVipPort(context, { id, project_id }, place, (port) =>
+        db.transaction().execute(async (tx) => {
+          await dropReservation(tx, id, port)
+          await takeQuota(tx, config, 'load_balancer', project_id)
+          const other = port.vip_port_owned ? undefined : await findLoadBalancerOnPort(tx, port.vip_port_id)
+          if (other) throw validationFailure(`Port ${port.vip_port_id} is already used by device lb-${other.id} `)
+          const topology = config.controller_worker.loadbalancer_topology
+          const row = newLoadBalancer(body, { ...port, id, project_id, place, provider, topology }, clock)
+          await insertLoadBalancer(tx, row)
+          const { listeners, pools } = await populate(tx, context, row, body)
+          await startFlow(tx, createLoadBalancer, { load_balancer_id: id }, { subject: id })
+          return showLoadBalancerInTree(row, listeners, pools)
+        }),
+      )
+      return reply.code(201).send({ loadbalancer })
+    },
+  })
+
+  route(api, {
+    method: 'PUT',
+    path: '/v2/lbaas/loadbalancers/:id',
+    policies: ['os_load-balancer_api:loadbalancer:put', 'os_load-balancer_api:loadbalancer:put:vip_sg_ids'],
+    body: updateBody,
+    async handler(request) {
+      const { id } = request.params
+      const update = request.body
+      const present = await requireLoadBalancer(id)
+      request.authorize('os_load-balancer_api:loadbalancer:put', present.project_id)
+      if (update.vip_sg_ids !== undefined) request.authorize('os_load-balancer_api:loadbalancer:put:vip_sg_ids', present.project_id)
+      // Asks the network service, hence before the transaction.
+      const { vip_qos_policy_id } = update
+      if (vip_qos_policy_id && vip_qos_policy_id !== present.vip_qos_policy_id) await checkQosPolicy(vip_qos_policy_id)
+      return db.transaction().execute(async (tx) => {
+        await lockLoadBalancerForUpdate(tx, id)
+        refuseUnsupported(present.provider, update)
+        const row = await findLoadBalancer(tx, id)
+        if (!row) throw notFound('Load Balancer', id)
+        const changes = { ...loadBalancerChanges(update), ...newlyUpdated(clock) }
+        await updateLoadBalancer(tx, id, changes)
+        await startFlow(tx, updateLoadBalancerFlow, { load_balancer_id: id }, { subject: id })
+        const children = await listChildIds(tx, [id])
+        return { loadbalancer: showLoadBalancer({ ...row, ...changes }, children.get(id)!) }
+      })
+    },
+  })
+
+  route(api, {
+    method: 'DELETE',
+    path: '/v2/lbaas/loadbalancers/:id',
+    policies: ['os_load-balancer_api:loadbalancer:delete'],
+    async handler(request, reply) {
+      const { id } = request.params
+      const cascade = isTrueWord(request.query.cascade)
+      await db.transaction().execute(async (tx) => {
+        const row = await findLoadBalancer(tx, id)
+        if (!row) throw notFound('Load Balancer', id)
+        request.authorize('os_load-balancer_api:loadbalancer:delete', row.project_id)
+        if (!cascade && (await hasChildren(tx, id))) throw validationFailure(`Cannot delete Load Balancer ${id} - it has children`)
+        await lockLoadBalancerForDelete(tx, id)
+        await startFlow(tx, deleteLoadBalancer, { load_balancer_id: id, cascade }, { subject: id })
+      })
+      return reply.code(204).send()
+    },
+  })
+
+  // The second spelling is that of the LBaaS of Neutron.
+  for (const path of ['/v2/lbaas/loadbalancers/:id/status', '/v2/lbaas/loadbalancers/:id/statuses'] as const) {
+    route(api, {
+      method: 'GET',
+      path,
+      policies: ['os_load-balancer_api:loadbalancer:get_status'],
+      async handler(request) {
+        const { id } = request.params
+        const row = await requireLoadBalancer(id)
+        request.authorize('os_load-balancer_api:loadbalancer:get_status', row.project_id)
+        const tree = await loadTree(db, id)
+        if (!tree) throw notFound('Load Balancer', id)
+        return { statuses: await showStatusTree(db, tree) }
+      },
+    })
+  }
+
+  route(api, {
+    method: 'GET',
+    path: '/v2/lbaas/loadbalancers/:id/stats',
+    policies: ['os_load-balancer_api:loadbalancer:get_stats'],
+    async handler(request) {
+      const { id } = request.params
+      const row = await requireLoadBalancer(id)
+      request.authorize('os_load-balancer_api:loadbalancer:get_stats', row.project_id)
+      return { stats: await sumStatistics(db, 'load_balancer_id', id) }
+    },
+  })
+
+  route(api, {
+    method: 'PUT',
+    path: '/v2/lbaas/loadbalancers/:id/failover',
+    policies: ['os_load-balancer_api:loadbalancer:put_failover'],
+    async handler(request) {
+      const { id } = request.params
+      const row = await requireLoadBalancer(id)
+      request.authorize('os_load-balancer_api:loadbalancer:put_failover', row.project_id)
+      await checkMayFailOver(db, id)
+      throw unsupportedAction(row.provider, 'Amphora provider does not support failover by API yet.')
+    },
+  })
+
+  async function requireLoadBalancer(id: string): Promise<LoadBalancerRow> {
+    const row = await findLoadBalancer(db, id)
+    if (!row) throw notFound('Load Balancer', id)
+    return row
+  }
+
+  async function checkQosPolicy(id: string): Promise<void> {
+    try {
+      await network.checkQosPolicy(id)
+    } catch (error) {
+      if (error instanceof NotFoundError) throw invalidSubresource('qos_policy', id)
+      throw error
+    }
+  }
+}
+
+/** What the amphora provider cannot do yet. Null and empty ask for nothing. */
+function refuseUnsupported(
+  provider: string,
+  asked: Partial<Pick<LoadBalancerCreate, 'vip_sg_ids' | 'additional_vips' | 'flavor_id' | 'availability_zone'>>,
+): void {
+  const { vip_sg_ids, additional_vips, flavor_id, availability_zone } = asked
+  const given = { vip_sg_ids: vip_sg_ids?.length, additional_vips: additional_vips?.length, flavor_id, availability_zone }
+  const names = Object.entries(given).flatMap(([name, value]) => (value ? [name] : []))
+  if (names.length > 0) {
+    throw unsupportedOption(provider, `Amphora provider does not support ${names.join(', ')} of load balancers yet.`)
+  }
+}

@@ -1,0 +1,82 @@
+/** How a load balancer's row comes from a body, and what an answer shows of it. */
+import type { LoadBalancerRow, Topology } from '../../db/tables.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { idOnly } from '../fields.ts'
+import { changedFields, newlyCreated } from '../row-fields.ts'
+import type { LoadBalancerCreate, LoadBalancerUpdate } from './schema.ts'
+import type { VipPlace } from './vip.ts'
+import type { VipPort } from './vip-port.ts'
+
+type Decided = VipPort & { id: string; project_id: string; place: VipPlace; provider: string; topology: Topology }
+
+export function newLoadBalancer(body: LoadBalancerCreate, decided: Decided, clock: Clock): LoadBalancerRow {
+  const { id, project_id, place, provider, topology, vip_address, vip_port_id, vip_port_owned } = decided
+  return {
+    ...newlyCreated(clock),
+    id,
+    project_id,
+    name: body.name,
+    description: body.description,
+    admin_state_up: body.admin_state_up,
+    tags: body.tags,
+    vip_address,
+    vip_port_id,
+    vip_subnet_id: place.subnet_id,
+    vip_network_id: place.network_id,
+    vip_qos_policy_id: place.qos_policy_id,
+    vip_vnic_type: 'normal',
+    vip_sg_ids: body.vip_sg_ids ?? [],
+    additional_vips: [],
+    vip_port_owned,
+    provider,
+    flavor_id: body.flavor_id,
+    availability_zone: body.availability_zone,
+    topology,
+    server_group_id: null,
+  }
+}
+
+export function loadBalancerChanges(update: LoadBalancerUpdate): Partial<LoadBalancerRow> {
+  return changedFields<LoadBalancerUpdate, LoadBalancerRow>(update, {
+    name: '',
+    description: '',
+    admin_state_up: false,
+    vip_sg_ids: [],
+    tags: undefined,
+  })
+}
+
+/** Alone or in a list. */
+export function showLoadBalancer(row: LoadBalancerRow, { listener_ids, pool_ids }: { listener_ids: string[]; pool_ids: string[] }) {
+  return showLoadBalancerInTree(row, listener_ids.map(idOnly), pool_ids.map(idOnly))
+}
+
+/** The answer to a create: with whole listeners and pools. */
+export function showLoadBalancerInTree<L, P>(row: LoadBalancerRow, listeners: L[], pools: P[]) {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    provisioning_status: row.provisioning_status,
+    operating_status: row.operating_status,
+    admin_state_up: row.admin_state_up,
+    project_id: row.project_id,
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+    vip_address: row.vip_address,
+    vip_port_id: row.vip_port_id,
+    vip_subnet_id: row.vip_subnet_id,
+    vip_network_id: row.vip_network_id,
+    vip_sg_ids: row.vip_sg_ids,
+    additional_vips: row.additional_vips.map(({ subnet_id, ip_address, port_id }) => ({ subnet_id, ip_address, port_id })),
+    listeners,
+    pools,
+    provider: row.provider,
+    flavor_id: row.flavor_id,
+    vip_qos_policy_id: row.vip_qos_policy_id,
+    tags: row.tags,
+    availability_zone: row.availability_zone,
+    vip_vnic_type: row.vip_vnic_type,
+    tenant_id: row.project_id,
+  }
+}

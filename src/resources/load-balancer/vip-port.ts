@@ -1,0 +1,90 @@
+/**
+ * The VIP's port must exist before the client gets his answer, and a crash must not leave one that no row knows. So the request first
+ * commits a reservation, then makes the port by the load balancer's name with no transaction open; the transaction that stores the rows
+ * drops the reservation. What led to nothing is undone here, or later by a periodic job (design, decision 3).
+ */
+import assert from 'node:assert/strict'
+import { validationFailure } from '../../api/faults.ts'
+import type { ApiContext } from '../../api/route.ts'
+import type { Db, Tx } from '../../db/connection.ts'
+import type { LoadBalancerRow } from '../../db/tables.ts'
+import { type VipPlace, vipPortName } from './vip.ts'
+
+export type VipPort = Pick<LoadBalancerRow, 'vip_address' | 'vip_port_id' | 'vip_port_owned'>
+
+type NewLoadBalancer = { id: string; project_id: string }
+
+/**
+ * Calls `store` with the VIP's port, and answers what it answers. `store` must call `dropReservation` in its transaction. When it
+ * throws, the port is taken away again, unless it was the user's own.
+ */
+export async function withVipPort<T>(
+  context: ApiContext,
+  { id, project_id }: NewLoadBalancer,
+  place: VipPlace,
+  store: (port: VipPort) => Promise<T>,
+): Promise<T> {
+  if (place.port !== null) {
+    return store({ vip_address: place.address!, vip_port_id: place.port.id, vip_port_owned: false })
+  }
+  const { db, network, clock, log } = context
+  await db.insertInto('vip_reservation').values({ load_balancer_id: id, project_id, created_at_ms: clock.now() }).execute()
+  try {
+    const port = await network.ensurePort({
+      name: vipPortName(id),
+      network_id: place.network_id,
+      fixed_ips: [{ subnet_id: place.subnet_id, ...(place.address === null ? {} : { ip_address: place.address }) }],
+      project_id,
+      device_owner: 'Octavia',
+      device_id: `lb-${id}`,
+      // Traffic goes to the amphorae's ports, which are allowed the VIP's address; this one only keeps it.
+      admin_state_up: false,
+      security_group_ids: [],
+      allowed_address_pairs: [],
+      qos_policy_id: place.qos_policy_id,
+      made_by: id,
+    })
+    const fixed = port.fixed_ips.find(({ subnet_id }) => subnet_id === place.subnet_id) ?? port.fixed_ips[0]
+    if (fixed === undefined) throw validationFailure(`The VIP port ${port.id} has no address.`)
+    return await store({ vip_address: fixed.ip_address, vip_port_id: port.id, vip_port_owned: true })
+  } catch (error) {
+    // If this fails too, the reservation stays and a periodic job undoes it; the client is told the first reason.
+    await undoReservation(context, id).catch((failure: unknown) => {
+      log.warn({ load_balancer_id: id, err: failure }, 'the reservation of a VIP could not be undone now')
+    })
+    throw error
+  }
+}
+
+/** Throws when someone has begun to undo it, because the port is going away then. */
+export async function dropReservation(tx: Tx, load_balancer_id: string, port: VipPort): Promise<void> {
+  if (!port.vip_port_owned) return
+  const { numDeletedRows } = await tx
+    .deleteFrom('vip_reservation')
+    .where('load_balancer_id', '=', load_balancer_id)
+    .where('created_at_ms', '!=', BEING_UNDONE)
+    .executeTakeFirst()
+  assert.equal(numDeletedRows, 1n, `the VIP of load balancer ${load_balancer_id} took too long`)
+}
+
+/** In the place of its time: the reservation can no longer be used. */
+const BEING_UNDONE = 0
+
+/** Reservations older than that moment, and those whose undoing was interrupted. */
+export async function listReservationsBefore(db: Db, beforeMs: number, limit: number): Promise<{ load_balancer_id: string }[]> {
+  return db.selectFrom('vip_reservation').select('load_balancer_id').where('created_at_ms', '<', beforeMs).limit(limit).execute()
+}
+
+/** Takes away the port that a reservation led to, if any, then the reservation. */
+export async function undoReservation({ db, network }: Pick<ApiContext, 'db' | 'network'>, load_balancer_id: string): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('vip_reservation')
+    .set({ created_at_ms: BEING_UNDONE })
+    .where('load_balancer_id', '=', load_balancer_id)
+    .executeTakeFirst()
+  // Without a reservation the load balancer was stored after all, and the port is its own.
+  if (numUpdatedRows === 0n) return
+  const port = await network.findPort(vipPortName(load_balancer_id))
+  if (port !== null) await network.deletePort(port.id, { made_by: load_balancer_id })
+  await db.deleteFrom('vip_reservation').where('load_balancer_id', '=', load_balancer_id).execute()
+}
