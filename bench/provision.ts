@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { Controller } from '../test/support/controller.ts'
+import { privateSubnetId } from '../test/support/private-subnet.ts'
 import { bareHaproxy } from './bare-haproxy.ts'
 import { milliseconds, printTable, quantile } from './table.ts'
 
@@ -56,7 +57,7 @@ async function measure(controller: Controller, topology: string) {
     await controller.ottavia('lab', 'host', 'create', 'bench-web', '--subnet', 'private-subnet', '--', process.execPath, '-e', webServers)
   ).trim()
   const token = await controller.token()
-  const subnet_id = await subnetId(controller, token)
+  const subnet_id = await privateSubnetId(controller)
   const created: number[] = []
   const deleted: number[] = []
   const amphoraMib: number[] = []
@@ -91,13 +92,6 @@ function fullLoadBalancer(name: string, vip_subnet_id: string, address: string) 
   const healthmonitor = { type: 'HTTP', delay: 5, timeout: 2, max_retries: 1 }
   const default_pool = { name: 'web', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', members, healthmonitor }
   return { loadbalancer: { name, vip_subnet_id, listeners: [{ name: 'http', protocol: 'HTTP', protocol_port: 80, default_pool }] } }
-}
-
-async function subnetId(controller: Controller, token: string): Promise<string> {
-  const url = `http://127.0.0.1:${controller.portBase + 2}/v2.0/subnets?name=private-subnet`
-  const response = await fetch(url, { headers: { 'x-auth-token': token } })
-  const { subnets } = (await response.json()) as { subnets: { id: string }[] }
-  return subnets[0]!.id
 }
 
 async function hasStatus(controller: Controller, token: string, id: string, wanted: string): Promise<boolean> {

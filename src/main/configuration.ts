@@ -10,6 +10,9 @@ export interface ServeOptions {
   demo: boolean
 }
 
+/** A path of the command line, as the caller's working directory understands it (npm changes it and says so). */
+export const callersPath = (path: string) => (isAbsolute(path) ? path : resolve(process.env.INIT_CWD ?? process.cwd(), path))
+
 /** Where amphorae are namespaces of this host, heartbeats cost next to nothing and failover below a second is possible. */
 const embeddedDefaults: ConfigSource['defaults'] = {
   api_settings: { healthcheck_enabled: true },
@@ -23,7 +26,7 @@ const MAX_PORT_BASE = 65_529
 export function readConfiguration(options: ServeOptions, stateDirectory: string, warn: (text: string) => void): Config {
   const source: ConfigSource = { stateDirectory, warn }
   if (options.config !== undefined) {
-    const path = isAbsolute(options.config) ? options.config : resolve(process.env.INIT_CWD ?? process.cwd(), options.config)
+    const path = callersPath(options.config)
     source.file = { name: path, text: readFileSync(path, 'utf8') }
   }
   if (options.portBase !== undefined) source.overrides = portsFrom(options.portBase)

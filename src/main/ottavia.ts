@@ -47,21 +47,9 @@ program
     await import('./agent.ts')
   })
 
-program
-  .command('lab')
-  .description("the embedded cloud's test hosts and amphorae, as root on this machine")
-  .allowUnknownOption()
-  .helpOption(false)
-  .argument('[words...]')
-  .passThroughOptions()
-  .action(async () => {
-    const { addLabCommands } = await import('../cli/lab.ts')
-    const { labDependencies } = await import('./lab.ts')
-    const lab = new Command('ottavia').exitOverride()
-    addLabCommands(lab, labDependencies)
-    await lab.parseAsync(process.argv)
-  })
-program.enablePositionalOptions()
+// The lab's commands bring half of the embedded cloud with them: only who wants them waits for that.
+if (process.argv[2] === 'lab') (await import('../cli/lab.ts')).addLabCommands(program, (await import('./lab.ts')).labDependencies)
+else program.command('lab').description('test hosts of the embedded cloud, and its amphorae from inside (root, on this machine)')
 
 try {
   await program.parseAsync()

@@ -5,11 +5,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { isAbsolute, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/config.ts'
 import type { CertificateAuthority } from '../lib/certificate-authority.ts'
 import { createCertificateAuthority, loadCertificateAuthority } from '../lib/certificate-authority.ts'
+import { callersPath } from './configuration.ts'
 
 const CA_VALIDITY_DAYS = 3650
 const CLIENT_CERTIFICATE_VALIDITY_DAYS = 3650
@@ -19,7 +20,7 @@ const DAY_SECONDS = 86_400
 export function stateDirectoryOf(option: string | undefined): string {
   const chosen = option ?? process.env.OTTAVIA_STATE_DIR
   if (chosen === undefined || chosen === '') return fileURLToPath(new URL('../../var', import.meta.url))
-  return isAbsolute(chosen) ? chosen : resolve(process.env.INIT_CWD ?? process.cwd(), chosen)
+  return callersPath(chosen)
 }
 
 /** In the name of every bridge, veth, namespace, cgroup and nft table, so that several states run side by side on one host. */
@@ -50,7 +51,7 @@ export async function lockState(stateDirectory: string): Promise<() => void> {
 }
 
 /** Whole or not at all, also when the machine stops half-way. */
-function writePrivately(path: string, contents: string): void {
+export function writePrivately(path: string, contents: string): void {
   writeFileSync(`${path}.new`, contents, { mode: 0o600 })
   renameSync(`${path}.new`, path)
 }

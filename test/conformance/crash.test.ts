@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Controller } from '../support/controller.ts'
 import { eventually } from '../support/eventually.ts'
+import { privateSubnetId } from '../support/private-subnet.ts'
 
 const SEED = 20261122
 const ROUNDS = 6
@@ -37,7 +38,7 @@ test('a controller killed at any moment and started again ends everything ACTIVE
   const web = (
     await controller.ottavia('lab', 'host', 'create', 'web', '--subnet', 'private-subnet', '--', process.execPath, '-e', webServer)
   ).trim()
-  const subnet_id = await subnetId(controller)
+  const subnet_id = await privateSubnetId(controller)
   const body = (name: string) => ({
     loadbalancer: {
       name,
@@ -106,14 +107,6 @@ test('a controller killed at any moment and started again ends everything ACTIVE
     await controller.down()
   }
 })
-
-async function subnetId(controller: Controller): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${controller.portBase + 2}/v2.0/subnets?name=private-subnet`, {
-    headers: { 'x-auth-token': await controller.token() },
-  })
-  const { subnets } = (await response.json()) as { subnets: { id: string }[] }
-  return subnets[0]!.id
-}
 
 function answers(vip: string): Promise<boolean> {
   return fetch(`http://${vip}/`, { signal: AbortSignal.timeout(2_000), headers: { connection: 'close' } }).then(

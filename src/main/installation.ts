@@ -1,0 +1,34 @@
+/** What an operator's command needs of an installation beside a running controller: its configuration and its database. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { type Db, openDatabase } from '../db/connection.ts'
+import { readConfiguration, type ServeOptions } from './configuration.ts'
+import { stateDirectoryOf, writePrivately } from './state.ts'
+
+/** The options of the last start, so that other commands read the same configuration. */
+const optionsFile = (stateDirectory: string) => join(stateDirectory, 'start-options.json')
+
+type StartOptions = Pick<ServeOptions, 'config' | 'portBase'>
+
+export function rememberStart(stateDirectory: string, { config, portBase }: StartOptions): void {
+  writePrivately(optionsFile(stateDirectory), JSON.stringify({ config, portBase }))
+}
+
+export const databaseConnection = (config: Config): string =>
+  config.database.connection ?? `sqlite://${join(config.stateDirectory, 'ottavia.db')}`
+
+export interface Installation {
+  config: Config
+  db: Db
+}
+
+/** Throws when nothing was ever started on that state. Close `db` afterwards. */
+export async function openInstallation(state: string | undefined): Promise<Installation> {
+  const stateDirectory = stateDirectoryOf(state)
+  const remembered = optionsFile(stateDirectory)
+  if (!existsSync(remembered)) throw new Error(`nothing was ever started on the state ${stateDirectory}`)
+  const options = JSON.parse(readFileSync(remembered, 'utf8')) as StartOptions
+  const config = readConfiguration({ ...options, demo: false }, stateDirectory, () => {})
+  return { config, db: await openDatabase({ connection: databaseConnection(config) }) }
+}
