@@ -198,6 +198,7 @@ export const options = {
     amp_secgroup_list: list([], 'Security groups of the management port.'),
     amp_active_retries: number(30, 'How often a booting machine is asked for.', { min: 1 }),
     amp_active_wait_sec: number(10, 'Seconds between two questions; a machine that answers sooner is used sooner.', { min: 0 }),
+    client_ca: text(null, "The CA that signed the controller's certificate; default: made in the state directory."),
     workers: number(1, 'Worker processes.', { min: 1 }),
   },
   task_flow: {

@@ -51,3 +51,13 @@ export class AgentError extends Error {
     this.body = body
   }
 }
+
+/** Null instead of NotFoundError, for who is content when the thing is gone. */
+export async function ifThere<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found
+  } catch (error) {
+    if (error instanceof NotFoundError) return null
+    throw error
+  }
+}

@@ -1,5 +1,5 @@
 /** Machines that are not there: any id is accepted, ids are derived from names, nothing is kept. For benchmarks and tests of the API. */
-import { derivedId } from '../derived-id.ts'
+import { derivedId } from '../../lib/derived-id.ts'
 import type { ComputeDriver, Server, WantedServer } from './driver.ts'
 
 /** What upstream's no-op driver gives as an amphora's management address. */

@@ -1,5 +1,5 @@
 /** A network that is not there: any id is accepted, ids are derived from names, nothing is kept. For benchmarks and tests of the API. */
-import { derivedId } from '../derived-id.ts'
+import { derivedId } from '../../lib/derived-id.ts'
 import type { Network, NetworkDriver, Port, Subnet, WantedPort } from './driver.ts'
 
 /** What upstream's no-op driver gives to a VIP without an address. */

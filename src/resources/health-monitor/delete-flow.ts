@@ -1,0 +1,26 @@
+import { flow, task } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { deleteHealthMonitorRow } from '../../tasks/delete-rows.ts'
+import { endInError, markActive } from '../../tasks/statuses.ts'
+
+type Params = { health_monitor_id: string; pool_id: string; load_balancer_id: string }
+
+/** The API has moved the health monitor to PENDING_DELETE, with which it is no longer rendered, and locked its pool, its listeners and its load balancer. */
+export const deleteHealthMonitor = flow<Params>('delete-health-monitor', {
+  async steps(run, params) {
+    await applyRows(run, params.load_balancer_id)
+    await run(finish, params)
+  },
+  async afterRevert(context, { health_monitor_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'health_monitor', ids: [health_monitor_id] }, reason)
+  },
+})
+
+const finish = task('delete-health-monitor-rows', {
+  async execute({ db, clock }, { health_monitor_id, pool_id, load_balancer_id }: Params) {
+    await db.transaction().execute(async (tx) => {
+      await deleteHealthMonitorRow(tx, health_monitor_id, pool_id)
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

@@ -1,0 +1,17 @@
+import { flow } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { markChangeActive } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
+
+type Params = { l7policy_id: string; listener_id: string; load_balancer_id: string }
+
+/** The API has stored the new values, moved the l7policy to PENDING_UPDATE and locked its listener and its load balancer. */
+export const updateL7Policy = flow<Params>('update-l7policy', {
+  async steps(run, { load_balancer_id }) {
+    await applyRows(run, load_balancer_id)
+    await run(markChangeActive, load_balancer_id)
+  },
+  async afterRevert(context, { l7policy_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'l7policy', ids: [l7policy_id] }, reason)
+  },
+})

@@ -1,0 +1,17 @@
+import { flow } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { markChangeActive } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
+
+type Params = { l7rule_id: string; l7policy_id: string; listener_id: string; load_balancer_id: string }
+
+/** The API has stored the l7rule as PENDING_CREATE and locked its l7policy, its listener and its load balancer. */
+export const createL7Rule = flow<Params>('create-l7rule', {
+  async steps(run, { load_balancer_id }) {
+    await applyRows(run, load_balancer_id)
+    await run(markChangeActive, load_balancer_id)
+  },
+  async afterRevert(context, { l7rule_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'l7rule', ids: [l7rule_id] }, reason)
+  },
+})

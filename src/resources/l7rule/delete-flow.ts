@@ -1,0 +1,26 @@
+import { flow, task } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { deleteL7RuleRow } from '../../tasks/delete-rows.ts'
+import { endInError, markActive } from '../../tasks/statuses.ts'
+
+type Params = { l7rule_id: string; l7policy_id: string; listener_id: string; load_balancer_id: string }
+
+/** The API has moved the l7rule to PENDING_DELETE, with which it is no longer rendered, and locked its l7policy, its listener and its load balancer. */
+export const deleteL7Rule = flow<Params>('delete-l7rule', {
+  async steps(run, params) {
+    await applyRows(run, params.load_balancer_id)
+    await run(finish, params)
+  },
+  async afterRevert(context, { l7rule_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'l7rule', ids: [l7rule_id] }, reason)
+  },
+})
+
+const finish = task('delete-l7rule-rows', {
+  async execute({ db, clock }, { l7rule_id, load_balancer_id }: Params) {
+    await db.transaction().execute(async (tx) => {
+      await deleteL7RuleRow(tx, l7rule_id)
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

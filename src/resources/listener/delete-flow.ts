@@ -1,0 +1,28 @@
+import { flow, task } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { deleteListenerRows } from '../../tasks/delete-rows.ts'
+import { endInError, markActive } from '../../tasks/statuses.ts'
+import { openVip } from '../../tasks/vip.ts'
+
+type Params = { listener_id: string; load_balancer_id: string }
+
+/** The API has moved the listener to PENDING_DELETE, with which it is no longer rendered, and locked its load balancer. */
+export const deleteListener = flow<Params>('delete-listener', {
+  async steps(run, params) {
+    await applyRows(run, params.load_balancer_id)
+    await run(openVip, params.load_balancer_id)
+    await run(finish, params)
+  },
+  async afterRevert(context, { listener_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'listener', ids: [listener_id] }, reason)
+  },
+})
+
+const finish = task('delete-listener-rows', {
+  async execute({ db, clock }, { listener_id, load_balancer_id }: Params) {
+    await db.transaction().execute(async (tx) => {
+      await deleteListenerRows(tx, [listener_id])
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

@@ -1,0 +1,184 @@
+import { type Context, flow, task } from '../../context.ts'
+import type { AmphoraRow } from '../../db/tables.ts'
+import { type Run, VisibleError } from '../../flow/define.ts'
+import { timestamp } from '../../lib/clock.ts'
+import { derivedId } from '../../lib/derived-id.ts'
+import { configureKeepalived } from '../../tasks/configure-keepalived.ts'
+import { fenceOf } from '../../tasks/fence.ts'
+import { memberSubnets, plugLeg } from '../../tasks/legs.ts'
+import { attachPort, startMachine, waitForAgent, waitForMachine } from '../../tasks/machine.ts'
+import { plugVip } from '../../tasks/plug-vip.ts'
+import { pushConfiguration } from '../../tasks/push-configuration.ts'
+import { endLoadBalancerInError, markActive } from '../../tasks/statuses.ts'
+import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
+import { makeVrrpPort, type VrrpPort } from '../../tasks/vrrp-port.ts'
+import { requireTree } from './tree.ts'
+
+type Params = { load_balancer_id: string }
+
+/**
+ * The API has made the VIP's port and stored the load balancer, with whatever children came in the same request, as PENDING_CREATE.
+ * What can be done at the same time is: the machines boot while their ports are made, and get them before their agents are up.
+ */
+export const createLoadBalancer = flow<Params>('create-load-balancer', {
+  async steps(run, { load_balancer_id }) {
+    const plan = await run(planAmphorae, load_balancer_id)
+    if (plan.anti_affinity) await run(makeServerGroup, load_balancer_id)
+    const [ports, ...machines] = await run.parallel<string, VrrpPort[] | string>(
+      ['network', ...plan.amphora_ids],
+      (branch) => branch,
+      (run, branch) =>
+        branch === 'network' ? makePorts(run, load_balancer_id, plan) : run(startMachine, { load_balancer_id, amphora_id: branch }),
+    )
+    const amphorae = plan.amphora_ids.map((amphora_id, i) => ({
+      amphora_id,
+      compute_id: machines[i] as string,
+      port: (ports as VrrpPort[])[i]!,
+    }))
+    await run.parallel(
+      amphorae,
+      ({ amphora_id }) => amphora_id,
+      async (run, { amphora_id, compute_id, port }) => {
+        const amphora = await run(waitForMachine, { amphora_id, compute_id })
+        await run(attachPort, { compute_id, port_id: port.port_id })
+        const capabilities = await run(waitForAgent, amphora)
+        await run(plugVip, { load_balancer_id, amphora, port })
+        for (const subnet_id of plan.member_subnets) {
+          mustReach(await run(plugLeg, { amphora, load_balancer_id, subnet_id }, { key: subnet_id }))
+        }
+        const daemons = [...(plan.topology === 'ACTIVE_STANDBY' ? ['keepalived'] : []), ...(plan.has_listeners ? ['haproxy'] : [])]
+        await run.parallel(
+          daemons,
+          (daemon) => daemon,
+          async (run, daemon) => {
+            if (daemon === 'keepalived') await run(configureKeepalived, { load_balancer_id, amphora, capabilities })
+            else mustReach(await run(pushConfiguration, { amphora, load_balancer_id }))
+          },
+        )
+      },
+    )
+    await run(finish, load_balancer_id)
+  },
+  async afterRevert(context, { load_balancer_id }, reason) {
+    await endLoadBalancerInError(context, load_balancer_id, reason)
+  },
+})
+
+type Plan = Awaited<ReturnType<typeof planAmphorae.execute>>
+
+/** The security group, and with it a port for each amphora. In the order of the plan's amphorae. */
+async function makePorts(run: Run<Context>, load_balancer_id: string, plan: Plan): Promise<VrrpPort[]> {
+  const security_group_id = await run(guardVip, plan.vip)
+  const ports = await run.parallel(
+    plan.amphora_ids,
+    (amphora_id) => amphora_id,
+    (run, amphora_id) => run(makeVrrpPort, { load_balancer_id, amphora_id, security_group_id }),
+  )
+  // After the ports, for of a pair the rules name their addresses.
+  await run(openVip, load_balancer_id)
+  return ports
+}
+
+/** A later change may do without one amphora of a pair; a new load balancer begins with all of them. */
+function mustReach(reached: boolean): void {
+  if (!reached) throw new VisibleError('An amphora stopped answering while it was set up.')
+}
+
+/** Stores the rows of the amphorae and answers what the flow's steps depend on. */
+const planAmphorae = task('plan-amphorae', {
+  async execute({ db, config, compute, clock, flow_id }, load_balancer_id: string) {
+    const loadBalancer = await requireTree(db, load_balancer_id)
+    const { topology } = loadBalancer
+    const fractional = !Number.isInteger(config.keepalived_vrrp.vrrp_advert_int)
+    const rows = rolesOf(topology, fractional).map((role) =>
+      newAmphora({ id: derivedId(flow_id, role.role), loadbalancer_id: load_balancer_id, ...role, created_at: timestamp(clock.now()) }),
+    )
+    await db
+      .insertInto('amphora')
+      .values(rows)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    return {
+      amphora_ids: rows.map(({ id }) => id),
+      topology,
+      anti_affinity: topology === 'ACTIVE_STANDBY' && compute.hasHosts && config.nova.enable_anti_affinity,
+      vip: vipOf(loadBalancer),
+      member_subnets: memberSubnets(loadBalancer),
+      has_listeners: loadBalancer.listeners.length > 0,
+    }
+  },
+  async revert({ db, clock, flow_id }, load_balancer_id) {
+    await db
+      .updateTable('amphora')
+      .set({ status: 'DELETED', server_certificate: null, updated_at: timestamp(clock.now()) })
+      .where('loadbalancer_id', '=', load_balancer_id)
+      .where(
+        'id',
+        'in',
+        (['STANDALONE', 'MASTER', 'BACKUP'] as const).map((role) => derivedId(flow_id, role)),
+      )
+      .execute()
+  },
+})
+
+type Role = Pick<AmphoraRow, 'role' | 'vrrp_id' | 'vrrp_priority'> & { role: string }
+
+/** Upstream's priorities; below a second 254 and 253, whose skew is next to nothing (RFC 5798 §6.1: (256 - priority) / 256 intervals). */
+function rolesOf(topology: 'SINGLE' | 'ACTIVE_STANDBY', fractional: boolean): Role[] {
+  if (topology === 'SINGLE') return [{ role: 'STANDALONE', vrrp_id: null, vrrp_priority: null }]
+  return [
+    { role: 'MASTER', vrrp_id: 1, vrrp_priority: fractional ? 254 : 100 },
+    { role: 'BACKUP', vrrp_id: 1, vrrp_priority: fractional ? 253 : 90 },
+  ]
+}
+
+function newAmphora(known: Pick<AmphoraRow, 'id' | 'loadbalancer_id' | 'role' | 'vrrp_id' | 'vrrp_priority' | 'created_at'>): AmphoraRow {
+  return {
+    compute_id: null,
+    lb_network_ip: null,
+    vrrp_ip: null,
+    ha_ip: null,
+    vrrp_port_id: null,
+    ha_port_id: null,
+    cert_expiration: null,
+    cert_busy: false,
+    status: 'PENDING_CREATE',
+    vrrp_interface: null,
+    cached_zone: null,
+    image_id: null,
+    compute_flavor: null,
+    server_certificate: null,
+    updated_at: null,
+    ...known,
+  }
+}
+
+/** So that one host's end takes one amphora of the pair at most. */
+const makeServerGroup = task('make-server-group', {
+  async execute({ db, compute, config, ...step }, load_balancer_id: string) {
+    const wanted = { name: `octavia-lb-${load_balancer_id}`, policy: config.nova.anti_affinity_policy, made_by: step.flow_id }
+    const server_group_id = await compute.ensureServerGroup(wanted, fenceOf(step))
+    await db.updateTable('load_balancer').set({ server_group_id }).where('id', '=', load_balancer_id).execute()
+    return server_group_id
+  },
+  async revert({ db, compute, config, ...step }, load_balancer_id, output) {
+    // Where execute was interrupted its id is unknown; making it once more tells it.
+    const wanted = { name: `octavia-lb-${load_balancer_id}`, policy: config.nova.anti_affinity_policy, made_by: step.flow_id }
+    await compute.deleteServerGroup(output ?? (await compute.ensureServerGroup(wanted, fenceOf(step))))
+    await db.updateTable('load_balancer').set({ server_group_id: null }).where('id', '=', load_balancer_id).execute()
+  },
+})
+
+const finish = task('finish-load-balancer', {
+  async execute({ db, clock }, load_balancer_id: string) {
+    await db.transaction().execute(async (tx) => {
+      await tx
+        .updateTable('amphora')
+        .set({ status: 'ALLOCATED', updated_at: timestamp(clock.now()) })
+        .where('loadbalancer_id', '=', load_balancer_id)
+        .where('status', '=', 'BOOTING')
+        .execute()
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

@@ -1,0 +1,117 @@
+import { releaseQuota } from '../../api/quota.ts'
+import { flow, task } from '../../context.ts'
+import type { Tx } from '../../db/connection.ts'
+import { timestamp } from '../../lib/clock.ts'
+import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
+import { serverName } from '../../tasks/machine.ts'
+import { endLoadBalancerInError } from '../../tasks/statuses.ts'
+import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
+import { vrrpPortName } from '../../tasks/vrrp-port.ts'
+import { requireTree } from './tree.ts'
+
+type Params = { load_balancer_id: string; cascade: boolean }
+
+/**
+ * The API has moved the load balancer to PENDING_DELETE and, without `cascade`, seen that it has no children. No agent is asked for anything, so a
+ * dead amphora is deleted as fast as a living one. Nothing here can be taken back: after a failure the load balancer is in ERROR and may be
+ * deleted again.
+ */
+export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
+  async steps(run, { load_balancer_id }) {
+    const doomed = await run(listDoomed, load_balancer_id)
+    await run.parallel(
+      doomed.amphorae,
+      ({ id }) => id,
+      (run, amphora) => run(deleteAmphora, amphora),
+    )
+    await run(deleteVip, doomed.vip)
+    if (doomed.server_group_id !== null) await run(deleteServerGroup, doomed.server_group_id)
+    await run(deleteRows, load_balancer_id)
+  },
+  async afterRevert(context, { load_balancer_id }, reason) {
+    await endLoadBalancerInError(context, load_balancer_id, reason)
+  },
+})
+
+type DoomedAmphora = { id: string; compute_id: string | null; leg_port_ids: string[] }
+
+const listDoomed = task('list-doomed', {
+  async execute({ db, clock }, load_balancer_id: string) {
+    const loadBalancer = await requireTree(db, load_balancer_id)
+    await db
+      .updateTable('amphora')
+      .set({ status: 'PENDING_DELETE', updated_at: timestamp(clock.now()) })
+      .where('loadbalancer_id', '=', load_balancer_id)
+      .where('status', '!=', 'DELETED')
+      .execute()
+    const ids = loadBalancer.amphorae.map(({ id }) => id)
+    const legs = ids.length === 0 ? [] : await db.selectFrom('amphora_member_port').selectAll().where('amphora_id', 'in', ids).execute()
+    const amphorae = loadBalancer.amphorae.map(({ id, compute_id }) => ({
+      id,
+      compute_id,
+      leg_port_ids: legs.filter((leg) => leg.amphora_id === id).map(({ port_id }) => port_id),
+    }))
+    return { amphorae, vip: vipOf(loadBalancer), server_group_id: loadBalancer.server_group_id }
+  },
+})
+
+/** By name as well as by id, for an interrupted create may not have stored the id. */
+const deleteAmphora = task('delete-amphora', {
+  async execute({ compute, network }, { id, compute_id, leg_port_ids }: DoomedAmphora) {
+    const server = compute_id ?? (await compute.findServer(serverName(id)))
+    if (server !== null) await compute.deleteServer(server)
+    const vrrpPort = await network.findPort(vrrpPortName(id))
+    await Promise.all([...leg_port_ids, ...(vrrpPort === null ? [] : [vrrpPort.id])].map((port_id) => network.deletePort(port_id)))
+  },
+})
+
+/** The ports that were made for the VIP go; a user's own stays, as he gave it. */
+const deleteVip = task('delete-vip', {
+  async execute({ network }, { load_balancer_id, ports }: VipOfLoadBalancer) {
+    const group = await network.findSecurityGroup(securityGroupName(load_balancer_id))
+    for (const { port_id, vip_port_owned } of ports) {
+      if (vip_port_owned) await network.deletePort(port_id)
+      else if (group !== null) await takeGroupFrom(network, port_id, group)
+    }
+    if (group !== null) await network.deleteSecurityGroup(group)
+  },
+})
+
+const deleteServerGroup = task('delete-server-group', {
+  async execute({ compute }, id: string) {
+    await compute.deleteServerGroup(id)
+  },
+})
+
+/** One transaction: the rows and the counters that speak of them. A repeated run finds nothing and lowers nothing. */
+const deleteRows = task('delete-load-balancer-rows', {
+  async execute({ db, clock }, load_balancer_id: string) {
+    await db.transaction().execute(async (tx) => {
+      await deleteListenerRows(tx, await idsOf(tx, 'listener', load_balancer_id))
+      await deletePoolRows(tx, await idsOf(tx, 'pool', load_balancer_id))
+      const now = timestamp(clock.now())
+      const amphorae = tx.selectFrom('amphora').select('id').where('loadbalancer_id', '=', load_balancer_id)
+      await tx.deleteFrom('amphora_health').where('amphora_id', 'in', amphorae).execute()
+      await tx.deleteFrom('amphora_member_port').where('amphora_id', 'in', amphorae).execute()
+      await tx
+        .updateTable('amphora')
+        .set({ status: 'DELETED', server_certificate: null, updated_at: now })
+        .where('loadbalancer_id', '=', load_balancer_id)
+        .where('status', '!=', 'DELETED')
+        .execute()
+      const deleted = await tx
+        .updateTable('load_balancer')
+        .set({ provisioning_status: 'DELETED', operating_status: 'OFFLINE', fault: null, updated_at: now })
+        .where('id', '=', load_balancer_id)
+        .where('provisioning_status', '!=', 'DELETED')
+        .returning('project_id')
+        .executeTakeFirst()
+      if (deleted !== undefined) await releaseQuota(tx, 'load_balancer', deleted.project_id)
+    })
+  },
+})
+
+async function idsOf(tx: Tx, table: 'listener' | 'pool', load_balancer_id: string): Promise<string[]> {
+  const rows = await tx.selectFrom(table).select('id').where('load_balancer_id', '=', load_balancer_id).execute()
+  return rows.map(({ id }) => id)
+}

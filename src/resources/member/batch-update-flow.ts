@@ -1,0 +1,29 @@
+import { flow, task } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { deleteMemberRows } from '../../tasks/delete-rows.ts'
+import { endInError, markActive } from '../../tasks/statuses.ts'
+
+type Params = { pool_id: string; load_balancer_id: string; created: string[]; updated: string[]; deleted: string[] }
+
+/**
+ * The API has stored the members of the request: new ones as PENDING_CREATE, changed ones as PENDING_UPDATE, missing ones as PENDING_DELETE.
+ * However many they are, the amphorae get one new configuration.
+ */
+export const batchUpdateMembers = flow<Params>('batch-update-members', {
+  async steps(run, { load_balancer_id, deleted }) {
+    await applyRows(run, load_balancer_id)
+    await run(finish, { load_balancer_id, deleted })
+  },
+  async afterRevert(context, { load_balancer_id, created, updated, deleted }, reason) {
+    await endInError(context, { load_balancer_id, table: 'member', ids: [...created, ...updated, ...deleted] }, reason)
+  },
+})
+
+const finish = task('finish-batch', {
+  async execute({ db, clock }, { load_balancer_id, deleted }: Pick<Params, 'load_balancer_id' | 'deleted'>) {
+    await db.transaction().execute(async (tx) => {
+      await deleteMemberRows(tx, deleted)
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

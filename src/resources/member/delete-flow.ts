@@ -1,0 +1,26 @@
+import { flow, task } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { deleteMemberRows } from '../../tasks/delete-rows.ts'
+import { endInError, markActive } from '../../tasks/statuses.ts'
+
+type Params = { member_id: string; pool_id: string; load_balancer_id: string }
+
+/** The API has moved the member to PENDING_DELETE, with which it is no longer rendered, and locked its pool, its listeners and its load balancer. */
+export const deleteMember = flow<Params>('delete-member', {
+  async steps(run, params) {
+    await applyRows(run, params.load_balancer_id)
+    await run(finish, params)
+  },
+  async afterRevert(context, { member_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'member', ids: [member_id] }, reason)
+  },
+})
+
+const finish = task('delete-member-rows', {
+  async execute({ db, clock }, { member_id, load_balancer_id }: Params) {
+    await db.transaction().execute(async (tx) => {
+      await deleteMemberRows(tx, [member_id])
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

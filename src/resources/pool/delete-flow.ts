@@ -1,0 +1,26 @@
+import { flow, task } from '../../context.ts'
+import { applyRows } from '../../tasks/apply-rows.ts'
+import { deletePoolRows } from '../../tasks/delete-rows.ts'
+import { endInError, markActive } from '../../tasks/statuses.ts'
+
+type Params = { pool_id: string; load_balancer_id: string }
+
+/** The API has moved the pool to PENDING_DELETE, with which it is no longer rendered, and locked its listeners and its load balancer. */
+export const deletePool = flow<Params>('delete-pool', {
+  async steps(run, params) {
+    await applyRows(run, params.load_balancer_id)
+    await run(finish, params)
+  },
+  async afterRevert(context, { pool_id, load_balancer_id }, reason) {
+    await endInError(context, { load_balancer_id, table: 'pool', ids: [pool_id] }, reason)
+  },
+})
+
+const finish = task('delete-pool-rows', {
+  async execute({ db, clock }, { pool_id, load_balancer_id }: Params) {
+    await db.transaction().execute(async (tx) => {
+      await deletePoolRows(tx, [pool_id])
+      await markActive(tx, load_balancer_id, clock.now())
+    })
+  },
+})

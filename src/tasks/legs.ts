@@ -1,0 +1,116 @@
+/** The legs of amphorae in members' subnets: one for each amphora and subnet, but not for the VIP's own, which is reached anyway. */
+import type { Context } from '../context.ts'
+import { task } from '../context.ts'
+import { AgentUnreachable } from '../drivers/errors.ts'
+import { isWanted, type LoadBalancerTree } from '../resources/load-balancer/tree.ts'
+import { fenceOf } from './fence.ts'
+import { whileMachineLives } from './machine-lives.ts'
+import type { ServingAmphora } from './serving-amphorae.ts'
+
+export type Leg = { amphora: ServingAmphora; load_balancer_id: string; subnet_id: string }
+export type UnneededLeg = { amphora_id: string; compute_id: string; port_id: string }
+
+export function legName({ amphora, subnet_id }: Leg): string {
+  return `octavia-lb-member-${amphora.id}-${subnet_id}`
+}
+
+/** The subnets in which members are, by rows that are wanted. */
+export function memberSubnets(loadBalancer: LoadBalancerTree): string[] {
+  const ofVip = [loadBalancer.vip_subnet_id, ...loadBalancer.additional_vips.map((vip) => vip.subnet_id)]
+  const members = loadBalancer.pools.filter(isWanted).flatMap((pool) => pool.members.filter(isWanted))
+  const subnets = new Set(members.flatMap(({ subnet_id }) => subnet_id ?? []))
+  return [...subnets].filter((subnet_id) => !ofVip.includes(subnet_id))
+}
+
+/** Compares what members need with what is plugged. */
+export async function compareLegs(
+  db: Context['db'],
+  loadBalancer: LoadBalancerTree,
+  amphorae: ServingAmphora[],
+): Promise<{ missing: Leg[]; unneeded: UnneededLeg[] }> {
+  if (amphorae.length === 0) return { missing: [], unneeded: [] }
+  const ids = amphorae.map(({ id }) => id)
+  const plugged = await db.selectFrom('amphora_member_port').selectAll().where('amphora_id', 'in', ids).orderBy('port_id').execute()
+  const subnets = memberSubnets(loadBalancer)
+  const missing = amphorae.flatMap((amphora) =>
+    subnets
+      .filter((subnet_id) => !plugged.some((leg) => leg.amphora_id === amphora.id && leg.subnet_id === subnet_id))
+      .map((subnet_id) => ({ amphora, load_balancer_id: loadBalancer.id, subnet_id })),
+  )
+  const unneeded = plugged
+    .filter((leg) => !subnets.includes(leg.subnet_id))
+    .map(({ amphora_id, port_id }) => ({
+      amphora_id,
+      port_id,
+      compute_id: amphorae.find(({ id }) => id === amphora_id)!.compute_id,
+    }))
+  return { missing, unneeded }
+}
+
+/**
+ * Gives an amphora a leg in a member's subnet. False when its agent can't be reached: then the leg counts as not plugged and the next flow tries
+ * again, for of a pair one may be down while the other serves.
+ */
+export const plugLeg = task('plug-leg', {
+  async execute(context, leg: Leg): Promise<boolean> {
+    const { db, network, compute, amphora: agents } = context
+    const { amphora, subnet_id } = leg
+    const fence = fenceOf(context)
+    const subnet = await network.getSubnet(subnet_id)
+    const [{ mtu }, port] = await Promise.all([
+      network.getNetwork(subnet.network_id),
+      network.ensurePort(
+        {
+          name: legName(leg),
+          network_id: subnet.network_id,
+          fixed_ips: [{ subnet_id }],
+          project_id: null,
+          device_owner: 'Octavia',
+          device_id: `lb-${leg.load_balancer_id}`,
+          admin_state_up: true,
+          security_group_ids: [],
+          allowed_address_pairs: [],
+          made_by: context.flow_id,
+        },
+        fence,
+      ),
+    ])
+    await compute.attachPort(amphora.compute_id, port.id, fence)
+    const fixed_ips = port.fixed_ips.map(({ ip_address }) => ({
+      ip_address,
+      subnet_cidr: subnet.cidr,
+      gateway: subnet.gateway_ip,
+      host_routes: subnet.host_routes,
+    }))
+    try {
+      await whileMachineLives(context, amphora, () => agents.plugNetwork(amphora, { mac_address: port.mac_address, mtu, fixed_ips }, fence))
+    } catch (error) {
+      if (!(error instanceof AgentUnreachable)) throw error
+      context.log.warn({ amphora_id: amphora.id, subnet_id, error: error.message }, 'an amphora missed a leg')
+      return false
+    }
+    await db
+      .insertInto('amphora_member_port')
+      .values({ port_id: port.id, amphora_id: amphora.id, network_id: subnet.network_id, subnet_id })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    return true
+  },
+  // By name, since execute may have failed half-way. It takes away no earlier flow's leg, for only legs that were missing are plugged.
+  async revert({ db, network, compute, flow_id }, leg) {
+    const port = await network.findPort(legName(leg))
+    if (port === null) return
+    await compute.detachPort(leg.amphora.compute_id, port.id)
+    await network.deletePort(port.id, { made_by: flow_id })
+    await db.deleteFrom('amphora_member_port').where('port_id', '=', port.id).execute()
+  },
+})
+
+/** Takes away a leg that no member needs any more. */
+export const unplugLeg = task('unplug-leg', {
+  async execute({ db, network, compute }, leg: UnneededLeg) {
+    await compute.detachPort(leg.compute_id, leg.port_id)
+    await network.deletePort(leg.port_id)
+    await db.deleteFrom('amphora_member_port').where('port_id', '=', leg.port_id).execute()
+  },
+})

@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Context } from '../context.ts'
+import { AgentUnreachable } from '../drivers/errors.ts'
+
+/** How often a machine is asked for while its agent keeps us waiting. */
+const LOOK_INTERVAL_MS = 1_000
+
+/**
+ * Waits for work with an agent, but not for a machine that no longer exists: then it throws AgentUnreachable, at once instead of after all of
+ * the driver's attempts. (The driver's call goes on unheard, and ends within its own bounds.)
+ */
+export async function whileMachineLives<T>(
+  { compute }: Pick<Context, 'compute'>,
+  amphora: { id: string; compute_id: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  const ended = new AbortController()
+  const looking = (async (): Promise<never> => {
+    for (;;) {
+      await sleep(LOOK_INTERVAL_MS, undefined, { signal: ended.signal })
+      // A compute service that doesn't answer says nothing about the machine; the work itself is still under way and decides.
+      const server = await compute.getServer(amphora.compute_id).catch(() => null)
+      if (server?.status === 'GONE') throw new AgentUnreachable(amphora.id, 'its machine is gone')
+    }
+  })()
+  const working = work()
+  // The one that loses the race may still fail; nobody is interested then.
+  looking.catch(() => {})
+  working.catch(() => {})
+  try {
+    return await Promise.race([working, looking])
+  } finally {
+    ended.abort()
+  }
+}

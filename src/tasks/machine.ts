@@ -1,0 +1,147 @@
+/** An amphora's machine: booted with its agent's files, waited for, and gone again when its flow fails. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Context, task } from '../context.ts'
+import type { Server } from '../drivers/compute/driver.ts'
+import { AgentUnreachable } from '../drivers/errors.ts'
+import { type StepContext, VisibleError } from '../flow/define.ts'
+import { timestamp } from '../lib/clock.ts'
+import { openSecret, sealSecret } from '../lib/secret-box.ts'
+import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
+import { requireTree } from '../resources/load-balancer/tree.ts'
+import { fenceOf } from './fence.ts'
+import type { ServingAmphora } from './serving-amphorae.ts'
+
+/** The first look at a booting machine's state; each wait is twice as long, up to `[controller_worker] amp_active_wait_sec`. */
+const FIRST_LOOK_MS = 20
+
+export function serverName(amphora_id: string): string {
+  return `amphora-${amphora_id}`
+}
+
+/** Boots the machine with its certificate and configuration; does not wait for it. Answers its compute id. */
+export const startMachine = task('start-machine', {
+  async execute(context, { load_balancer_id, amphora_id }: { load_balancer_id: string; amphora_id: string }) {
+    const { config, compute, db, clock } = context
+    const loadBalancer = await requireTree(db, load_balancer_id)
+    const { compute_id } = await compute.ensureServer(
+      {
+        amphora_id,
+        name: serverName(amphora_id),
+        network_ids: config.controller_worker.amp_boot_network_list,
+        security_group_ids: config.controller_worker.amp_secgroup_list,
+        compute_flavor: config.controller_worker.amp_flavor_id,
+        image_tag: config.controller_worker.amp_image_tag,
+        server_group_id: loadBalancer.server_group_id,
+        availability_zone: loadBalancer.availability_zone,
+        files: await machineFiles(context, amphora_id, loadBalancer.topology),
+        made_by: context.flow_id,
+      },
+      fenceOf(context),
+    )
+    await db
+      .updateTable('amphora')
+      .set({ compute_id, status: 'BOOTING', updated_at: timestamp(clock.now()) })
+      .where('id', '=', amphora_id)
+      .execute()
+    return compute_id
+  },
+  async revert({ compute, flow_id }, { amphora_id }) {
+    const compute_id = await compute.findServer(serverName(amphora_id))
+    if (compute_id !== null) await compute.deleteServer(compute_id, { made_by: flow_id })
+  },
+})
+
+async function machineFiles(context: Context, amphora_id: string, topology: 'SINGLE' | 'ACTIVE_STANDBY'): Promise<Record<string, string>> {
+  const { config } = context
+  // Nobody would read them.
+  if (config.controller_worker.compute_driver === 'compute_noop_driver') return {}
+  const clientCa = config.controller_worker.client_ca ?? join(config.stateDirectory, 'certs', 'client_ca.pem')
+  const [serverCertificate, clientCaCertificate] = await Promise.all([serverCertificateOf(context, amphora_id), readFile(clientCa, 'utf8')])
+  return {
+    [amphoraFiles.agentConfiguration]: renderAgentConfiguration(amphora_id, topology, config),
+    [amphoraFiles.serverCertificate]: serverCertificate,
+    [amphoraFiles.clientCa]: clientCaCertificate,
+  }
+}
+
+/** Issued once and kept encrypted, so that a repeated step gives the machine the certificate that the row speaks of. */
+async function serverCertificateOf({ config, db, clock, serverCa }: Context, amphora_id: string): Promise<string> {
+  const { server_certs_key_passphrase, cert_validity_time } = config.certificates
+  const { server_certificate } = await db
+    .selectFrom('amphora')
+    .select('server_certificate')
+    .where('id', '=', amphora_id)
+    .executeTakeFirstOrThrow()
+  if (server_certificate !== null) return openSecret(server_certs_key_passphrase, server_certificate)
+  const issued = await serverCa.issue({ common_name: amphora_id, usage: 'server', validitySeconds: cert_validity_time })
+  const pem = `${issued.certificate.trim()}\n${issued.key.trim()}\n`
+  await db
+    .updateTable('amphora')
+    .set({
+      server_certificate: await sealSecret(server_certs_key_passphrase, pem),
+      cert_expiration: timestamp(issued.notAfter.getTime()),
+      updated_at: timestamp(clock.now()),
+    })
+    .where('id', '=', amphora_id)
+    .execute()
+  return pem
+}
+
+/** Waits until the machine runs and has its management address. VisibleError when it fails, ends, or takes longer than the configuration allows. */
+export const waitForMachine = task('wait-for-machine', {
+  async execute(context, { amphora_id, compute_id }: { amphora_id: string; compute_id: string }) {
+    const server = await runningServer(context, compute_id)
+    await context.db
+      .updateTable('amphora')
+      .set({
+        lb_network_ip: server.lb_network_ip,
+        image_id: server.image_id,
+        compute_flavor: server.compute_flavor,
+        cached_zone: server.availability_zone,
+        updated_at: timestamp(context.clock.now()),
+      })
+      .where('id', '=', amphora_id)
+      .execute()
+    return { id: amphora_id, compute_id, lb_network_ip: server.lb_network_ip }
+  },
+})
+
+async function runningServer(
+  { compute, clock, config, signal }: Context & StepContext,
+  compute_id: string,
+): Promise<Server & { lb_network_ip: string }> {
+  const { amp_active_retries, amp_active_wait_sec } = config.controller_worker
+  const deadline = clock.monotonic() + amp_active_retries * amp_active_wait_sec * 1_000
+  for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(waitMs * 2, Math.max(amp_active_wait_sec * 1_000, FIRST_LOOK_MS))) {
+    const server = await compute.getServer(compute_id)
+    if (server.status === 'ERROR') throw new VisibleError('An amphora could not be started.', server.fault ?? `server ${compute_id}`)
+    if (server.status === 'GONE') throw new VisibleError('An amphora ended while it started.', `server ${compute_id}`)
+    const { lb_network_ip } = server
+    if (server.status === 'ACTIVE' && lb_network_ip !== null) return { ...server, lb_network_ip }
+    if (clock.monotonic() >= deadline) throw new VisibleError('An amphora did not start in time.', `server ${compute_id}: ${server.status}`)
+    await sleep(waitMs, undefined, { signal })
+  }
+}
+
+/** Puts an already made port into the machine; it goes with the port or the machine. */
+export const attachPort = task('attach-port', {
+  async execute({ compute, ...step }, { compute_id, port_id }: { compute_id: string; port_id: string }) {
+    await compute.attachPort(compute_id, port_id, fenceOf(step))
+  },
+})
+
+/** Waits for the agent of a booting machine, no longer than the machine lives. Answers what the agent can do beyond upstream's. */
+export const waitForAgent = task('wait-for-agent', {
+  async execute({ amphora: agents, compute, signal }, amphora: ServingAmphora) {
+    const stillThere = async () => (await compute.getServer(amphora.compute_id)).status !== 'GONE'
+    try {
+      const info = await agents.waitForAgent(amphora, 'booting', { stillThere, signal })
+      return info.capabilities ?? []
+    } catch (error) {
+      if (error instanceof AgentUnreachable) throw new VisibleError('An amphora did not answer after its start.', error.message)
+      throw error
+    }
+  },
+})

@@ -1,0 +1,71 @@
+/**
+ * How a flow leaves the provisioning statuses behind. The flow owns its load balancer, so whatever is PENDING below it is the flow's to settle:
+ * the object it worked on and the parents that the API moved with it.
+ */
+import { type RawBuilder, sql } from 'kysely'
+import type { Context } from '../context.ts'
+import type { Tx } from '../db/connection.ts'
+import type { Fault } from '../db/tables.ts'
+import type { Reason } from '../flow/define.ts'
+import { timestamp } from '../lib/clock.ts'
+
+/** Which rows of each table belong to a load balancer. */
+const scopes = {
+  load_balancer: (id: string) => sql`id = ${id}`,
+  listener: (id: string) => sql`load_balancer_id = ${id}`,
+  pool: (id: string) => sql`load_balancer_id = ${id}`,
+  member: (id: string) => sql`pool_id in (select id from pool where load_balancer_id = ${id})`,
+  health_monitor: (id: string) => sql`pool_id in (select id from pool where load_balancer_id = ${id})`,
+  l7policy: (id: string) => sql`listener_id in (select id from listener where load_balancer_id = ${id})`,
+  l7rule: (id: string) =>
+    sql`l7policy_id in (select id from l7policy where listener_id in (select id from listener where load_balancer_id = ${id}))`,
+} satisfies Record<string, (load_balancer_id: string) => RawBuilder<unknown>>
+
+export type StatusTable = keyof typeof scopes
+const tables = Object.keys(scopes) as StatusTable[]
+
+/** The flow succeeded: what was being created or changed is ACTIVE, and an earlier fault is past. */
+export async function markActive(tx: Tx, load_balancer_id: string, nowMs: number): Promise<void> {
+  for (const table of tables) {
+    await sql`
+      update ${sql.table(table)} set provisioning_status = 'ACTIVE', fault = null, updated_at = ${timestamp(nowMs)}
+      where provisioning_status in ('PENDING_CREATE', 'PENDING_UPDATE') and ${scopes[table](load_balancer_id)}`.execute(tx)
+  }
+}
+
+/** Which objects a flow worked on, and of which load balancer. */
+export type Failed = { load_balancer_id: string; table: Exclude<StatusTable, 'load_balancer'>; ids: string[] }
+
+/** A flow on children failed: they are in ERROR and say why; their parents and the load balancer serve on. */
+export function endInError(context: Context, failed: Failed, reason: Reason): Promise<void> {
+  return context.db.transaction().execute(async (tx) => {
+    const now = context.clock.now()
+    if (failed.ids.length > 0) {
+      await sql`
+        update ${sql.table(failed.table)} set provisioning_status = 'ERROR', fault = ${faultText(reason, now)}, updated_at = ${timestamp(now)}
+        where provisioning_status like 'PENDING_%' and id in (${sql.join(failed.ids)})`.execute(tx)
+    }
+    for (const table of tables) {
+      await sql`
+        update ${sql.table(table)} set provisioning_status = 'ACTIVE'
+        where provisioning_status like 'PENDING_%' and ${scopes[table](failed.load_balancer_id)}`.execute(tx)
+    }
+  })
+}
+
+/** A flow on the load balancer itself failed: it and whatever was PENDING with it are in ERROR. */
+export function endLoadBalancerInError(context: Context, load_balancer_id: string, reason: Reason): Promise<void> {
+  return context.db.transaction().execute(async (tx) => {
+    const now = context.clock.now()
+    for (const table of tables) {
+      await sql`
+        update ${sql.table(table)} set provisioning_status = 'ERROR', fault = ${faultText(reason, now)}, updated_at = ${timestamp(now)}
+        where provisioning_status like 'PENDING_%' and ${scopes[table](load_balancer_id)}`.execute(tx)
+    }
+  })
+}
+
+function faultText({ message, details }: Reason, nowMs: number): string {
+  const fault: Fault = { message, created_at: timestamp(nowMs), details }
+  return JSON.stringify(fault)
+}

@@ -1,0 +1,108 @@
+/** The load balancer's security group and what its VIP's ports let through. */
+import { task } from '../context.ts'
+import { ifThere } from '../drivers/errors.ts'
+import type { NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
+import { parseIp } from '../lib/ip.ts'
+import { isWanted, type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
+import { fenceOf } from './fence.ts'
+
+/** HAProxy's peers exchange stick tables there, as upstream's do. */
+export const PEER_PORT = 1025
+/** IP's number of VRRP. */
+const VRRP_PROTOCOL = '112'
+
+export function securityGroupName(load_balancer_id: string): string {
+  return `lb-${load_balancer_id}`
+}
+
+type VipPort = { port_id: string; vip_port_owned: boolean }
+export type VipOfLoadBalancer = { load_balancer_id: string; vip_sg_ids: string[]; ports: VipPort[] }
+
+/** The VIP's ports and what guards them, small enough for the journal. */
+export function vipOf(loadBalancer: LoadBalancerTree): VipOfLoadBalancer {
+  const { id, vip_port_id, vip_port_owned, vip_sg_ids, additional_vips } = loadBalancer
+  return { load_balancer_id: id, vip_sg_ids, ports: [{ port_id: vip_port_id, vip_port_owned }, ...additional_vips.map(toVipPort)] }
+}
+
+function toVipPort({ port_id, vip_port_owned }: VipPort): VipPort {
+  return { port_id, vip_port_owned }
+}
+
+/** Makes the load balancer's security group and puts it on the VIP's ports. Answers the group's id. */
+export const guardVip = task('guard-vip', {
+  async execute({ network, ...step }, vip: VipOfLoadBalancer) {
+    const fence = fenceOf(step)
+    const group = await network.ensureSecurityGroup({ name: securityGroupName(vip.load_balancer_id), made_by: step.flow_id }, fence)
+    for (const port of vip.ports) {
+      const security_group_ids = [...new Set([group, ...vip.vip_sg_ids, ...(await groupsOfItsOwner(network, port))])]
+      await network.updatePort(port.port_id, { security_group_ids }, fence)
+    }
+    return group
+  },
+  async revert({ network, ...step }, vip) {
+    const group = await network.findSecurityGroup(securityGroupName(vip.load_balancer_id))
+    if (group === null) return
+    for (const port of vip.ports) await takeGroupFrom(network, port.port_id, group)
+    await network.deleteSecurityGroup(group, { made_by: step.flow_id })
+  },
+})
+
+/** A user's own port keeps the groups he gave it. */
+async function groupsOfItsOwner(network: NetworkDriver, port: VipPort): Promise<string[]> {
+  return port.vip_port_owned ? [] : (await network.getPort(port.port_id)).security_group_ids
+}
+
+/** Content when the port is gone. */
+export async function takeGroupFrom(network: NetworkDriver, port_id: string, group: string): Promise<void> {
+  const port = await ifThere(network.getPort(port_id))
+  if (port?.security_group_ids.includes(group)) {
+    await network.updatePort(port_id, { security_group_ids: port.security_group_ids.filter((id) => id !== group) })
+  }
+}
+
+/** Lets in exactly what the listeners and, of a pair, the peers need. */
+export const openVip = task('open-vip', {
+  async execute({ db, network, ...step }, load_balancer_id: string) {
+    const loadBalancer = await requireTree(db, load_balancer_id)
+    const fence = fenceOf(step)
+    const group = await network.ensureSecurityGroup({ name: securityGroupName(load_balancer_id), made_by: step.flow_id }, fence)
+    await network.setSecurityGroupRules(group, rulesFor(loadBalancer), fence)
+  },
+})
+
+/**
+ * For each family of the VIPs and each listener, its port; for a pair, VRRP and the peers' port between the amphorae alone.
+ * Where the user guards the VIP by groups of his own (`vip_sg_ids`), those say who may reach the listeners.
+ */
+export function rulesFor(loadBalancer: LoadBalancerTree): SecurityGroupRule[] {
+  const listeners = loadBalancer.vip_sg_ids.length > 0 ? [] : loadBalancer.listeners.filter(isWanted)
+  const addresses = [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)]
+  const families = [...new Set(addresses.map(etherTypeOf))]
+  const ports = new Map(listeners.map((listener) => [`${protocolOf(listener.protocol)}/${listener.protocol_port}`, listener]))
+  const forListeners = [...ports.values()].flatMap((listener) =>
+    families.map((ethertype) => ingress(ethertype, protocolOf(listener.protocol), listener.protocol_port, null)),
+  )
+  const peers = loadBalancer.topology === 'ACTIVE_STANDBY' ? loadBalancer.amphorae.flatMap(({ vrrp_ip }) => vrrp_ip ?? []) : []
+  const forPeers = peers.flatMap((address) => {
+    const prefix = `${address}/${etherTypeOf(address) === 'IPv4' ? 32 : 128}`
+    return [ingress(etherTypeOf(address), VRRP_PROTOCOL, null, prefix), ingress(etherTypeOf(address), 'tcp', PEER_PORT, prefix)]
+  })
+  return [...forListeners, ...forPeers]
+}
+
+function ingress(
+  ethertype: SecurityGroupRule['ethertype'],
+  protocol: string,
+  port: number | null,
+  remote_ip_prefix: string | null,
+): SecurityGroupRule {
+  return { direction: 'ingress', ethertype, protocol, port, remote_ip_prefix }
+}
+
+function etherTypeOf(address: string): SecurityGroupRule['ethertype'] {
+  return parseIp(address)?.version === 6 ? 'IPv6' : 'IPv4'
+}
+
+function protocolOf(protocol: LoadBalancerTree['listeners'][number]['protocol']): string {
+  return protocol === 'UDP' || protocol === 'SCTP' ? protocol.toLowerCase() : 'tcp'
+}
