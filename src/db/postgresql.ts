@@ -32,7 +32,7 @@ export function postgresqlDialect(connection: string, maxPoolSize: number): Dial
       Client: undefined,
       options: made.options,
       end: () => made.end(),
-      connect: () => retry({ ...CONNECT_RETRY, when: isTransient }, connect),
+      connect: () => retry({ ...CONNECT_RETRY, when: isTransient }, () => connect()),
     }
   }
   const config = { pool: async () => pool() as never }

@@ -95,10 +95,18 @@ const postgresql: Kind = {
   },
 }
 
-let schema: Promise<{ connection: string; truncate(): Promise<void> }> | undefined
+interface Schema {
+  connection: string
+  truncate(): Promise<void>
+  drop(): Promise<void>
+}
+
+let schema: Promise<Schema> | undefined
+// Here and not where the schema is made: there it would belong to the test that happens to be the first.
+after(async () => (await schema)?.drop())
 
 /** Each test process has its own schema, so that they may run side by side; each test finds its tables truncated. */
-async function makeSchema(): Promise<{ connection: string; truncate(): Promise<void> }> {
+async function makeSchema(): Promise<Schema> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const admin = await openDatabase({ connection: server!, maxPoolSize: 1 })
   await sql`create schema ${sql.id(name)}`.execute(admin)
@@ -108,15 +116,15 @@ async function makeSchema(): Promise<{ connection: string; truncate(): Promise<v
   await migrate(db)
   const tables = await sql<{ tablename: string }>`
     select tablename from pg_tables where schemaname = ${name} and tablename not like 'kysely%'`.execute(db)
-  after(async () => {
-    await db.destroy()
-    await sql`drop schema ${sql.id(name)} cascade`.execute(admin)
-    await admin.destroy()
-  })
   return {
     connection,
     async truncate() {
       await sql`truncate ${sql.join(tables.rows.map(({ tablename }) => sql.id(tablename)))}`.execute(db)
+    },
+    async drop() {
+      await db.destroy()
+      await sql`drop schema ${sql.id(name)} cascade`.execute(admin)
+      await admin.destroy()
     },
   }
 }
