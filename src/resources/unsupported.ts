@@ -16,11 +16,12 @@ const capabilities = {
 }
 
 type Provided = Pick<LoadBalancerRow, 'provider'>
+/** A new row, or the body of an update. */
+type Asked<R> = { [K in keyof R]?: R[K] | null }
 
-/** In: the fields of a new listener, or those that an update changes. */
-export function checkListenerSupported({ provider }: Provided, listener: Partial<ListenerRow>): void {
+export function checkListenerSupported({ provider }: Provided, listener: Asked<ListenerRow>): void {
   const { protocol } = listener
-  if (protocol !== undefined && !capabilities.listener_protocols.includes(protocol)) {
+  if (protocol && !capabilities.listener_protocols.includes(protocol)) {
     const supported = capabilities.listener_protocols.join(', ')
     throw unsupportedOption(provider, `Amphora provider does not support ${protocol} protocol. Supported: ${supported}`)
   }
@@ -39,13 +40,12 @@ const listenerTlsFields = [
   'hsts_max_age',
 ] as const satisfies (keyof ListenerRow)[]
 
-/** In: the fields of a new pool, or those that an update changes. */
-export function checkPoolSupported({ provider }: Provided, pool: Partial<PoolRow>): void {
+export function checkPoolSupported({ provider }: Provided, pool: Asked<Omit<PoolRow, 'session_persistence'>>): void {
   const { protocol, lb_algorithm } = pool
-  if (lb_algorithm !== undefined && !capabilities.lb_algorithms.includes(lb_algorithm)) {
+  if (lb_algorithm && !capabilities.lb_algorithms.includes(lb_algorithm)) {
     throw unsupportedOption(provider, `Amphora provider does not support ${lb_algorithm} algorithm.`)
   }
-  if (protocol !== undefined && !capabilities.pool_protocols.includes(protocol)) {
+  if (protocol && !capabilities.pool_protocols.includes(protocol)) {
     const supported = capabilities.pool_protocols.join(', ')
     throw unsupportedOption(provider, `Amphora provider does not support ${protocol} protocol. Supported: ${supported}`)
   }

@@ -37,7 +37,7 @@ export function checkPingAllowed(type: HealthMonitorType, config: Config): void 
   if (type === 'PING' && !config.api_settings.allow_ping_health_monitors) throw disabledOption('type', 'PING')
 }
 
-type HttpFields = Pick<HealthMonitorUpdate, 'http_method' | 'url_path' | 'expected_codes'>
+type HttpFields = { http_method?: string | null; url_path?: string | null; expected_codes?: string | null }
 
 export function checkNewHealthMonitor(monitor: HealthMonitorRow): void {
   if (!speaksHttp(monitor.type)) refuseHttpFields(monitor.type, monitor, (value) => value !== null)

@@ -1,7 +1,15 @@
 /** What a listener's fields must fulfil beyond their types, in upstream's order (`octavia/api/v2/controllers/listener.py`). */
-import { disabledOption, duplicateListener, invalidOption, listenerNoChildren, pythonList, validationFailure } from '../../api/faults.ts'
+import {
+  disabledOption,
+  duplicateListener,
+  invalidOption,
+  listenerNoChildren,
+  notFound,
+  pythonList,
+  validationFailure,
+} from '../../api/faults.ts'
 import type { Config } from '../../config/config.ts'
-import type { ListenerProtocol, ListenerRow, LoadBalancerRow, PoolProtocol } from '../../db/tables.ts'
+import type { ListenerProtocol, ListenerRow, LoadBalancerRow, PoolProtocol, PoolRow } from '../../db/tables.ts'
 import { parseCidr, parseIp } from '../../lib/ip.ts'
 import { checkAlpnProtocols, checkCiphers, checkTlsVersions } from '../tls-options.ts'
 import type { ListenerUpdate } from './schema.ts'
@@ -16,12 +24,24 @@ const poolProtocols: Record<ListenerProtocol, PoolProtocol[]> = {
   PROMETHEUS: [],
 }
 
-/** Whether a listener may send traffic to a pool; throws 400. */
-export function checkListenerAndPool(listener: { protocol: ListenerProtocol }, pool: { protocol: PoolProtocol }): void {
-  if (listener.protocol === 'PROMETHEUS') throw listenerNoChildren('PROMETHEUS')
-  if (!poolProtocols[listener.protocol].includes(pool.protocol)) {
-    throw validationFailure(`The pool protocol '${pool.protocol}' is invalid while the listener protocol is '${listener.protocol}'.`)
-  }
+type Parent = Pick<ListenerRow, 'protocol' | 'load_balancer_id'>
+
+/** PROMETHEUS listeners answer themselves: they have neither pools nor l7policies. Throws 400. */
+export function checkTakesChildren({ protocol }: Pick<ListenerRow, 'protocol'>): void {
+  if (protocol === 'PROMETHEUS') throw listenerNoChildren(protocol)
+}
+
+/** Whether a listener may send traffic to a pool of that protocol; throws 400. */
+export function checkPoolProtocol(listener: Pick<ListenerRow, 'protocol'>, protocol: PoolProtocol): void {
+  if (poolProtocols[listener.protocol].includes(protocol)) return
+  throw validationFailure(`The pool protocol '${protocol}' is invalid while the listener protocol is '${listener.protocol}'.`)
+}
+
+/** Whether a listener may send traffic to a pool. In: the pool's id, and the pool if there is one of that id. Throws 400 or 404. */
+export function checkListenerAndPool(listener: Parent, pool_id: string, pool: PoolRow | undefined): void {
+  checkTakesChildren(listener)
+  if (pool?.load_balancer_id !== listener.load_balancer_id) throw notFound('Pool', pool_id)
+  checkPoolProtocol(listener, pool.protocol)
 }
 
 /** In: a new listener's row, its load balancer, and the listeners that are already on the same port of it. */

@@ -1,9 +1,17 @@
-import { notFound } from '../../api/faults.ts'
+import { notFound, parentNotFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
-import type { MemberRow, ProvisioningStatus } from '../../db/tables.ts'
+import type { MemberRow, PoolRow, ProvisioningStatus } from '../../db/tables.ts'
+import { findPool } from '../pool/repository.ts'
 
 export async function findMember(db: Db, id: string): Promise<MemberRow | undefined> {
   return db.selectFrom('member').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** The pool in the path of a member, which upstream looks up while routing: hence the other shape of the fault. Throws 404. */
+export async function findPoolInPath(db: Db, pool_id: string): Promise<PoolRow> {
+  const pool = await findPool(db, pool_id)
+  if (!pool) throw parentNotFound('Pool', pool_id)
+  return pool
 }
 
 export async function listMembersOfPool(db: Db, pool_id: string): Promise<MemberRow[]> {

@@ -3,7 +3,7 @@ import { memberSriovDisabled } from '../../api/faults.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
-import type { MemberCreate, MemberInTree, MemberUpdate } from './schema.ts'
+import type { MemberCreate, MemberInBatch, MemberInTree, MemberUpdate } from './schema.ts'
 
 type Parents = Pick<MemberRow, 'project_id' | 'pool_id'>
 
@@ -11,15 +11,20 @@ type Parents = Pick<MemberRow, 'project_id' | 'pool_id'>
  * In: `monitored`, whether the pool has a health monitor; its members are OFFLINE until their first check. Throws 400 where SR-IOV is asked
  * for: only a flavor can allow it.
  */
-export function newMember(body: MemberCreate | MemberInTree, parents: Parents, monitored: boolean, clock: Clock): MemberRow {
+export function newMember(
+  body: MemberCreate | MemberInTree | MemberInBatch,
+  parents: Parents,
+  monitored: boolean,
+  clock: Clock,
+): MemberRow {
   if (body.request_sriov) throw memberSriovDisabled()
   return {
     ...newlyCreated(clock),
     ...parents,
     operating_status: monitored ? 'OFFLINE' : 'NO_MONITOR',
-    name: body.name,
+    name: body.name ?? '',
     admin_state_up: body.admin_state_up,
-    tags: body.tags,
+    tags: body.tags ?? [],
     address: body.address,
     protocol_port: body.protocol_port,
     weight: body.weight,
@@ -39,6 +44,12 @@ export function memberChanges(update: MemberUpdate): Partial<MemberRow> {
     weight: 1,
     backup: false,
   })
+}
+
+/** What a batch update stores of a member that is there already: what was left out goes back to its default. */
+export function memberChangesOfBatch(body: MemberInBatch): Partial<MemberRow> {
+  const { name, admin_state_up, weight, backup, monitor_address, monitor_port, tags } = body
+  return memberChanges({ name, admin_state_up, weight, backup, monitor_address, monitor_port, tags })
 }
 
 /** The same shape alone, in a list and within a tree. */

@@ -5,19 +5,13 @@ import type { PoolRow, SessionPersistence } from '../../db/tables.ts'
 import { checkAlpnProtocols, checkCiphers, checkTlsVersions } from '../tls-options.ts'
 import type { PoolUpdate } from './schema.ts'
 
-/** Session persistence as it may be sent: an update may leave out the type. */
-export type SentSessionPersistence = Partial<SessionPersistence>
-
-/**
- * In: the pool's protocol and the persistence asked for, its type filled in from the present one where an update leaves it out.
- * The order is upstream's, where these checks come before quota and locks; the others after.
- */
+/** In: the pool's protocol and the persistence asked for, whose type may be missing where an update names none and there was none. */
 export function checkSessionPersistence(
   protocol: PoolRow['protocol'],
-  persistence: SentSessionPersistence | null | undefined,
+  persistence: Partial<SessionPersistence> | null,
   operation: 'create' | 'update',
-): void {
-  if (!persistence) return
+): asserts persistence is SessionPersistence | null {
+  if (persistence === null) return
   if (protocol === 'UDP' || protocol === 'SCTP') {
     checkPersistenceOfDatagrams(persistence)
   } else if (persistence.persistence_timeout || persistence.persistence_granularity) {
@@ -41,7 +35,7 @@ export function checkSessionPersistence(
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const notInCookieName = /[\x00-\x20"(),/:-@[-\]{}\x7f-\uffff]/
 
-function checkPersistenceOfDatagrams({ type, cookie_name }: SentSessionPersistence): void {
+function checkPersistenceOfDatagrams({ type, cookie_name }: Partial<SessionPersistence>): void {
   if (type === 'SOURCE_IP' && cookie_name) {
     throw validationFailure(
       'session_persistence SOURCE_IP type for UDP and SCTP protocols only accepts: type, persistence_timeout, persistence_granularity.',

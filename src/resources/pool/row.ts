@@ -63,12 +63,12 @@ function poolTlsDefaults(tls_enabled: boolean, api_settings: Config['api_setting
   }
 }
 
-/** An update changes the fields of persistence that it names, and keeps its type where it names none; null or {} ends it. */
+/** An update gives persistence anew, but keeps the type where it names none; null ends it. */
 export function settlePersistence(
   asked: SessionPersistenceUpdate | null,
   present: SessionPersistence | null,
 ): Partial<SessionPersistence> | null {
-  if (asked === null || Object.keys(asked).length === 0) return null
+  if (asked === null) return null
   const none = { cookie_name: null, persistence_timeout: null, persistence_granularity: null }
   return { ...none, ...asked, type: asked.type ?? present?.type }
 }
