@@ -5,7 +5,13 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from '../config/config.ts'
 import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
+import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
+import { l7policyRoutes } from '../resources/l7policy/routes.ts'
+import { l7ruleRoutes } from '../resources/l7rule/routes.ts'
+import { listenerRoutes } from '../resources/listener/routes.ts'
 import { loadBalancerRoutes } from '../resources/load-balancer/routes.ts'
+import { memberRoutes } from '../resources/member/routes.ts'
+import { poolRoutes } from '../resources/pool/routes.ts'
 import { providerRoutes } from '../resources/provider/routes.ts'
 import { authenticate, authorize, scopeOfList } from './authentication.ts'
 import { discoveryRoutes } from './discovery.ts'
@@ -75,6 +81,12 @@ export function createApi(context: ApiContext): FastifyInstance {
 
   discoveryRoutes(api, context)
   loadBalancerRoutes(api, context)
+  listenerRoutes(api, context)
+  poolRoutes(api, context)
+  memberRoutes(api, context)
+  healthMonitorRoutes(api, context)
+  l7policyRoutes(api, context)
+  l7ruleRoutes(api, context)
   amphoraRoutes(api, context)
   providerRoutes(api, context)
   routeOtherMethods(api)
