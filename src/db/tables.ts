@@ -4,6 +4,7 @@
  */
 import type { EmbeddedComputeTables } from '../embedded/compute/tables.ts'
 import type { EmbeddedIdentityTables } from '../embedded/identity/tables.ts'
+import type { NetworkTagsTables } from '../embedded/network/api/tags.ts'
 import type { EmbeddedNetworkTables } from '../embedded/network/tables.ts'
 import type { FlowRow, FlowStepRow } from '../flow/tables.ts'
 import type { Json } from '../lib/json.ts'
@@ -245,7 +246,7 @@ export interface SettingRow {
   value: string
 }
 
-export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables, EmbeddedNetworkTables {
+export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables, EmbeddedNetworkTables, NetworkTagsTables {
   load_balancer: LoadBalancerRow
   listener: ListenerRow
   pool: PoolRow

@@ -4,10 +4,12 @@ import * as initial from './0001-initial.ts'
 import * as embeddedNetwork from './0002-embedded-network.ts'
 import * as embeddedCompute from './0003-embedded-compute.ts'
 import * as embeddedIdentity from './0004-embedded-identity.ts'
+import * as embeddedNetworkTags from './0005-embedded-network-tags.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
   '0002-embedded-network': embeddedNetwork,
   '0003-embedded-compute': embeddedCompute,
   '0004-embedded-identity': embeddedIdentity,
+  '0005-embedded-network-tags': embeddedNetworkTags,
 }
