@@ -8,7 +8,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('name', 'text', (column) => column.notNull().unique())
     .addColumn('project', 'text', (column) => column.notNull())
     .addColumn('status', 'text', (column) => column.notNull())
-    .addColumn('fault', 'text')
+    .addColumn('failure', 'text')
     .addColumn('image', 'text')
     .addColumn('compute_flavor', 'text')
     .addColumn('availability_zone', 'text')

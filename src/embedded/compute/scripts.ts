@@ -9,7 +9,7 @@ keep_log() {
   while :; do
     mv -f "$log" "$log.1" 2>/dev/null
     dd bs=4096 count=1024 status=none of="$log" || exit
-    [ -s "$log" ] || exit
+    [ -s "$log" ] || { mv -f "$log.1" "$log" 2>/dev/null; exit; }
   done
 }
 log=$1

@@ -11,10 +11,11 @@ import { join } from 'node:path'
 import type { Db } from '../../db/connection.ts'
 import type { Server, WantedServer } from '../../drivers/compute/driver.ts'
 import { NotFoundError } from '../../drivers/errors.ts'
-import type { Port } from '../../drivers/network/driver.ts'
+import type { Fence, Port } from '../../drivers/network/driver.ts'
 import { type Clock, timestamp } from '../../lib/clock.ts'
 import { KeyedLock } from '../../lib/keyed-lock.ts'
 import type { Log } from '../../lib/log.ts'
+import { checkFence } from '../network/fences.ts'
 import { AGENT_COMMAND, AMPHORA_ENVIRONMENT, amphoraView, removeDisk, writeDisk } from './amphora-disk.ts'
 import { Cgroups, type SandboxLimits } from './cgroups.ts'
 import { bootId, initOf, isAlive, killInit } from './init-process.ts'
@@ -85,13 +86,12 @@ export class EmbeddedCompute {
   }
 
   /** Starts the server unless one of that name is there; answers when its init runs, not its agent. Throws what kept it from starting. */
-  async ensureServer(wanted: WantedServer): Promise<{ compute_id: string }> {
+  async ensureServer(wanted: WantedServer, fence: Fence): Promise<{ compute_id: string }> {
     return await this.#locks.run(wanted.name, async () => {
-      const known = await findServerByName(this.#options.db, wanted.name)
-      if (known?.status === 'ACTIVE') return { compute_id: known.compute_id }
+      const { server, isNew } = await this.#findOrInsert(wanted, fence)
+      if (server.status === 'ACTIVE') return { compute_id: server.compute_id }
       // An earlier call was interrupted or failed: what it left is cleared away before the next try.
-      if (known !== undefined) await this.#stop(known)
-      const server = known ?? (await this.#insert(wanted))
+      if (!isNew) await this.#stop(server)
       await this.#start(server, () => {
         mkdirSync(this.#disk(server.compute_id), { recursive: true, mode: 0o700 })
         writeDisk(this.#disk(server.compute_id), server.name, wanted.files)
@@ -107,7 +107,7 @@ export class EmbeddedCompute {
     return {
       compute_id,
       status: row === undefined ? 'GONE' : row.status === 'ACTIVE' && !isAlive(initOf(row)) ? 'GONE' : row.status,
-      fault: row?.fault ?? null,
+      fault: row?.failure ?? null,
       lb_network_ip: row?.lb_network_ip ?? null,
       image_id: row?.image ?? null,
       compute_flavor: row?.compute_flavor ?? null,
@@ -138,7 +138,8 @@ export class EmbeddedCompute {
   }
 
   /** Throws NotFoundError when the server is gone. */
-  async attachPort(compute_id: string, port_id: string): Promise<void> {
+  async attachPort(compute_id: string, port_id: string, fence: Fence): Promise<void> {
+    await this.#check(compute_id, fence)
     await this.#withServer(compute_id, async (row) => {
       if (row.status !== 'ACTIVE' || !isAlive(initOf(row))) throw new NotFoundError('Server', compute_id)
       const { network } = this.#options
@@ -154,8 +155,10 @@ export class EmbeddedCompute {
     if (attached) await this.#release(port_id)
   }
 
-  async ensureServerGroup(wanted: { name: string; policy: string; made_by: string }): Promise<string> {
-    return await ensureServerGroup(this.#options.db, { id: randomUUID(), ...wanted, created_at: timestamp(this.#options.clock.now()) })
+  async ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string> {
+    const { db, clock } = this.#options
+    await this.#check(wanted.name, fence)
+    return await ensureServerGroup(db, { id: randomUUID(), ...wanted, created_at: timestamp(clock.now()) })
   }
 
   async deleteServerGroup(id: string): Promise<void> {
@@ -172,13 +175,30 @@ export class EmbeddedCompute {
     })
   }
 
-  async #insert(wanted: WantedServer): Promise<EmbeddedServerRow> {
-    const row: EmbeddedServerRow = {
+  async #check(subject: string, fence: Fence): Promise<void> {
+    const { db, clock } = this.#options
+    await db.transaction().execute((tx) => checkFence(tx, subject, fence, clock.now()))
+  }
+
+  #findOrInsert(wanted: WantedServer, fence: Fence): Promise<{ server: EmbeddedServerRow; isNew: boolean }> {
+    const { db, clock } = this.#options
+    return db.transaction().execute(async (tx) => {
+      await checkFence(tx, wanted.name, fence, clock.now())
+      const known = await findServerByName(tx, wanted.name)
+      if (known !== undefined) return { server: known, isNew: false }
+      const server = this.#newServer(wanted)
+      await insertServer(tx, server)
+      return { server, isNew: true }
+    })
+  }
+
+  #newServer(wanted: WantedServer): EmbeddedServerRow {
+    return {
       compute_id: randomUUID(),
       name: wanted.name,
       project: 'service',
       status: 'BOOTING',
-      fault: null,
+      failure: null,
       image: wanted.image_tag,
       compute_flavor: wanted.compute_flavor,
       availability_zone: wanted.availability_zone,
@@ -191,8 +211,6 @@ export class EmbeddedCompute {
       init_started: null,
       boot_id: null,
     }
-    await insertServer(this.#options.db, row)
-    return row
   }
 
   async #ensureManagementPorts(server: EmbeddedServerRow, wanted: WantedServer): Promise<Port[]> {
@@ -236,13 +254,13 @@ export class EmbeddedCompute {
       await updateServer(db, compute_id, {
         ...init,
         status: 'ACTIVE',
-        fault: null,
+        failure: null,
         management_port_id: ports[0]?.id ?? null,
         lb_network_ip: ports[0]?.fixed_ips[0]?.ip_address ?? null,
       })
     } catch (error) {
       log.error({ compute_id, error: String(error) }, 'a server did not start')
-      await updateServer(db, compute_id, { status: 'ERROR', fault: (error as Error).message })
+      await updateServer(db, compute_id, { status: 'ERROR', failure: (error as Error).message })
       throw error
     }
   }

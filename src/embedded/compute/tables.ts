@@ -15,7 +15,8 @@ export interface EmbeddedServerRow extends InitColumns {
   project: string
   /** ACTIVE: its init was started; whether it still lives is seen from the process. */
   status: 'BOOTING' | 'ACTIVE' | 'ERROR'
-  fault: string | null
+  /** Why it is in ERROR. */
+  failure: string | null
   image: string | null
   compute_flavor: string | null
   availability_zone: string | null
