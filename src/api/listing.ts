@@ -164,12 +164,12 @@ const smallestNumber = -2_147_483_648
 /** Rows after the last one seen (before it, in reverse): greater in the first key, or equal in it and greater in the next, and so on. */
 function beyond(eb: Where, sort: SortKey[], seen: object, isReversed: boolean) {
   const values = seen as Record<string, unknown>
-  const valueOf = (column: string) => values[column] ?? (numberColumns.has(column) ? smallestNumber : '')
+  const seenValue = (column: string) => values[column] ?? (numberColumns.has(column) ? smallestNumber : '')
   return sort.map((last, index) => {
-    const equal = sort.slice(0, index).map(({ column }) => sql<SqlBool>`${sortable(column)} = ${valueOf(column)}`)
+    const equal = sort.slice(0, index).map(({ column }) => sql<SqlBool>`${sortable(column)} = ${seenValue(column)}`)
     const isAscending = (last.direction === 'asc') !== isReversed
     const comparison = sql.raw(isAscending ? '>' : '<')
-    return eb.and([...equal, sql<SqlBool>`${sortable(last.column)} ${comparison} ${valueOf(last.column)}`])
+    return eb.and([...equal, sql<SqlBool>`${sortable(last.column)} ${comparison} ${seenValue(last.column)}`])
   })
 }
 
