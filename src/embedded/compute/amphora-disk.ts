@@ -34,7 +34,10 @@ export const AMPHORA_ENVIRONMENT = {
   UV_THREADPOOL_SIZE: '2',
 }
 
-/** What a command that is put into an amphora begins with, so that it may do no more than the amphora itself. */
+/**
+ * What every command in an amphora begins with, the operator's too: it takes the capabilities also from the bounding set, which bubblewrap
+ * leaves whole.
+ */
 export const AS_IN_AMPHORA = [
   ...['/usr/bin/setpriv', '--no-new-privs', '--inh-caps=-all'],
   `--bounding-set=${DROPPED_CAPABILITIES.map((capability) => `-${capability}`).join()}`,

@@ -18,6 +18,8 @@ export interface SandboxSpec {
   hostname: string
   /** bubblewrap's arguments: what it sees of the file system, and which capabilities it loses. */
   view: string[]
+  /** What the shell is run by, such as a program that lowers its rights; may be empty. */
+  prefix: string[]
   /** Run by `sh` inside, with `command` as "$@". It writes a line to descriptor 4 and closes it when it has begun. */
   script: string
   command: string[]
@@ -36,7 +38,7 @@ export async function startSandbox(spec: SandboxSpec): Promise<InitProcess> {
   const bubblewrap = [
     ...['bwrap', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', spec.hostname, '--new-session', '--info-fd', '3'],
     ...spec.view,
-    ...['--', '/bin/sh', '-c', spec.script, 'sh', ...spec.command],
+    ...['--', ...spec.prefix, '/bin/sh', '-c', spec.script, 'sh', ...spec.command],
   ]
   // `ip netns exec` also gives it a /sys that shows its own interfaces and not the host's.
   const args = ['-c', JOIN, 'sh', ...spec.cgroups, '--', 'ip', 'netns', 'exec', spec.netns, ...bubblewrap]

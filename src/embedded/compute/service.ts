@@ -16,7 +16,7 @@ import { type Clock, timestamp } from '../../lib/clock.ts'
 import { KeyedLock } from '../../lib/keyed-lock.ts'
 import type { Log } from '../../lib/log.ts'
 import { checkFence } from '../network/fences.ts'
-import { AGENT_COMMAND, AMPHORA_ENVIRONMENT, amphoraView, removeDisk, writeDisk } from './amphora-disk.ts'
+import { AGENT_COMMAND, AMPHORA_ENVIRONMENT, AS_IN_AMPHORA, amphoraView, removeDisk, writeDisk } from './amphora-disk.ts'
 import { Cgroups, type SandboxLimits } from './cgroups.ts'
 import { bootId, initOf, isAlive, killInit } from './init-process.ts'
 import { type SandboxNames, sandboxNames } from './names.ts'
@@ -245,6 +245,7 @@ export class EmbeddedCompute {
         cgroups: this.#cgroups.prepare(cgroupOf(compute_id), limits),
         hostname: server.name,
         view: amphoraView(disk, { node: realpathSync(process.execPath), agent }),
+        prefix: AS_IN_AMPHORA,
         script: SUPERVISE,
         command: AGENT_COMMAND,
         environment: AMPHORA_ENVIRONMENT,

@@ -167,6 +167,7 @@ export class Lab {
       cgroups: this.#cgroups.prepare(cgroupOf(row.name), null),
       hostname: row.name,
       view: ['--dev-bind', '/', '/', '--proc', '/proc', '--tmpfs', '/run/netns', '--chdir', row.working_directory],
+      prefix: [],
       script: RUN,
       command: [join(directory, 'output.log'), ...row.command],
       environment: process.env,
