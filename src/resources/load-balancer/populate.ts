@@ -13,7 +13,7 @@ import { newHealthMonitor, showHealthMonitorInTree } from '../health-monitor/row
 import { storeNewL7Policy } from '../l7policy/create.ts'
 import { newL7Policy, showL7PolicyInTree } from '../l7policy/row.ts'
 import type { L7PolicyInTree } from '../l7policy/schema.ts'
-import { checkL7RuleData, maxRulesPerPolicy } from '../l7rule/checks.ts'
+import { maxRulesPerPolicy } from '../l7rule/checks.ts'
 import { insertL7Rule } from '../l7rule/repository.ts'
 import { newL7Rule, showL7Rule } from '../l7rule/row.ts'
 import { checkListenerAndPool } from '../listener/checks.ts'
@@ -23,7 +23,6 @@ import type { ListenerInTree } from '../listener/schema.ts'
 import { checkAddressNotReserved } from '../member/checks.ts'
 import { insertMembers } from '../member/repository.ts'
 import { newMember, showMember } from '../member/row.ts'
-import { checkSessionPersistence } from '../pool/checks.ts'
 import { storeNewPool } from '../pool/create.ts'
 import { newPool, showPoolInTree } from '../pool/row.ts'
 import type { PoolInTree } from '../pool/schema.ts'
@@ -63,7 +62,6 @@ export async function populate(
     const { name, protocol, lb_algorithm, healthmonitor } = definition
     if (protocol === null) throw attributeMissing(name, 'protocol')
     if (lb_algorithm === null) throw attributeMissing(name, 'lb_algorithm')
-    checkSessionPersistence(protocol, definition.session_persistence, 'create')
     const row = newPool({ ...definition, protocol, lb_algorithm }, { project_id, load_balancer_id }, config, clock)
     await storeNewPool(tx, row, loadBalancer, config)
     let healthMonitor: HealthMonitorRow | null = null
@@ -106,7 +104,6 @@ export async function populate(
     await takeQuota(tx, config, 'l7rule', project_id, asked.rules.length)
     const rules: L7RuleRow[] = []
     for (const rule of asked.rules) {
-      checkL7RuleData(rule)
       const ruleRow = newL7Rule(rule, { project_id, l7policy_id: row.id }, clock)
       await insertL7Rule(tx, ruleRow)
       rules.push(ruleRow)
