@@ -139,11 +139,19 @@ export class Lab {
   /** Once per start of the controller: starts again what the host's restart ended, and removes what no row knows. */
   async reconcile(): Promise<void> {
     const { db, log } = this.#options
-    const rows = await listLabHosts(db)
     const netns = new Set(await listNetns())
+    const onHost = this.#namesOnHost(netns)
+    // Read after what is on the host: one that another process makes just now has its row first.
+    const rows = await listLabHosts(db)
     const known = new Set(rows.map((row) => row.name))
-    for (const name of await this.#namesOnHost(netns)) if (!known.has(name)) await this.#removeSandbox(name)
+    for (const name of onHost) {
+      if (known.has(name)) continue
+      await this.#removeSandbox(name)
+      rmSync(this.#directory(name), { recursive: true, force: true })
+    }
     for (const row of rows) {
+      // Never started: its creator is still at it, or was killed; then it is there to be deleted.
+      if (row.boot_id === null) continue
       if (isAlive(initOf(row)) || (row.boot_id === bootId && netns.has(this.#names.ofLabHost(row.name)))) continue
       try {
         await this.#removeSandbox(row.name)
@@ -192,7 +200,7 @@ export class Lab {
     await deleteNetns(this.#names.ofLabHost(name))
   }
 
-  async #namesOnHost(netns: ReadonlySet<string>): Promise<Set<string>> {
+  #namesOnHost(netns: ReadonlySet<string>): Set<string> {
     const prefix = this.#names.ofLabHost('')
     const cgroups = this.#cgroups.names().filter((name) => name.startsWith(cgroupOf('')))
     const directories = existsSync(this.#directory('')) ? readdirSync(this.#directory('')) : []
