@@ -10,6 +10,8 @@ export type Tx = Transaction<Tables>
 
 const DEFAULT_POOL_SIZE = 10
 
+const postgresqlConnections = new WeakMap<Db, string>()
+
 /**
  * Opens the database that `[database] connection` names: `sqlite:///absolute/path`, `sqlite://` (in memory) or `postgresql://...`.
  * Booleans, objects and arrays may be given as parameters; results are converted by column name (`tables.ts`). Throws on any other URL.
@@ -21,7 +23,9 @@ export async function openDatabase(options: { connection: string; maxPoolSize?: 
   if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
     // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
     const uri = `postgresql://${connection.slice(scheme.length)}`
-    return new KyselyDatabase<Tables>({ dialect: postgresqlDialect(uri, options.maxPoolSize ?? DEFAULT_POOL_SIZE) })
+    const db = new KyselyDatabase<Tables>({ dialect: postgresqlDialect(uri, options.maxPoolSize ?? DEFAULT_POOL_SIZE) })
+    postgresqlConnections.set(db, uri)
+    return db
   }
   if (scheme.startsWith('mysql') || scheme.startsWith('mariadb')) {
     throw new Error(
@@ -49,4 +53,9 @@ export async function migrate(db: Db): Promise<void> {
 /** For the few statements that differ. */
 export function isPostgresql(db: Db): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter
+}
+
+/** The URI of a PostgreSQL database, for a connection beside the pool; undefined on SQLite. */
+export function connectionOf(db: Db): string | undefined {
+  return postgresqlConnections.get(db)
 }

@@ -1,0 +1,59 @@
+/**
+ * Who runs a flow: host, boot, pid namespace, process and its start time. With it a worker sees that a process of its own host is dead and takes over
+ * that one's flows at once, without waiting for the lease; of other hosts it knows nothing, and their leases decide.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/** Workers of this very process that have not stopped; tests and `--roles` may have several. */
+const alive = new Set<string>()
+
+/** A new worker of this process. */
+export function enlistWorker(): string {
+  const worker = [...here(), String(process.pid), startTime(process.pid) ?? '', randomBytes(4).toString('hex')].join('/')
+  alive.add(worker)
+  return worker
+}
+
+/** It has stopped: from now on it counts as dead. */
+export function dismissWorker(worker: string): void {
+  alive.delete(worker)
+}
+
+/** True only if it is certain. */
+export function isDead(worker: string): boolean {
+  const [host, boot, namespace, pid, started] = worker.split('/')
+  const [ourHost, ourBoot, ourNamespace] = here()
+  if (host !== ourHost) return false
+  // The host was started anew since.
+  if (boot !== ourBoot) return true
+  // A process of another container cannot be looked at.
+  if (namespace !== ourNamespace) return false
+  if (Number(pid) === process.pid && started === startTime(process.pid)) return !alive.has(worker)
+  return startTime(Number(pid)) !== started
+}
+
+let ourPlace: [string, string, string] | undefined
+
+function here(): [string, string, string] {
+  ourPlace ??= [
+    hostname().replaceAll('/', '-'),
+    readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    readlinkSync('/proc/self/ns/pid'),
+  ]
+  return ourPlace
+}
+
+/** In clock ticks since boot: tells a process from a later one with its number. Undefined if there is none, or only its remains. */
+function startTime(pid: number): string | undefined {
+  try {
+    // The second field is the program's name in parentheses and may itself hold spaces and parentheses.
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    const [state] = fields
+    return state === 'Z' || state === 'X' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}

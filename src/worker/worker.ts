@@ -1,0 +1,150 @@
+/** Takes flows from the journal and runs them, several side by side, until it is stopped. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Db } from '../db/connection.ts'
+import type { Flow } from '../flow/define.ts'
+import { execute } from '../flow/execute.ts'
+import { type Claim, Journal } from '../flow/journal.ts'
+import { onFlowsStarted } from '../flow/start.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+
+const DEFAULT_LEASE_MS = 5_000
+const DEFAULT_MAX_FLOWS = 50
+/** How long a flow may lie unseen when no word of it came: that of a dead worker, or one whose NOTIFY was lost. */
+const POLL_MS = 1_000
+/** At a stop, flows that are almost done may end; then their tasks are told to stop, and get a moment to obey. */
+const FINISH_MS = 2_000
+const OBEY_MS = 3_000
+
+export interface WorkerOptions<C> {
+  context: C
+  /** Flows that the journal names; a flow of another name is left to newer controllers. */
+  flows: readonly Flow<C, never>[]
+  /** Flows run side by side at most; more wait in the journal. */
+  maxFlows?: number
+  leaseMs?: number
+}
+
+export interface Worker {
+  /** Gives back what it has not finished; flows that are under way go on elsewhere, or at the next start. */
+  stop(): Promise<void>
+  /** Resolves when no flow is left that could be run here. */
+  idle(): Promise<void>
+}
+
+export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(options: WorkerOptions<C>): Worker {
+  const { context } = options
+  const { db, clock, log } = context
+  const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
+  const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
+  const names = [...flows.keys()]
+  const journal = new Journal({ db, clock, leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS })
+  const running = new Map<string, { claim: Claim; abort: AbortController; ended: Promise<void> }>()
+  const waitingForIdle: (() => void)[] = []
+  let stopping = false
+  let woken = true
+  let wakeUp = () => {}
+
+  function wake(): void {
+    woken = true
+    wakeUp()
+  }
+
+  async function loop(): Promise<void> {
+    let lastPoll = Number.NEGATIVE_INFINITY
+    while (!stopping) {
+      woken = false
+      let found = 0
+      try {
+        if (clock.monotonic() - lastPoll >= POLL_MS) {
+          await journal.expireDeadWorkers()
+          lastPoll = clock.monotonic()
+        }
+        const free = maxFlows - running.size
+        const claims = free > 0 && !stopping ? await journal.claim(names, free, [...running.keys()]) : []
+        for (const claim of claims) run(claim)
+        found = claims.length
+        if (found === 0 && running.size === 0 && !woken) for (const resolve of waitingForIdle.splice(0)) resolve()
+      } catch (error) {
+        log.error({ error: String(error) }, 'cannot look for flows; trying again')
+      }
+      if (!woken && !stopping && found === 0) await pause()
+    }
+  }
+
+  function pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, POLL_MS)
+      wakeUp = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  function run(claim: Claim): void {
+    const abort = new AbortController()
+    const ended = perform(claim, abort.signal).finally(() => {
+      running.delete(claim.flow_id)
+      wake()
+    })
+    running.set(claim.flow_id, { claim, abort, ended })
+  }
+
+  async function perform(claim: Claim, signal: AbortSignal): Promise<void> {
+    const about = { flow_id: claim.flow_id, flow: claim.name }
+    const startedAt = clock.monotonic()
+    try {
+      const outcome = await execute(flows.get(claim.name)!, claim, { context, journal, signal })
+      const ms = Math.round(clock.monotonic() - startedAt)
+      if (outcome === 'DONE') log.info({ ...about, ms }, 'flow done')
+      else log.warn({ ...about, ms, outcome }, 'flow ended otherwise')
+      if (outcome === 'INTERRUPTED' && stopping) await journal.release(claim)
+    } catch (error) {
+      // The lease ends, and another attempt is made; nothing is known about the flow's state that the journal does not know.
+      log.error({ ...about, error: String(error) }, 'flow left unfinished')
+    }
+  }
+
+  async function renew(): Promise<void> {
+    const held = [...running.values()].map(({ claim }) => claim)
+    const lost = await journal.renew(held).catch((error) => {
+      log.error({ error: String(error) }, 'cannot renew leases')
+      return held.filter((claim) => clock.monotonic() >= claim.leaseEndsAt)
+    })
+    for (const { flow_id } of lost) running.get(flow_id)?.abort.abort()
+  }
+
+  let renewing = false
+  const renewal = setInterval(() => {
+    if (renewing || running.size === 0) return
+    renewing = true
+    renew().finally(() => {
+      renewing = false
+    })
+  }, journal.leaseMs / 4)
+  const notifications = onFlowsStarted(db, wake)
+  const looping = loop()
+
+  return {
+    async stop() {
+      stopping = true
+      wake()
+      await looping
+      const all = Promise.allSettled([...running.values()].map(({ ended }) => ended))
+      await Promise.race([all, sleep(FINISH_MS, undefined, { ref: false })])
+      for (const { abort } of running.values()) abort.abort()
+      await Promise.race([all, sleep(OBEY_MS, undefined, { ref: false })])
+      clearInterval(renewal)
+      await notifications.stop()
+      journal.close()
+      for (const resolve of waitingForIdle.splice(0)) resolve()
+    },
+    idle() {
+      return new Promise((resolve) => {
+        waitingForIdle.push(resolve)
+        wake()
+      })
+    },
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The test that every flow gets: it is run once to learn its steps; then, each time from a fresh beginning, its worker dies at each moment
+ * of each step, each step fails before and after it did its work, and the worker dies while it reverts. Whatever happens, the flow must end with the
+ * effects of a run without mishap, or with none.
+ */
+import assert from 'node:assert/strict'
+import type { Db } from '../../src/db/connection.ts'
+import type { Flow } from '../../src/flow/define.ts'
+import { execute, type Moment, type Outcome, type Probe } from '../../src/flow/execute.ts'
+import { Interrupted, Journal } from '../../src/flow/journal.ts'
+import { startFlow } from '../../src/flow/start.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import type { Json } from '../../src/lib/json.ts'
+import { forEachDatabase } from './databases.ts'
+
+/** What the flow is given. The rest of `G` is for the assertions: drivers in memory, functions that look into the database. */
+export interface Given<C, P> {
+  context: C
+  params: P
+}
+
+export interface Survival<C, P, G extends Given<C, P>> {
+  /** Called with an empty, migrated database for every single run, dozens of times: keep it quick. Everything outside the database is made anew here. */
+  given(db: Db): Promise<G>
+  /** Also after crashes, so that steps may have run twice. */
+  whenItSucceeds(given: G): Promise<void>
+  /** Every step is reverted and afterRevert has run. */
+  whenItReverts(given: G): Promise<void>
+}
+
+/** Registers the tests, on each database. */
+export function flowSurvives<C, P extends Json, G extends Given<C, P>>(flow: Flow<C, P>, survival: Survival<C, P, G>): void {
+  forEachDatabase(`${flow.name} succeeds and survives a crash at every moment`, async (open) => {
+    const db = await open()
+    const { outcome, moments } = await once(db, flow, survival)
+    assert.equal(outcome, 'DONE')
+    for (let crash = 0; crash < moments.length; crash++) {
+      await told(`after a crash at ${moments[crash]}`, async () => {
+        assert.equal((await once(db, flow, survival, { crash })).outcome, 'DONE')
+      })
+    }
+  })
+
+  forEachDatabase(`${flow.name} leaves nothing when a step fails, also where reverting crashes`, async (open) => {
+    const db = await open()
+    const { moments } = await once(db, flow, survival)
+    const steps = moments.filter((moment) => moment.startsWith('started '))
+    // A step that failed at its very start, and one that did all its work first; the latter of the last step reverts the most.
+    for (const failing of [...steps, ...steps.map((step) => step.replace('started ', 'executed '))]) {
+      await told(`when the flow fails at ${failing}`, async () => {
+        const failed = await once(db, flow, survival, { failing })
+        assert.equal(failed.outcome, 'REVERTED')
+        const reverting = failed.moments.indexOf(failing) + 1
+        const points =
+          failing === steps.at(-1)?.replace('started ', 'executed ')
+            ? range(reverting, failed.moments.length)
+            : somewhere(reverting, failed.moments.length)
+        for (const crash of points) {
+          await told(`and its worker dies at ${failed.moments[crash]}`, async () => {
+            assert.equal((await once(db, flow, survival, { failing, crash })).outcome, 'REVERTED')
+          })
+        }
+      })
+    }
+  })
+}
+
+interface Mishap {
+  /** At the moment of this number the worker dies. */
+  crash?: number
+  /** The step fails at this moment, as often as it is tried. */
+  failing?: string
+}
+
+/** One life of the flow from an empty database to its end, checked; several workers, if the first ones die. */
+async function once<C, P extends Json, G extends Given<C, P>>(
+  db: Db,
+  flow: Flow<C, P>,
+  survival: Survival<C, P, G>,
+  mishap: Mishap = {},
+): Promise<{ outcome: Outcome; moments: string[] }> {
+  await emptyTables(db)
+  const given = await survival.given(db)
+  const id = await db.transaction().execute((tx) => startFlow(tx, flow, given.params))
+  const moments: string[] = []
+  const probe: Probe = (moment: Moment, step: string) => {
+    const name = `${moment} ${step}`
+    const number = moments.push(name) - 1
+    if (number === mishap.crash) throw new Interrupted(`a crash at ${name}`)
+    if (name === mishap.failing) throw new Error(`a failure at ${name}`)
+  }
+  let outcome = await life(db, flow, id, given.context, probe)
+  if (outcome === 'INTERRUPTED') outcome = await life(db, flow, id, given.context, probe)
+  if (outcome === 'DONE') await survival.whenItSucceeds(given)
+  if (outcome === 'REVERTED') await survival.whenItReverts(given)
+  return { outcome, moments }
+}
+
+async function life<C, P extends Json>(db: Db, flow: Flow<C, P>, id: string, context: C, probe: Probe): Promise<Outcome> {
+  const journal = new Journal({ db, clock: systemClock, leaseMs: 60_000 })
+  try {
+    await journal.expireDeadWorkers()
+    const [claim] = await journal.claim([flow.name], 1)
+    assert.equal(claim?.flow_id, id, 'the flow can be claimed')
+    return await execute(flow, claim, { context, journal, signal: new AbortController().signal, probe })
+  } finally {
+    journal.close()
+  }
+}
+
+/** Instead of a new database for each of hundreds of runs. */
+async function emptyTables(db: Db): Promise<void> {
+  const tables = await db.introspection.getTables()
+  await db.transaction().execute(async (tx) => {
+    for (const { name } of tables) if (!name.startsWith('kysely')) await tx.deleteFrom(name as 'flow').execute()
+  })
+}
+
+async function told(circumstances: string, body: () => Promise<void>): Promise<void> {
+  try {
+    await body()
+  } catch (error) {
+    if (error instanceof Error) error.message = `${circumstances}: ${error.message}`
+    throw error
+  }
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
+}
+
+/** One moment in the middle: all moments of all failures would be a square of the flow's length. */
+function somewhere(from: number, to: number): number[] {
+  return from < to ? [Math.floor((from + to) / 2)] : []
+}
