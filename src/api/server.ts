@@ -55,6 +55,12 @@ export function createApi(context: ApiContext): FastifyInstance {
     if (!acceptsJson(request.headers.accept) && !needsNoToken(request.url)) throw notAcceptable()
   })
 
+  // Fastify adds a charset, which JSON has no use for and upstream does not send.
+  api.addHook('onSend', (_request, reply, payload, done) => {
+    if (reply.getHeader('content-type') === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')
+    done(null, payload)
+  })
+
   api.removeAllContentTypeParsers()
   api.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
     if (text === '') return done(null, undefined)

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fault } from '../../test/support/api-client.ts'
+import { aCloud } from '../../test/support/cloud.ts'
+import { canonicalUrl } from './server.ts'
+
+test('versions are listed oldest first, the current one last', async () => {
+  const { api } = await aCloud().empty()
+  const { body } = await api.request('GET', '/')
+  const { versions } = body as { versions: { id: string; status: string; links: { href: string }[] }[] }
+  assert.equal(versions[0]!.id, 'v2.0')
+  assert.deepEqual([versions.at(-1)!.id, versions.at(-1)!.status], ['v2.30', 'CURRENT'])
+  assert.ok(versions.every(({ links }) => links[0]!.href.endsWith('/v2')))
+})
+
+test('all spellings of a path are one', () => {
+  for (const url of ['/v2/lbaas/pools', '/v2.0/lbaas/pools', '/v2/pools', '/v2.0/pools', '/load-balancer/v2/pools/', '/v2/lbaas/pools.json']) {
+    assert.equal(canonicalUrl(`${url}?limit=1`), '/v2/lbaas/pools?limit=1')
+  }
+  assert.equal(canonicalUrl('/v2.0/octavia/amphorae'), '/v2/octavia/amphorae')
+  assert.equal(canonicalUrl('/v2.0'), '/v2')
+  assert.equal(canonicalUrl('/v2.0/lbaas'), '/v2/lbaas')
+  assert.equal(canonicalUrl('/load-balancer/'), '/')
+  assert.equal(canonicalUrl('/v3'), '/v3')
+})
+
+test('headers are upstream’s', async () => {
+  const { api } = await aCloud().empty()
+  const { headers } = await api.request('GET', '/v2/lbaas/loadbalancers')
+  assert.equal(headers['content-type'], 'application/json')
+  assert.match(String(headers['x-openstack-request-id']), /^req-[0-9a-f-]{36}$/)
+})
+
+test('methods that a path has not are refused as upstream refuses them', async () => {
+  const { api } = await aCloud().empty()
+  const status = async (method: string, path: string) => (await api.request(method, path)).status
+  assert.equal(await status('PATCH', '/v2/lbaas/loadbalancers/x'), 405)
+  assert.equal(await status('HEAD', '/v2/lbaas/loadbalancers'), 405)
+  assert.equal(await status('OPTIONS', '/v2/lbaas/loadbalancers'), 200)
+  assert.equal(await status('GET', '/v2/lbaas/nope'), 404)
+  await assert.rejects(api.expect(204, 'DELETE', '/v2/lbaas/loadbalancers'), fault(400, 'Missing argument: "id"'))
+  await assert.rejects(api.expect(200, 'PUT', '/v2/lbaas/loadbalancers', {}), fault(400, 'Missing argument: "id"'))
+})
+
+test('errors before a handler is found have the other shape, as text for clients that ask for no JSON', async () => {
+  const { api } = await aCloud().empty()
+  assert.deepEqual((await api.request('GET', '/v2/lbaas/loadbalancers?limit=abc')).body, {
+    code: 400,
+    title: 'Bad Request',
+    description: "Supplied pagination limit 'abc' is not valid.",
+  })
+  const text = await api.request('GET', '/v2/lbaas/nope', undefined, { accept: '' })
+  assert.equal(text.headers['content-type'], 'text/plain; charset=UTF-8')
+  assert.match(String(text.body), /^404 Not Found\n/)
+})
+
+test('only JSON is offered', async () => {
+  const { api } = await aCloud().empty()
+  const status = async (accept: string) => (await api.request('GET', '/v2/lbaas/loadbalancers', undefined, { accept })).status
+  assert.equal(await status('text/html'), 406)
+  for (const accept of ['', '*/*', 'application/*', 'text/html, application/json;q=0.9']) assert.equal(await status(accept), 200)
+})
+
+test('bodies that are no JSON, of another type, or too large are refused, and nothing changes', async () => {
+  const { api, cloud } = await aCloud().empty()
+  const post = async (body: string, headers: Record<string, string> = {}) => {
+    const answer = await api.request('POST', '/v2/lbaas/loadbalancers', body, headers)
+    return `${answer.status} ${(answer.body as { faultstring: string }).faultstring}`
+  }
+  assert.equal(await post('{"loadbalancer": '), '400 Request is not in valid JSON format')
+  assert.equal(await post('a=b', { 'content-type': 'text/csv' }), '415 Unknown mimetype: text/csv')
+  assert.equal(await post(`{"loadbalancer": {"name": "${'x'.repeat(10_000_000)}"}}`), '413 Request is too large.')
+  assert.equal(await post('{}'), '400 Validation failure: No loadbalancer object supplied.')
+  assert.deepEqual(await api.list('/v2/lbaas/loadbalancers'), [])
+  assert.deepEqual(cloud.network.ports, [])
+})
+
+test('a Host header that names another host is refused, so that no page in a browser can use the API', async () => {
+  const { api } = await aCloud({ config: { api_settings: { allowed_hosts: ['lb.example'] } } }).empty()
+  const status = async (host: string) => (await api.request('GET', '/v2', undefined, { host })).status
+  for (const host of ['localhost:9876', '127.0.0.1:9876', '127.9.9.9', '[::1]:9876', 'LB.example']) assert.equal(await status(host), 200, host)
+  for (const host of ['evil.example', '192.0.2.1', '127.0.0.1.evil.example']) assert.equal(await status(host), 400, host)
+})
+
+test('without a valid token there is 401 and where to get one', async () => {
+  const { api, cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+  for (const headers of [{}, { 'x-auth-token': 'unknown' }, { 'x-auth-token': 'x'.repeat(100_000) }] as Record<string, string>[]) {
+    const answer = await api.request('GET', '/v2/lbaas/loadbalancers', undefined, headers)
+    assert.equal(answer.status, 401)
+    assert.deepEqual(answer.body, {
+      error: { code: 401, title: 'Unauthorized', message: 'The request you have made requires authentication.' },
+    })
+    assert.match(String(answer.headers['www-authenticate']), /^Keystone uri="http:\/\/127\.0\.0\.1:5000\/v3"$/)
+  }
+  assert.equal((await api.request('GET', '/v2/lbaas/nope')).status, 401)
+  assert.equal((await api.request('GET', '/')).status, 200)
+  assert.deepEqual(await cloud.apiAs('p', 'reader').list('/v2/lbaas/loadbalancers'), [])
+})
+
+test('the health check answers where the option says so', async () => {
+  const off = await aCloud().empty()
+  assert.equal((await off.api.request('GET', '/healthcheck')).status, 404)
+  const { api } = await aCloud({ config: { api_settings: { healthcheck_enabled: true } } }).empty()
+  assert.equal((await api.request('GET', '/healthcheck')).status, 200)
+  assert.equal((await api.request('POST', '/healthcheck')).status, 405)
+})
+
+test('every route names its policies', async () => {
+  const { cloud } = await aCloud().empty()
+  const { announced } = cloud.server
+  assert.ok(announced.length > 20)
+  assert.deepEqual(
+    announced.filter(({ policies }) => policies.length === 0),
+    [],
+  )
+})
+
+test('no route does anything for someone without a role', async () => {
+  const { cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+  const nobody = cloud.apiAs('p')
+  for (const { method, path } of cloud.server.announced) {
+    const answer = await nobody.request(method, path.replaceAll(/:\w+/g, '11111111-1111-4111-8111-111111111111'), method === 'GET' ? undefined : {})
+    // Not found and malformed come before the policy, as upstream.
+    assert.ok([400, 403, 404].includes(answer.status), `${method} ${path}: ${answer.status}`)
+  }
+})
