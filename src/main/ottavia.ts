@@ -1,5 +1,6 @@
 /** The program: finds the command and loads only what it needs. */
 import { Command } from 'commander'
+import { addFlowCommands } from '../cli/flow.ts'
 
 const program = new Command('ottavia')
   .description('Load balancers as a service: the API of OpenStack Octavia, on any Linux machine')
@@ -21,23 +22,7 @@ program
   .option(...stateOption)
   .action(async (options) => (await import('./down.ts')).down(options))
 
-const flow = program.command('flow').description('what the controller did, and why something failed')
-flow
-  .command('list')
-  .description('flows, newest first')
-  .option(...stateOption)
-  .option('--config <file>', 'the octavia.conf that the controller has')
-  .option('--load-balancer <id>', 'only of this load balancer')
-  .option('--state-of-flow <state>', 'only in this state')
-  .option('--limit <number>', 'at most so many', '50')
-  .action(async (options) => (await import('../cli/flow.ts')).listFlowsCommand(options))
-flow
-  .command('show')
-  .description('one flow with its steps')
-  .argument('<id>')
-  .option(...stateOption)
-  .option('--config <file>', 'the octavia.conf that the controller has')
-  .action(async (id, options) => (await import('../cli/flow.ts')).showFlowCommand(id, options))
+addFlowCommands(program, async (state) => (await import('./installation.ts')).openInstallation(state))
 
 program
   .command('agent')

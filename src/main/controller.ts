@@ -1,0 +1,84 @@
+/** Builds a controller from its configuration: database, drivers, services; in the order in which they need each other. */
+
+import type { ApiContext } from '../api/route.ts'
+import { createApi } from '../api/server.ts'
+import type { Config } from '../config/config.ts'
+import { migrate, openDatabase } from '../db/connection.ts'
+import { HaproxyRestDriver } from '../drivers/amphora/haproxy-rest.ts'
+import { amphoraDrivers } from '../drivers/amphora/index.ts'
+import { computeDrivers } from '../drivers/compute/index.ts'
+import { networkDrivers } from '../drivers/network/index.ts'
+import { startHealthManager } from '../health-manager/health-manager.ts'
+import { startHousekeeping } from '../housekeeping/housekeeping.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { allFlows } from '../resources/all-flows.ts'
+import { startWorker } from '../worker/worker.ts'
+import { openEmbeddedCloud } from './embedded-cloud.ts'
+import { databaseConnection } from './installation.ts'
+import { openTrust, secretOf } from './state.ts'
+
+export interface ControllerOptions {
+  config: Config
+  log: Log
+  clock: Clock
+  print(line: string): void
+  /** Show the demonstration if this is the first start. */
+  demo: boolean
+}
+
+/** Resolves when every service answers. */
+export async function startController({ config: given, log, clock, print, demo }: ControllerOptions): Promise<{ stop(): Promise<void> }> {
+  const { stateDirectory } = given
+  /** Newest first: what was started last ends first. */
+  const started: { stop(): Promise<void> }[] = []
+  const stop = async () => {
+    for (const service of started.splice(0)) await service.stop()
+  }
+  try {
+    const db = await openDatabase({ connection: databaseConnection(given), maxPoolSize: given.database.max_pool_size })
+    started.unshift({ stop: () => db.destroy() })
+    await migrate(db)
+    const cloud = await openEmbeddedCloud({ db, config: withSecrets(given), log, clock })
+    const { config } = cloud
+    const trust = await openTrust(stateDirectory, config)
+    const compute = await computeDrivers[config.controller_worker.compute_driver]({ embedded: cloud.compute })
+    const network = await networkDrivers[config.controller_worker.network_driver]({ embedded: cloud.network })
+    const amphora = await amphoraDrivers[config.controller_worker.amphora_driver]({
+      haproxyRest: async () => new HaproxyRestDriver({ config, client: trust.client, serverCa: trust.serverCa.certificate }),
+    })
+    const context: ApiContext = { db, config, compute, network, amphora, serverCa: trust.serverCa, clock, log, identity: cloud.identity }
+
+    started.unshift(await cloud.startServices())
+    started.unshift(await startHealthManager(context, { bind: cloud.heartbeatAddresses, key: config.health_manager.heartbeat_key! }))
+    started.unshift(await startWorker({ context, flows: allFlows }))
+    started.unshift(await startHousekeeping(context))
+    const api = createApi(context)
+    const { bind_host, bind_port } = config.api_settings
+    await api.listen({ host: bind_host, port: bind_port })
+    started.unshift({ stop: () => api.close() })
+
+    print(`ready: load balancing at http://${bind_host}:${bind_port}, state in ${stateDirectory}`)
+    if (demo) await cloud.demonstrate(print)
+    return { stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** What an operator does not set is made at random at the first start and kept in the state. */
+function withSecrets(config: Config): Config {
+  const { health_manager, certificates, stateDirectory } = config
+  return {
+    ...config,
+    health_manager: { ...health_manager, heartbeat_key: health_manager.heartbeat_key ?? secretOf(stateDirectory, 'heartbeat.key') },
+    certificates: {
+      ...certificates,
+      server_certs_key_passphrase:
+        certificates.server_certs_key_passphrase.length > 0
+          ? certificates.server_certs_key_passphrase
+          : [secretOf(stateDirectory, 'server-certificates.key')],
+    },
+  }
+}
