@@ -1,6 +1,8 @@
 import { task } from '../context.ts'
+import type { NetworkDriver } from '../drivers/network/driver.ts'
 import { timestamp } from '../lib/clock.ts'
-import { requireTree } from '../resources/load-balancer/tree.ts'
+import type { VipOnSubnet } from '../render/keepalived.ts'
+import { type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
@@ -12,19 +14,13 @@ export const plugVip = task('plug-vip', {
     const { db, network, amphora: agents } = context
     const loadBalancer = await requireTree(db, load_balancer_id)
     const { mac_address, vrrp_ip } = port
-    const onSubnet = async ({ subnet_id, ip_address }: { subnet_id: string; ip_address: string }) => {
-      const subnet = await network.getSubnet(subnet_id)
-      return { ip_address, subnet_cidr: subnet.cidr, gateway: subnet.gateway_ip, host_routes: subnet.host_routes }
-    }
-    const vip_subnet_id = loadBalancer.vip_subnet_id ?? (await network.getPort(port.port_id)).fixed_ips[0]?.subnet_id
-    if (vip_subnet_id === undefined) throw new Error(`port ${port.port_id} is on no subnet`)
-    const [{ mtu }, { ip_address: vip_address, ...vip }, additional_vips] = await Promise.all([
+    const [{ mtu }, [vip, ...additional_vips]] = await Promise.all([
       network.getNetwork(loadBalancer.vip_network_id),
-      onSubnet({ subnet_id: vip_subnet_id, ip_address: loadBalancer.vip_address }),
-      Promise.all(loadBalancer.additional_vips.map(onSubnet)),
+      vipsOnSubnets(network, loadBalancer),
     ])
+    const { ip_address: vip_address, ...onSubnet } = vip
     return whileMachineLives(context, amphora, async () => {
-      await agents.plugVip(amphora, { vip_address, ...vip, mac_address, vrrp_ip, mtu, additional_vips }, fenceOf(context))
+      await agents.plugVip(amphora, { vip_address, ...onSubnet, mac_address, vrrp_ip, mtu, additional_vips }, fenceOf(context))
       const vrrp_interface = await agents.getInterface(amphora, vrrp_ip)
       await db
         .updateTable('amphora')
@@ -35,3 +31,17 @@ export const plugVip = task('plug-vip', {
     })
   },
 })
+
+/** Each VIP, the load balancer's own first, with what its subnet says of routes. */
+export async function vipsOnSubnets(
+  network: NetworkDriver,
+  { vip_port_id, vip_subnet_id, vip_address, additional_vips }: LoadBalancerTree,
+): Promise<[VipOnSubnet, ...VipOnSubnet[]]> {
+  const onSubnet = async ({ subnet_id, ip_address }: { subnet_id: string; ip_address: string }): Promise<VipOnSubnet> => {
+    const subnet = await network.getSubnet(subnet_id)
+    return { ip_address, subnet_cidr: subnet.cidr, gateway: subnet.gateway_ip, host_routes: subnet.host_routes }
+  }
+  const subnet_id = vip_subnet_id ?? (await network.getPort(vip_port_id)).fixed_ips[0]?.subnet_id
+  if (subnet_id === undefined) throw new Error(`port ${vip_port_id} is on no subnet`)
+  return Promise.all([onSubnet({ subnet_id, ip_address: vip_address }), ...additional_vips.map(onSubnet)])
+}

@@ -3,11 +3,10 @@ import { task } from '../context.ts'
 import { ifThere } from '../drivers/errors.ts'
 import type { NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
 import { parseIp } from '../lib/ip.ts'
+import { PEER_PORT } from '../render/haproxy.ts'
 import { isWanted, type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 
-/** HAProxy's peers exchange stick tables there, as upstream's do. */
-export const PEER_PORT = 1025
 /** IP's number of VRRP. */
 const VRRP_PROTOCOL = '112'
 

@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const haproxyIsInstalled = spawnSync('haproxy', ['-v']).error === undefined
+
+/** HAProxy's complaints about a configuration, warnings too; empty when it has none. A file is written to the directory. */
+export function checkHaproxy(configuration: string, directory: string): string {
+  const file = join(directory, 'haproxy.cfg')
+  // The amphora's directory is not here, and HAProxy warns of a state file that it cannot read.
+  const stateFile = join(directory, 'servers-state')
+  writeFileSync(stateFile, '1\n')
+  writeFileSync(file, configuration.replace(/^( {4}server-state-file) .*$/m, `$1 ${stateFile}`))
+  // The peer's name is the amphora's, given on the command line there.
+  const localPeer = /^ {4}peer (\S+)/m.exec(configuration)?.[1]
+  const { stderr, stdout } = spawnSync('haproxy', ['-c', '-f', file, ...(localPeer === undefined ? [] : ['-L', localPeer])], {
+    encoding: 'utf8',
+  })
+  return (stderr + stdout)
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('Configuration file is valid') && !/^\[NOTICE\]/.test(line))
+    .join('\n')
+}

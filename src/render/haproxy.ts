@@ -1,0 +1,158 @@
+/**
+ * haproxy.cfg of a load balancer: a pure function of its rows, laid out as upstream's (`octavia/common/jinja/haproxy/combined_listeners`),
+ * so that its agent runs it too. What is disabled or being deleted is left out; users' names are never printed.
+ */
+import type { Config } from '../config/config.ts'
+import { VisibleError } from '../flow/define.ts'
+import { peerName } from '../lib/peer-name.ts'
+import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from '../resources/load-balancer/tree.ts'
+import { backend, backendName, connectionLimit, effectiveHealthMonitor, endpoint, modeOf, peersName } from './haproxy-backend.ts'
+import { effectivePolicies, policyLines } from './haproxy-l7.ts'
+import { type Line, printSections, type Section } from './haproxy-words.ts'
+
+/** Where an amphora's log daemon listens. */
+const LOG_SOCKET = '/run/rsyslog/octavia/log'
+/** The peers of a pair exchange stick tables there, as upstream's do. */
+export const PEER_PORT = 1025
+/** Upstream's cap on the sum of the listeners' limits. */
+const MAX_CONNECTIONS = 1_000_000
+
+export interface HaproxyOptions {
+  stickSize: string
+  /** With upstream's placeholders `{{ project_id }}` and `{{ lb_id }}`. */
+  logFormat: string
+  connectionLogging: boolean
+  defaultConnectionLimit: number
+  hardStopAfterSeconds: number
+}
+
+export function haproxyOptions({ haproxy_amphora }: Pick<Config, 'haproxy_amphora'>): HaproxyOptions {
+  return {
+    stickSize: haproxy_amphora.haproxy_stick_size,
+    logFormat: haproxy_amphora.user_log_format,
+    connectionLogging: haproxy_amphora.connection_logging,
+    defaultConnectionLimit: haproxy_amphora.default_connection_limit,
+    hardStopAfterSeconds: haproxy_amphora.hard_stop_after,
+  }
+}
+
+/** Null when no listener is to be served. Throws VisibleError for a value that HAProxy cannot be given. */
+export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOptions): string | null {
+  const listeners = loadBalancer.admin_state_up ? loadBalancer.listeners.filter(isServed) : []
+  if (listeners.length === 0) return null
+  const used = listeners.map((listener) => ({ listener, pools: poolsOf(listener, loadBalancer) }))
+  const sections: Section[] = [
+    globalSection(loadBalancer, used, options),
+    defaultsSection(options),
+    ...(loadBalancer.topology === 'ACTIVE_STANDBY' ? [peersSection(loadBalancer)] : []),
+    ...used.flatMap(({ listener, pools }) => [
+      frontend(loadBalancer, listener, pools, options),
+      ...pools.map((pool) => backend(loadBalancer, listener, pool, options)),
+    ]),
+  ]
+  return `# Configuration for loadbalancer ${loadBalancer.id}\n${printSections(sections)}`
+}
+
+function isServed(listener: ListenerTree): boolean {
+  return isWanted(listener) && listener.admin_state_up
+}
+
+/** The pools that a listener sends traffic to: its default pool first, then those of its policies; each once. */
+function poolsOf(listener: ListenerTree, loadBalancer: LoadBalancerTree): PoolTree[] {
+  const servable = loadBalancer.pools.filter((pool) => isWanted(pool) && pool.admin_state_up)
+  const isRendered = (id: string) => servable.some((pool) => pool.id === id)
+  const redirects = effectivePolicies(listener, isRendered).filter(({ action }) => action === 'REDIRECT_TO_POOL')
+  const ids = new Set([listener.default_pool_id, ...redirects.map(({ redirect_pool_id }) => redirect_pool_id)])
+  return [...ids].flatMap((id) => servable.find((pool) => pool.id === id) ?? [])
+}
+
+type Used = { listener: ListenerTree; pools: PoolTree[] }
+
+function globalSection({ id }: LoadBalancerTree, used: Used[], options: HaproxyOptions): Section {
+  const limits = used.map(({ listener }) => connectionLimit(listener, options))
+  const maxconn = Math.min(
+    limits.reduce((sum, limit) => sum + limit, 0),
+    MAX_CONNECTIONS,
+  )
+  const pings = used.some(({ pools }) => pools.some((pool) => effectiveHealthMonitor(pool)?.type === 'PING'))
+  return {
+    head: ['global'],
+    lines: [
+      ['daemon'],
+      ['user', 'nobody'],
+      ['log', LOG_SOCKET, 'local0'],
+      ['log', LOG_SOCKET, 'local1', 'notice'],
+      ['stats', 'socket', `/var/lib/octavia/${id}.sock`, 'mode', '0666', 'level', 'user'],
+      ['server-state-file', `/var/lib/octavia/${id}/servers-state`],
+      ['maxconn', maxconn],
+      ['hard-stop-after', `${options.hardStopAfterSeconds}s`],
+      ...(pings ? [['external-check'], ['insecure-fork-wanted']] : []),
+    ],
+  }
+}
+
+function defaultsSection({ connectionLogging }: HaproxyOptions): Section {
+  return {
+    head: ['defaults'],
+    lines: [
+      connectionLogging ? ['log', 'global'] : ['no', 'log'],
+      ['retries', 3],
+      ['option', 'redispatch'],
+      ['option', 'splice-request'],
+      ['option', 'splice-response'],
+      ['option', 'http-keep-alive'],
+    ],
+  }
+}
+
+function peersSection({ id, amphorae }: LoadBalancerTree): Section {
+  return {
+    head: ['peers', peersName(id)],
+    lines: amphorae
+      .filter(({ status }) => status !== 'PENDING_DELETE')
+      .flatMap((amphora): Line[] =>
+        amphora.vrrp_ip === null ? [] : [['peer', peerName(amphora.id), endpoint(amphora.vrrp_ip, PEER_PORT)]],
+      ),
+  }
+}
+
+function frontend(loadBalancer: LoadBalancerTree, listener: ListenerTree, pools: PoolTree[], options: HaproxyOptions): Section {
+  requireRenderable(listener, pools)
+  const mode = modeOf(listener)
+  const isRendered = (id: string) => pools.some((pool) => pool.id === id)
+  const addresses = [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)]
+  const policies = mode === 'http' ? effectivePolicies(listener, isRendered) : []
+  const { default_pool_id } = listener
+  return {
+    head: ['frontend', listener.id],
+    lines: [
+      ['maxconn', connectionLimit(listener, options)],
+      ...addresses.map((address): Line => ['bind', endpoint(address, listener.protocol_port)]),
+      ['mode', mode],
+      ...policies.flatMap((policy) => policyLines(policy, listener.id)),
+      ...(default_pool_id !== null && isRendered(default_pool_id) ? [['default_backend', backendName(default_pool_id, listener.id)]] : []),
+      ['timeout', 'client', listener.timeout_client_data],
+      ...(options.connectionLogging ? [['log-format', logFormat(loadBalancer, mode, options)]] : []),
+      ...(mode === 'tcp' && listener.timeout_tcp_inspect > 0 ? [['tcp-request', 'inspect-delay', listener.timeout_tcp_inspect]] : []),
+    ],
+  }
+}
+
+/** The API refuses these; printed without TLS or with the wrong protocol they would serve something else than was asked for. */
+function requireRenderable({ id, protocol }: ListenerTree, pools: PoolTree[]): void {
+  if (!['TCP', 'HTTP', 'HTTPS'].includes(protocol))
+    throw new VisibleError(`The listener ${id} has the protocol ${protocol}, which HAProxy is not configured for.`)
+  const encrypted = pools.find((pool) => pool.tls_enabled)
+  if (encrypted !== undefined) throw new VisibleError(`The pool ${encrypted.id} asks for TLS, which HAProxy is not configured for.`)
+}
+
+/** What only HTTP has is a dash elsewhere, for HAProxy refuses it there. */
+function logFormat({ id, project_id }: LoadBalancerTree, mode: 'http' | 'tcp', { logFormat }: HaproxyOptions): string {
+  const format = logFormat.replaceAll(/\{\{\s*project_id\s*\}\}/g, escapeProject(project_id)).replaceAll(/\{\{\s*lb_id\s*\}\}/g, id)
+  return mode === 'http' ? format : format.replaceAll(/%(\{\+Q\})?(ST|r)(?![A-Za-z])/g, '-')
+}
+
+/** With noauth a project's id is whatever the client said. */
+function escapeProject(project_id: string): string {
+  return project_id.replaceAll(/[^\w.-]/g, '_')
+}
