@@ -50,16 +50,16 @@ class SqliteDriver implements Driver {
   #writer!: Database
   /** In memory there is one connection, so reads queue with the writers. */
   #reader: Database | undefined
-  readonly #turns = new Turns()
+  readonly #turns: Turns
 
   constructor(path: string) {
     this.#path = path
+    this.#turns = turnsOf(path)
   }
 
   async init(): Promise<void> {
     const inMemory = this.#path === ':memory:'
     this.#writer = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS }))
-    // Rows refer to each other in ways the flows keep (a deleted pool's members, statistics of replaced amphorae); the schema declares no foreign keys.
     if (!inMemory) this.#writer.exec('pragma journal_mode = wal; pragma synchronous = full')
     this.#writer.exec('pragma temp_store = memory; pragma cache_size = -16000')
     if (!inMemory) this.#reader = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS, readOnly: true }))
@@ -94,6 +94,7 @@ class SqliteDriver implements Driver {
     await this.#turns.take()
     this.#reader?.close()
     this.#writer.close()
+    this.#turns.give()
   }
 }
 
@@ -234,6 +235,20 @@ class Database {
 function toSqlite(value: unknown): SQLInputValue {
   if (typeof value === 'boolean') return value ? 1 : 0
   return toParameter(value) as SQLInputValue
+}
+
+const turnsByPath = new Map<string, WeakRef<Turns>>()
+
+/**
+ * All connections of this process to one file share their turns: SQLite's own lock makes the second writer wait in a system call, in which the
+ * first, being of the same thread, could never end.
+ */
+function turnsOf(path: string): Turns {
+  const known = path === ':memory:' ? undefined : turnsByPath.get(path)?.deref()
+  if (known !== undefined) return known
+  const turns = new Turns()
+  if (path !== ':memory:') turnsByPath.set(path, new WeakRef(turns))
+  return turns
 }
 
 /** Whose turn it is to write: first come, first served. */

@@ -55,6 +55,7 @@ class Execution<C> {
   readonly #rows = new Map<string, FlowStepRow>()
   readonly #tasks = new Map<string, AnyTask<C>>()
   readonly #inFlight = new Set<Promise<unknown>>()
+  readonly #unwritten = new Set<Promise<void>>()
   #order = 0
   #forward: boolean
   #failure: { error: unknown } | undefined
@@ -85,6 +86,9 @@ class Execution<C> {
     } catch (error) {
       if (error instanceof Interrupted) return 'INTERRUPTED'
       throw error
+    } finally {
+      // Nothing of this flow is under way any more when the caller hears of its end.
+      await Promise.all(this.#unwritten)
     }
   }
 
@@ -264,9 +268,15 @@ class Execution<C> {
 
   /** Not waited for: the next write, which is waited for, is in the same transaction or in a later one. */
   #writeLater(steps: readonly FlowStepRow[]): Promise<void> {
-    return this.#write(steps).catch((error) => {
-      if (!(error instanceof Interrupted)) throw error
-    })
+    const written = this.#write(steps).then(
+      () => {},
+      (error) => {
+        if (!(error instanceof Interrupted)) this.#failure ??= { error }
+      },
+    )
+    this.#unwritten.add(written)
+    written.finally(() => this.#unwritten.delete(written))
+    return written
   }
 
   /** Remembers the first interruption: whatever the flow's function makes of the error, nothing goes on. */

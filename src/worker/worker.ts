@@ -13,7 +13,7 @@ const DEFAULT_MAX_FLOWS = 50
 /** How long a flow may lie unseen when no word of it came: that of a dead worker, or one whose NOTIFY was lost. */
 const POLL_MS = 1_000
 /** At a stop, flows that are almost done may end; then their tasks are told to stop, and get a moment to obey. */
-const FINISH_MS = 2_000
+const FINISH_MS = 1_000
 const OBEY_MS = 3_000
 
 export interface WorkerOptions<C> {
