@@ -119,7 +119,7 @@ export function answerFault(fault: Fault, request: FastifyRequest, reply: Fastif
     // A fault with words keeps the title of the class upstream derives it from, whatever its status.
     reply.send({ code: fault.status, title: titleOf(fault), description: fault.message })
   } else {
-    const explanation = fault.message === '' ? explanations[fault.status] : explanations[400]
+    const explanation = explanations[fault.message === '' ? fault.status : 400]?.replace('METHOD', request.method)
     reply.type('text/plain; charset=UTF-8').send(`${fault.status} ${titleOf(fault)}\n\n${explanation}\n\n ${fault.message}  `)
   }
 }
@@ -133,6 +133,6 @@ const titles: Record<number, string> = { 404: 'Not Found', 405: 'Method Not Allo
 const explanations: Record<number, string> = {
   400: 'The server could not comply with the request since it is either malformed or otherwise incorrect.',
   404: 'The resource could not be found.',
-  405: 'The method is not allowed for this resource.',
+  405: 'The method METHOD is not allowed for this resource.',
   406: 'The resource could not be generated that was acceptable to your browser.',
 }

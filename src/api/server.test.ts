@@ -14,7 +14,14 @@ test('versions are listed oldest first, the current one last', async () => {
 })
 
 test('all spellings of a path are one', () => {
-  for (const url of ['/v2/lbaas/pools', '/v2.0/lbaas/pools', '/v2/pools', '/v2.0/pools', '/load-balancer/v2/pools/', '/v2/lbaas/pools.json']) {
+  for (const url of [
+    '/v2/lbaas/pools',
+    '/v2.0/lbaas/pools',
+    '/v2/pools',
+    '/v2.0/pools',
+    '/load-balancer/v2/pools/',
+    '/v2/lbaas/pools.json',
+  ]) {
     assert.equal(canonicalUrl(`${url}?limit=1`), '/v2/lbaas/pools?limit=1')
   }
   assert.equal(canonicalUrl('/v2.0/octavia/amphorae'), '/v2/octavia/amphorae')
@@ -78,7 +85,8 @@ test('bodies that are no JSON, of another type, or too large are refused, and no
 test('a Host header that names another host is refused, so that no page in a browser can use the API', async () => {
   const { api } = await aCloud({ config: { api_settings: { allowed_hosts: ['lb.example'] } } }).empty()
   const status = async (host: string) => (await api.request('GET', '/v2', undefined, { host })).status
-  for (const host of ['localhost:9876', '127.0.0.1:9876', '127.9.9.9', '[::1]:9876', 'LB.example']) assert.equal(await status(host), 200, host)
+  for (const host of ['localhost:9876', '127.0.0.1:9876', '127.9.9.9', '[::1]:9876', 'LB.example'])
+    assert.equal(await status(host), 200, host)
   for (const host of ['evil.example', '192.0.2.1', '127.0.0.1.evil.example']) assert.equal(await status(host), 400, host)
 })
 
@@ -119,7 +127,11 @@ test('no route does anything for someone without a role', async () => {
   const { cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
   const nobody = cloud.apiAs('p')
   for (const { method, path } of cloud.server.announced) {
-    const answer = await nobody.request(method, path.replaceAll(/:\w+/g, '11111111-1111-4111-8111-111111111111'), method === 'GET' ? undefined : {})
+    const answer = await nobody.request(
+      method,
+      path.replaceAll(/:\w+/g, '11111111-1111-4111-8111-111111111111'),
+      method === 'GET' ? undefined : {},
+    )
     // Not found and malformed come before the policy, as upstream.
     assert.ok([400, 403, 404].includes(answer.status), `${method} ${path}: ${answer.status}`)
   }

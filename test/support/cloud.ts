@@ -1,8 +1,8 @@
 /** A whole control plane in this process: the API, a worker and drivers in memory over an empty database. */
 import { after } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { createApi } from '../../src/api/server.ts'
 import type { ApiContext } from '../../src/api/route.ts'
+import { createApi } from '../../src/api/server.ts'
 import type { Config, ConfigSource } from '../../src/config/config.ts'
 import type { Db } from '../../src/db/connection.ts'
 import { MemoryAmphora } from '../../src/drivers/amphora/memory.ts'

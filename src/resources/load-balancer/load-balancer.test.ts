@@ -97,7 +97,10 @@ test('the VIP is on the user’s port before his network before his subnet', asy
   const byPort = await api.createLoadBalancer({ vip_port_id: port.id })
   assert.deepEqual([byPort.vip_address, byPort.vip_port_id, byPort.vip_network_id], ['10.0.0.77', port.id, vipNetwork.id])
   // Nobody else's VIP may be on it as well.
-  await assert.rejects(api.createLoadBalancer({ vip_port_id: port.id }), fault(400, new RegExp(`Port ${port.id} is already used by device`)))
+  await assert.rejects(
+    api.createLoadBalancer({ vip_port_id: port.id }),
+    fault(400, new RegExp(`Port ${port.id} is already used by device`)),
+  )
 })
 
 test('a network that is too full, forbidden, or another project’s holds no VIP', async () => {
@@ -223,7 +226,10 @@ test('projects see and touch their own only; admins see all', async () => {
 })
 
 test('the quota is met exactly when it is', async () => {
-  const config = { api_settings: { auth_strategy: 'keystone' as const }, quotas: { default_load_balancer_quota: 1, default_member_quota: 1 } }
+  const config = {
+    api_settings: { auth_strategy: 'keystone' as const },
+    quotas: { default_load_balancer_quota: 1, default_member_quota: 1 },
+  }
   const { cloud } = await aCloud({ config }).empty()
   const api = cloud.apiAs('project-1', 'member', 'reader')
   const made = await api.createLoadBalancer(cloud.aBody())
@@ -243,7 +249,12 @@ test('status, statistics and amphorae', async () => {
   const alone = await api.createPool(loadBalancer, { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', name: 'alone' })
   await api.waitFor(`/v2/lbaas/pools/${alone.id}`)
   const status = await api.expect(200, 'GET', `${path}/status`)
-  const row = (shown: typeof listener) => ({ id: shown.id, name: '', provisioning_status: 'ACTIVE', operating_status: shown.operating_status })
+  const row = (shown: typeof listener) => ({
+    id: shown.id,
+    name: '',
+    provisioning_status: 'ACTIVE',
+    operating_status: shown.operating_status,
+  })
   assert.deepEqual(status, {
     statuses: { loadbalancer: { ...row(loadBalancer), listeners: [{ ...row(listener), pools: [{ ...row(pool), members: [] }] }] } },
   })
@@ -264,7 +275,11 @@ test('status, statistics and amphorae', async () => {
   assert.deepEqual(await api.expect(200, 'GET', `/v2/octavia/amphorae/${amphora!.id}/stats`), {
     amphora_stats: [{ id: amphora!.id, loadbalancer_id: loadBalancer.id, listener_id: listener.id, ...zero, bytes_in: 5 }],
   })
-  assert.equal((await api.expect<Record<string, object>>(200, 'GET', `/v2/octavia/amphorae/${amphora!.id}`)).amphora!.server_certificate, undefined)
+  assert.equal(
+    ((await api.expect<Record<string, object>>(200, 'GET', `/v2/octavia/amphorae/${amphora!.id}`)).amphora as Record<string, unknown>)
+      .server_certificate,
+    undefined,
+  )
   await assert.rejects(api.expect(200, 'GET', '/v2/octavia/amphorae/x/stats'), fault(404, 'Amphora stats for x not found.'))
   await assert.rejects(api.expect(202, 'PUT', `${path}/failover`), fault(501, /does not support a requested action/))
 })

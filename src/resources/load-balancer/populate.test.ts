@@ -9,7 +9,11 @@ const monitor = { type: 'HTTP', delay: 5, timeout: 3, max_retries: 3 }
 
 test('one request makes a whole tree, which the answer shows and the flow brings up', async () => {
   const { api, cloud } = await aCloud().empty()
-  const policy = { action: 'REDIRECT_TO_POOL', redirect_pool: { ...pool, name: 'p2' }, rules: [{ type: 'PATH', compare_type: 'EQUAL_TO', value: '/x' }] }
+  const policy = {
+    action: 'REDIRECT_TO_POOL',
+    redirect_pool: { ...pool, name: 'p2' },
+    rules: [{ type: 'PATH', compare_type: 'EQUAL_TO', value: '/x' }],
+  }
   const members = [{ address: '10.0.0.4', protocol_port: 80 }]
   const made = await api.createLoadBalancer(
     cloud.aBody({
@@ -20,8 +24,18 @@ test('one request makes a whole tree, which the answer shows and the flow brings
       pools: [{ ...pool, name: 'p3', protocol: 'TCP', lb_algorithm: 'SOURCE_IP' }],
     }),
   )
-  const pools = made.pools as { id: string; name: string; listeners: unknown; members: { operating_status: string }[]; healthmonitor: { type: string } | null }[]
-  const listeners = made.listeners as { id: string; default_pool_id: string; l7policies: { redirect_pool_id: string; rules: unknown[] }[] }[]
+  const pools = made.pools as {
+    id: string
+    name: string
+    listeners: unknown
+    members: { operating_status: string }[]
+    healthmonitor: { type: string } | null
+  }[]
+  const listeners = made.listeners as {
+    id: string
+    default_pool_id: string
+    l7policies: { redirect_pool_id: string; rules: unknown[] }[]
+  }[]
   assert.deepEqual(
     pools.map(({ name, healthmonitor }) => [name, healthmonitor?.type]),
     [
@@ -54,15 +68,24 @@ test('pools have names, each once, and every name a definition', async () => {
   await refuses(inListener(unnamed), 'Validation failure: Pools must be named when creating a fully populated loadbalancer.')
   await refuses({ pools: [pool, pool] }, 'Validation failure: Pool names must be unique when creating a fully populated loadbalancer.')
   await refuses(inListener({ name: 'q' }), "Validation failure: Pool 'q' was referenced but no full definition was found.")
-  await refuses({ pools: [{ name: 'x', lb_algorithm: 'ROUND_ROBIN' }] }, "Validation failure: Pool definition for 'x' missing required attribute: protocol")
-  await refuses({ pools: [{ name: 'x', protocol: 'HTTP' }] }, "Validation failure: Pool definition for 'x' missing required attribute: lb_algorithm")
+  await refuses(
+    { pools: [{ name: 'x', lb_algorithm: 'ROUND_ROBIN' }] },
+    "Validation failure: Pool definition for 'x' missing required attribute: protocol",
+  )
+  await refuses(
+    { pools: [{ name: 'x', protocol: 'HTTP' }] },
+    "Validation failure: Pool definition for 'x' missing required attribute: lb_algorithm",
+  )
   const member = { address: '10.0.0.4', protocol_port: 80 }
   await refuses(
     { pools: [{ ...pool, members: [member, member] }] },
     'Another member on this pool is already using ip 10.0.0.4 on protocol_port 80',
     409,
   )
-  await refuses({ pools: [{ ...pool, members: [{ ...member, address: '169.254.169.254' }] }] }, '169.254.169.254 is not a valid option for member address')
+  await refuses(
+    { pools: [{ ...pool, members: [{ ...member, address: '169.254.169.254' }] }] },
+    '169.254.169.254 is not a valid option for member address',
+  )
   await refuses(
     { listeners: [{ ...listener, protocol: 'TCP', default_pool: { ...pool, protocol: 'UDP' } }] },
     "Provider 'amphora' does not support a requested option: Amphora provider does not support UDP protocol. Supported: TCP, HTTP, HTTPS",
