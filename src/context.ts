@@ -17,6 +17,8 @@ export interface Context {
   readonly amphora: AmphoraDriver
   /** Signs agents' server certificates. */
   readonly serverCa: CertificateAuthority
+  /** PEM of the CA that signed the controllers' certificate: agents answer nobody else. */
+  readonly clientCa: string
   readonly clock: Clock
   readonly log: Log
 }

@@ -1,6 +1,4 @@
 /** An amphora's machine: booted with its agent's files, waited for, and gone again when its flow fails. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Context, task } from '../context.ts'
 import type { Server } from '../drivers/compute/driver.ts'
@@ -54,15 +52,13 @@ export const startMachine = task('start-machine', {
 })
 
 async function machineFiles(context: Context, amphora_id: string, topology: 'SINGLE' | 'ACTIVE_STANDBY'): Promise<Record<string, string>> {
-  const { config } = context
+  const { config, clientCa } = context
   // Nobody would read them.
   if (config.controller_worker.compute_driver === 'compute_noop_driver') return {}
-  const clientCa = config.controller_worker.client_ca ?? join(config.stateDirectory, 'certs', 'client_ca.pem')
-  const [serverCertificate, clientCaCertificate] = await Promise.all([serverCertificateOf(context, amphora_id), readFile(clientCa, 'utf8')])
   return {
     [amphoraFiles.agentConfiguration]: renderAgentConfiguration(amphora_id, topology, config),
-    [amphoraFiles.serverCertificate]: serverCertificate,
-    [amphoraFiles.clientCa]: clientCaCertificate,
+    [amphoraFiles.serverCertificate]: await serverCertificateOf(context, amphora_id),
+    [amphoraFiles.clientCa]: clientCa,
   }
 }
 
@@ -80,7 +76,7 @@ async function serverCertificateOf({ config, db, clock, serverCa }: Context, amp
   await db
     .updateTable('amphora')
     .set({
-      server_certificate: await sealSecret(server_certs_key_passphrase, pem),
+      server_certificate: sealSecret(server_certs_key_passphrase, pem),
       cert_expiration: timestamp(issued.notAfter.getTime()),
       updated_at: timestamp(clock.now()),
     })

@@ -6,7 +6,9 @@ import type { HealthMonitorRow, L7PolicyRow, L7RuleRow, ListenerRow, LoadBalance
 /** The options' defaults, without authentication, and what the test wants otherwise. */
 export function aConfig(overrides: NonNullable<ConfigSource['overrides']> = {}): Config {
   const api_settings = { auth_strategy: 'noauth' as const, ...overrides.api_settings }
-  return loadConfig({ stateDirectory: '/nonexistent', overrides: { ...overrides, api_settings } })
+  const health_manager = { heartbeat_key: 'heartbeat key', controller_ip_port_list: ['192.0.2.100:5555'], ...overrides.health_manager }
+  const certificates = { server_certs_key_passphrase: ['passphrase'], ...overrides.certificates }
+  return loadConfig({ stateDirectory: '/nonexistent', overrides: { ...overrides, api_settings, health_manager, certificates } })
 }
 
 const owned = () => ({

@@ -12,6 +12,8 @@ import type { Network, Subnet } from '../../src/drivers/network/driver.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { allFlows } from '../../src/resources/all-flows.ts'
+import { startWorker, type Worker } from '../../src/worker/worker.ts'
 import { ApiClient, type Shown } from './api-client.ts'
 import { aConfig } from './builders.ts'
 import { aDatabase } from './databases.ts'
@@ -82,7 +84,19 @@ export class Cloud {
     this.db = db
     this.config = aConfig(options.config)
     const { config, clock, network, compute, amphora, identity } = this
-    this.context = { db, config, clock, network, compute, amphora, identity, serverCa: memoryCa, log: createLog('silent') }
+    this.context = {
+      db,
+      config,
+      clock,
+      network,
+      compute,
+      amphora,
+      identity,
+      serverCa: memoryCa,
+      clientCa: memoryCa,
+      clientCa: 'PEM',
+      log: createLog('silent'),
+    }
     this.vipNetwork = network.addNetwork({ name: 'private', shared: true })
     this.vipSubnet = network.addSubnet({ network_id: this.vipNetwork.id, cidr: '10.0.0.0/24' })
     this.server = createApi(this.context)
@@ -116,8 +130,10 @@ export function aCloud(options: CloudOptions = {}) {
   async function empty() {
     const db = options.db ?? (await aDatabase())
     const cloud = new Cloud(db, options)
+    const worker: Worker | undefined = options.worker === false ? undefined : startWorker({ context: cloud.context, flows: allFlows })
     open.add({
       async stop() {
+        await worker?.stop()
         await cloud.server.close()
         if (options.db === undefined) await db.destroy()
       },
