@@ -47,7 +47,18 @@ export async function startController({ config: given, log, clock, print, demo }
     const amphora = await amphoraDrivers[config.controller_worker.amphora_driver]({
       haproxyRest: async () => new HaproxyRestDriver({ config, client: trust.client, serverCa: trust.serverCa.certificate }),
     })
-    const context: ApiContext = { db, config, compute, network, amphora, serverCa: trust.serverCa, clock, log, identity: cloud.identity }
+    const context: ApiContext = {
+      db,
+      config,
+      compute,
+      network,
+      amphora,
+      serverCa: trust.serverCa,
+      clientCa: trust.clientCa,
+      clock,
+      log,
+      identity: cloud.identity,
+    }
 
     started.unshift(await cloud.startServices())
     started.unshift(await startHealthManager(context, { bind: cloud.heartbeatAddresses, key: config.health_manager.heartbeat_key! }))
