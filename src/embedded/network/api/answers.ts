@@ -32,3 +32,6 @@ export const owner = {
 
 export const flag = Type.Optional(Type.Boolean())
 export const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+
+/** A whole number, also as text, as the command line's client sends some. */
+export const wholeNumber = Type.Union([Type.Integer(), Type.String({ pattern: '^\\d{1,9}$' })])

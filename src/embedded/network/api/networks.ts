@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox'
 import { isAdmin } from '../../http.ts'
 import { networkNotFound } from '../errors.ts'
 import type { EmbeddedNetworkView } from '../networks.ts'
-import { closed, common, commonAttributes, flag, labels, owner } from './answers.ts'
+import { closed, common, commonAttributes, flag, labels, owner, wholeNumber } from './answers.ts'
 import type { NetworkBackend } from './backend.ts'
 import { allow, owns, projectFor } from './policy.ts'
 import type { Resource } from './resource.ts'
@@ -12,7 +12,7 @@ const fields = {
   admin_state_up: flag,
   shared: flag,
   'router:external': flag,
-  mtu: Type.Optional(Type.Integer()),
+  mtu: Type.Optional(wholeNumber),
   port_security_enabled: flag,
 }
 const Create = Type.Object({ ...fields, ...owner }, closed)
@@ -77,6 +77,6 @@ export function networks(backend: NetworkBackend): Resource<EmbeddedNetworkView,
   }
 }
 
-function columns({ 'router:external': external, ...rest }: Static<typeof Update>) {
-  return external === undefined ? rest : { ...rest, external }
+function columns({ 'router:external': external, mtu, ...rest }: Static<typeof Update>) {
+  return { ...rest, ...(external === undefined ? {} : { external }), ...(mtu === undefined ? {} : { mtu: Number(mtu) }) }
 }

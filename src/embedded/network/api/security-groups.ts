@@ -3,7 +3,7 @@ import { isAdmin } from '../../http.ts'
 import { securityGroupNotFound, securityGroupRuleNotFound } from '../errors.ts'
 import type { SecurityGroupView } from '../security-groups.ts'
 import type { SecurityGroupRuleRow } from '../tables.ts'
-import { closed, common, commonAttributes, labels, nullable, owner } from './answers.ts'
+import { closed, common, commonAttributes, labels, nullable, owner, wholeNumber } from './answers.ts'
 import type { NetworkBackend } from './backend.ts'
 import { owns, projectFor } from './policy.ts'
 import type { Resource } from './resource.ts'
@@ -44,7 +44,7 @@ export function securityGroups(backend: NetworkBackend): Resource<SecurityGroupV
   }
 }
 
-const portNumber = nullable(Type.Integer({ minimum: 0, maximum: 65_535 }))
+const portNumber = nullable(wholeNumber)
 const RuleCreate = Type.Object(
   {
     ...owner,
@@ -88,13 +88,19 @@ export function securityGroupRules(backend: NetworkBackend): Resource<SecurityGr
     },
 
     async create(caller, wanted) {
-      const { project_id: _project, tenant_id: _tenant, remote_address_group_id: _addresses, protocol, ...rest } = wanted
+      const { project_id: _project, tenant_id: _tenant, remote_address_group_id: _addresses, ...named } = wanted
+      const { protocol, port_range_min, port_range_max, ...rest } = named
       for (const id of [rest.security_group_id, rest.remote_group_id]) {
         if (id == null) continue
         const [group] = await backend.listSecurityGroups({ id })
         if (group === undefined || !owns(caller, group)) throw securityGroupNotFound(id)
       }
-      return backend.createRule({ ...rest, ...(protocol == null ? {} : { protocol: String(protocol) }) })
+      return backend.createRule({
+        ...rest,
+        protocol: protocol == null ? null : String(protocol),
+        port_range_min: port_range_min == null ? null : Number(port_range_min),
+        port_range_max: port_range_max == null ? null : Number(port_range_max),
+      })
     },
 
     async update(): Promise<never> {

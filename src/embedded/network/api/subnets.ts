@@ -26,7 +26,7 @@ const Create = Type.Object(
     ...owner,
     network_id: Type.String(),
     cidr: Type.String(),
-    ip_version: Type.Optional(Type.Union([Type.Literal(4), Type.Literal(6)])),
+    ip_version: Type.Optional(Type.Union([4, 6, '4', '6'].map((version) => Type.Literal(version)))),
     ipv6_ra_mode: nullable(Ipv6Mode),
     ipv6_address_mode: nullable(Ipv6Mode),
   },
@@ -65,11 +65,15 @@ export function subnets(backend: NetworkBackend): Resource<SubnetRow, typeof Cre
       return rows.filter((row) => owns(caller, row) || open.has(row.network_id))
     },
 
-    async create(caller, { project_id, tenant_id, ...wanted }) {
+    async create(caller, { project_id, tenant_id, ip_version, ...wanted }) {
       const [network] = await backend.listNetworks({ id: wanted.network_id })
       if (network === undefined || !(network.shared || owns(caller, network))) throw networkNotFound(wanted.network_id)
       allow(owns(caller, network), 'create_subnet')
-      return backend.createSubnet({ ...wanted, project_id: projectFor(caller, { project_id, tenant_id }) })
+      return backend.createSubnet({
+        ...wanted,
+        ...(ip_version === undefined ? {} : { ip_version: Number(ip_version) === 6 ? 6 : 4 }),
+        project_id: projectFor(caller, { project_id, tenant_id }),
+      })
     },
 
     async update(caller, row, changes) {
