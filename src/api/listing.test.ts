@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { aConfig, aPoolRow } from '../../test/support/builders.ts'
 import { forEachDatabase } from '../../test/support/databases.ts'
+import { isFault } from '../../test/support/is-fault.ts'
 import type { Db } from '../db/connection.ts'
-import { Fault } from './faults.ts'
 import { type ListSpec, listPage } from './listing.ts'
 import type { Query } from './route.ts'
 
@@ -103,8 +103,7 @@ forEachDatabase('every order can be paged through', async (open) => {
 
 forEachDatabase('what makes no sense is refused', async (open) => {
   const db = await open()
-  const refused = (query: Query, text: string) =>
-    assert.rejects(page(db, query), (error) => error instanceof Fault && error.status === 400 && (assert.equal(error.message, text), true))
+  const refused = (query: Query, text: string) => assert.rejects(page(db, query), isFault(text))
   await refused({ bogus: '1' }, 'One or more arguments are either duplicate or invalid')
   await refused({ name: ['a', 'b'] }, 'One or more arguments are either duplicate or invalid')
   await refused({ sort: 'zzz' }, "Supplied sort key 'zzz' is not valid.")

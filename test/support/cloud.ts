@@ -93,7 +93,6 @@ export class Cloud {
       amphora,
       identity,
       serverCa: memoryCa,
-      clientCa: memoryCa,
       clientCa: 'PEM',
       log: createLog('silent'),
     }
