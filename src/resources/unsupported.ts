@@ -49,11 +49,11 @@ export function checkPoolSupported({ provider }: Provided, pool: Asked<Omit<Pool
     const supported = capabilities.pool_protocols.join(', ')
     throw unsupportedOption(provider, `Amphora provider does not support ${protocol} protocol. Supported: ${supported}`)
   }
-  if (!capabilities.pool_tls) refuseGiven(provider, pool, poolTlsFields, 'pools')
+  // With TLS the other fields have got their defaults, which nobody asked for.
+  if (!capabilities.pool_tls) refuseGiven(provider, pool, pool.tls_enabled ? ['tls_enabled'] : poolTlsFields, 'pools')
 }
 
 const poolTlsFields = [
-  'tls_enabled',
   'tls_container_ref',
   'ca_tls_container_ref',
   'crl_container_ref',
