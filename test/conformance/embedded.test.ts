@@ -1,6 +1,7 @@
 /** Debian's `openstack` command, unmodified, against the embedded cloud's identity, network and compute services. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { exec } from '../../src/lib/exec.ts'
 import { call, type EmbeddedServices, embeddedServices, passwordLogin } from '../support/embedded-services.ts'
@@ -76,6 +77,17 @@ describe(`the openstack command and the embedded cloud${skip ? ` (skipped: ${ski
     assert.equal(shown.name, 'octavia')
     assert.equal(octavia.type, 'load-balancer')
     assert.deepEqual(column(regions, 'Region'), ['RegionOne'])
+  })
+
+  test('clouds.yaml names both users', async () => {
+    const OS_CLIENT_CONFIG_FILE = join(cloud.config.stateDirectory, 'clouds.yaml')
+    for (const [OS_CLOUD, project] of [
+      ['ottavia', cloud.projects.admin],
+      ['ottavia-demo', cloud.projects.demo],
+    ] as const) {
+      const { answers } = await openstack('token issue', { credentials: { OS_CLIENT_CONFIG_FILE, OS_CLOUD } })
+      assert.equal((answers[0] as Row).project_id, project)
+    }
   })
 
   test('projects, users, roles and who has which', async () => {
