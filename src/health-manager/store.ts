@@ -1,0 +1,219 @@
+/** Heartbeats into the database, many at a time: who was heard, what changed its status, how counters grew. */
+import { sql } from 'kysely'
+import type { Db, Tx } from '../db/connection.ts'
+import type { ListenerStatisticsRow } from '../db/tables.ts'
+import type { Heartbeat, ListenerReport } from './packet.ts'
+import { isAsConfigured, type ObservedLoadBalancer, observe, type StatusChange } from './statuses.ts'
+
+/** What was heard of one amphora since the last batch: its newest heartbeat, with the counters of all of them. */
+export interface Heard {
+  heartbeat: Heartbeat
+  receivedAtMs: number
+}
+
+export interface StoreOptions {
+  nowMs: number
+  heartbeatTimeoutMs: number
+}
+
+export interface Stored {
+  changes: StatusChange[]
+  /** Amphorae whose listeners are not those of their load balancer. */
+  misconfigured: string[]
+  /** No such amphora, or none that serves a load balancer. */
+  unknown: string[]
+}
+
+/** All or nothing, so that a batch that failed can be given again. */
+export async function storeHeartbeats(db: Db, batch: readonly Heard[], options: StoreOptions): Promise<Stored> {
+  const amphorae = await db
+    .selectFrom('amphora')
+    .select(['id', 'loadbalancer_id'])
+    .where(
+      'id',
+      'in',
+      batch.map(({ heartbeat }) => heartbeat.amphora_id),
+    )
+    .where('status', '!=', 'DELETED')
+    .execute()
+  const loadBalancerOf = new Map(amphorae.map(({ id, loadbalancer_id }) => [id, loadbalancer_id]))
+  const loadBalancers = await observed(
+    db,
+    [...new Set(loadBalancerOf.values())].filter((id) => id !== null),
+  )
+  const silentOf = await countSilent(db, [...loadBalancers.keys()], options, new Set(batch.map(({ heartbeat }) => heartbeat.amphora_id)))
+
+  const stored: Stored = { changes: [], misconfigured: [], unknown: [] }
+  const alive: { amphora_id: string; last_update_ms: number }[] = []
+  const counted: { row: ListenerStatisticsRow; deltas: boolean }[] = []
+  for (const { heartbeat, receivedAtMs } of batch) {
+    const { amphora_id } = heartbeat
+    const loadBalancer = loadBalancers.get(loadBalancerOf.get(amphora_id) ?? '')
+    if (loadBalancer === undefined) {
+      stored.unknown.push(amphora_id)
+      continue
+    }
+    if (isAsConfigured(loadBalancer, heartbeat)) alive.push({ amphora_id, last_update_ms: receivedAtMs })
+    else stored.misconfigured.push(amphora_id)
+    for (const change of observe(loadBalancer, heartbeat, silentOf.get(loadBalancer.id) ?? 0)) {
+      stored.changes.push(change)
+      applyTo(loadBalancer, change)
+    }
+    for (const { id } of loadBalancer.listeners) {
+      const report = heartbeat.listeners.get(id)
+      if (report !== undefined) counted.push({ row: statistics(id, amphora_id, loadBalancer.id, report), deltas: heartbeat.deltas })
+    }
+  }
+  if (alive.length + stored.changes.length + counted.length === 0) return stored
+  await db.transaction().execute(async (tx) => {
+    await touch(tx, alive)
+    await changeStatuses(tx, stored.changes)
+    await count(tx, counted)
+  })
+  return stored
+}
+
+/** The rows that statuses depend on, of these load balancers. */
+async function observed(db: Db, ids: string[]): Promise<Map<string, ObservedLoadBalancer>> {
+  if (ids.length === 0) return new Map()
+  const [loadBalancers, listeners, pools, members] = await Promise.all([
+    db
+      .selectFrom('load_balancer')
+      .select(['id', 'operating_status', 'provisioning_status', 'topology', 'admin_state_up'])
+      .where('id', 'in', ids)
+      .where('provisioning_status', 'not in', ['DELETED', 'PENDING_DELETE'])
+      .execute(),
+    db
+      .selectFrom('listener')
+      .select(['id', 'load_balancer_id', 'operating_status', 'admin_state_up'])
+      .where('load_balancer_id', 'in', ids)
+      .where('provisioning_status', '!=', 'PENDING_DELETE')
+      .execute(),
+    db
+      .selectFrom('pool')
+      .select(['id', 'load_balancer_id', 'operating_status'])
+      .where('load_balancer_id', 'in', ids)
+      .where('provisioning_status', '!=', 'PENDING_DELETE')
+      .execute(),
+    db
+      .selectFrom('member')
+      .innerJoin('pool', 'pool.id', 'member.pool_id')
+      .select(['member.id', 'member.pool_id', 'member.operating_status'])
+      .where('pool.load_balancer_id', 'in', ids)
+      .where('member.provisioning_status', '!=', 'PENDING_DELETE')
+      .execute(),
+  ])
+  const listenersOf = Map.groupBy(listeners, ({ load_balancer_id }) => load_balancer_id)
+  const poolsOf = Map.groupBy(pools, ({ load_balancer_id }) => load_balancer_id)
+  const membersOf = Map.groupBy(members, ({ pool_id }) => pool_id)
+  return new Map(
+    loadBalancers.map((row) => [
+      row.id,
+      {
+        ...row,
+        listeners: listenersOf.get(row.id) ?? [],
+        pools: (poolsOf.get(row.id) ?? []).map((pool) => ({ ...pool, members: membersOf.get(pool.id) ?? [] })),
+      },
+    ]),
+  )
+}
+
+/** How many amphorae of each load balancer have not been heard of for too long, those of this batch excepted. */
+async function countSilent(db: Db, load_balancer_ids: string[], options: StoreOptions, heard: Set<string>): Promise<Map<string, number>> {
+  const silent = new Map<string, number>()
+  if (load_balancer_ids.length === 0) return silent
+  const rows = await db
+    .selectFrom('amphora')
+    .innerJoin('amphora_health', 'amphora_health.amphora_id', 'amphora.id')
+    .select(['amphora.id', 'amphora.loadbalancer_id'])
+    .where('amphora.loadbalancer_id', 'in', load_balancer_ids)
+    .where('amphora.status', '=', 'ALLOCATED')
+    .where('amphora_health.last_update_ms', '<', options.nowMs - options.heartbeatTimeoutMs)
+    .execute()
+  for (const { id, loadbalancer_id } of rows) {
+    if (!heard.has(id)) silent.set(loadbalancer_id!, (silent.get(loadbalancer_id!) ?? 0) + 1)
+  }
+  return silent
+}
+
+/** The next heartbeat of the batch for the same load balancer starts from there. */
+function applyTo(loadBalancer: ObservedLoadBalancer, { table, id, to }: StatusChange): void {
+  const objects = {
+    load_balancer: () => [loadBalancer],
+    listener: () => loadBalancer.listeners,
+    pool: () => loadBalancer.pools,
+    member: () => loadBalancer.pools.flatMap(({ members }) => members),
+  }[table]()
+  for (const object of objects) if (object.id === id) object.operating_status = to
+}
+
+function statistics(listener_id: string, amphora_id: string, load_balancer_id: string, report: ListenerReport): ListenerStatisticsRow {
+  const { status: _, ...counters } = report
+  return { listener_id, amphora_id, load_balancer_id, ...counters }
+}
+
+async function touch(tx: Tx, alive: { amphora_id: string; last_update_ms: number }[]): Promise<void> {
+  if (alive.length === 0) return
+  await tx
+    .insertInto('amphora_health')
+    .values(sorted(alive, ({ amphora_id }) => amphora_id).map((row) => ({ ...row, busy: false })))
+    .onConflict((conflict) =>
+      conflict
+        .column('amphora_id')
+        .doUpdateSet((expression) => ({ last_update_ms: expression.ref('excluded.last_update_ms') }))
+        // Another health manager may have heard a later one.
+        .whereRef('excluded.last_update_ms', '>', 'amphora_health.last_update_ms'),
+    )
+    .execute()
+}
+
+/** One statement for each kind of change. A row whose status is no longer what it was when it was read is left alone. */
+export async function changeStatuses(tx: Tx, changes: readonly StatusChange[]): Promise<void> {
+  // Always in the same order, so that two health managers do not wait for each other.
+  const kinds = Map.groupBy(
+    sorted(changes, ({ table, from, to, id }) => `${table} ${from} ${to} ${id}`),
+    ({ table, from, to }) => `${table} ${from} ${to}`,
+  )
+  for (const ofKind of kinds.values()) {
+    const { table, from, to } = ofKind[0]!
+    await tx
+      .updateTable(table as 'member')
+      .set({ operating_status: to })
+      .where(
+        'id',
+        'in',
+        ofKind.map(({ id }) => id),
+      )
+      .where('operating_status', '=', from)
+      .execute()
+  }
+}
+
+async function count(tx: Tx, counted: { row: ListenerStatisticsRow; deltas: boolean }[]): Promise<void> {
+  for (const deltas of [true, false]) {
+    const rows = counted.filter((each) => each.deltas === deltas).map(({ row }) => row)
+    if (rows.length === 0) continue
+    // A counter that starts over, because HAProxy did, must not make the sum fall.
+    const add = (column: string) =>
+      deltas
+        ? sql<number>`listener_statistics.${sql.ref(column)} + excluded.${sql.ref(column)}`
+        : sql<number>`case when excluded.${sql.ref(column)} > listener_statistics.${sql.ref(column)} then excluded.${sql.ref(column)} else listener_statistics.${sql.ref(column)} end`
+    await tx
+      .insertInto('listener_statistics')
+      .values(sorted(rows, ({ listener_id, amphora_id }) => `${listener_id} ${amphora_id}`))
+      .onConflict((conflict) =>
+        conflict.columns(['listener_id', 'amphora_id']).doUpdateSet((expression) => ({
+          bytes_in: add('bytes_in'),
+          bytes_out: add('bytes_out'),
+          total_connections: add('total_connections'),
+          request_errors: add('request_errors'),
+          active_connections: expression.ref('excluded.active_connections'),
+        })),
+      )
+      .execute()
+  }
+}
+
+function sorted<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return items.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
