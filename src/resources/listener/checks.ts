@@ -96,10 +96,9 @@ export function checkListenerUpdate(update: ListenerUpdate, listener: ListenerRo
   }
   if (!offloadsTls && hasCertificates) throw certificatesNotAllowed(protocol)
   const clientCa = update.client_ca_tls_container_ref || listener.client_ca_tls_container_ref
-  if (update.client_authentication !== undefined && update.client_authentication !== 'NONE' && !clientCa) {
-    // Null asks for the default, which is NONE; upstream refuses it here with the word None.
-    if (update.client_authentication !== null) throw clientAuthenticationNeedsCa(update.client_authentication)
-  }
+  const { client_authentication } = update
+  // Null asks for the default, NONE; upstream means it so too, but refuses it here.
+  if (client_authentication && client_authentication !== 'NONE' && !clientCa) throw clientAuthenticationNeedsCa(client_authentication)
   if (headers.length > 0) checkInsertHeaders(headers, protocol, pythonList(headers))
   if ((update.client_crl_container_ref || listener.client_crl_container_ref) && !clientCa) throw revocationListNeedsCa()
   checkAllowedCidrs(update.allowed_cidrs ?? null, loadBalancer)
