@@ -7,7 +7,7 @@ import { parseCidr } from '../../lib/ip.ts'
 export interface SandboxNetwork
   extends Pick<NetworkDriver, 'getPort' | 'getSubnet' | 'ensurePort' | 'updatePort' | 'deletePort' | 'listPortsOfDevice'> {
   /** Puts the port's interface, with its MAC address, into a network namespace of the host. Repeating it does nothing, wherever the interface was moved since. */
-  attachPort(port_id: string, place: { netns: string; interface_name: string }): Promise<void>
+  attachPort(port_id: string, place: { netnsPath: string; ifname: string }): Promise<void>
   /** The interface is gone afterwards; not an error if it already was. */
   detachPort(port_id: string): Promise<void>
 }
@@ -15,7 +15,7 @@ export interface SandboxNetwork
 /** Loopback up, and the ports as eth0, eth1, ... with their addresses. No route is added: a sandbox reaches its own subnets only. */
 export async function plugWithAddresses(network: SandboxNetwork, netns: string, ports: readonly Port[]): Promise<void> {
   const batch = ['link set lo up']
-  await Promise.all(ports.map((port, index) => network.attachPort(port.id, { netns, interface_name: `eth${index}` })))
+  await Promise.all(ports.map((port, index) => network.attachPort(port.id, { netnsPath: netnsPath(netns), ifname: `eth${index}` })))
   for (const [index, port] of ports.entries()) {
     batch.push(`link set eth${index} up`)
     for (const { subnet_id, ip_address } of port.fixed_ips) {
@@ -29,5 +29,7 @@ export async function plugWithAddresses(network: SandboxNetwork, netns: string, 
 
 /** As a new network card appears in a running machine: with its MAC address, down, to be found by whoever runs in there. */
 export async function plugBare(network: SandboxNetwork, netns: string, port_id: string): Promise<void> {
-  await network.attachPort(port_id, { netns, interface_name: `nic-${port_id.replaceAll('-', '').slice(0, 11)}` })
+  await network.attachPort(port_id, { netnsPath: netnsPath(netns), ifname: `nic-${port_id.replaceAll('-', '').slice(0, 11)}` })
 }
+
+const netnsPath = (netns: string) => `/run/netns/${netns}`

@@ -19,13 +19,13 @@ export class BridgedNetwork extends MemoryNetwork implements SandboxNetwork {
     return { network, subnet }
   }
 
-  async attachPort(port_id: string, { netns, interface_name }: { netns: string; interface_name: string }): Promise<void> {
+  async attachPort(port_id: string, { netnsPath, ifname }: { netnsPath: string; ifname: string }): Promise<void> {
     const host = `v${port_id.slice(0, 8)}`
     const known = await exec('ip', ['link', 'show', host], { anyStatus: true })
     if (known.code === 0) return
     const { mac_address, network_id } = await this.getPort(port_id)
     await batch([
-      `link add ${host} type veth peer name ${interface_name} address ${mac_address} netns ${netns}`,
+      `link add ${host} type veth peer name ${ifname} address ${mac_address} netns ${netnsPath}`,
       `link set ${host} master ${bridgeOf(network_id)} up`,
     ])
   }
