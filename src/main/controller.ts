@@ -62,8 +62,15 @@ export async function startController({ config: given, log, clock, print, demo }
 
     started.unshift(await cloud.startServices())
     started.unshift(await startHealthManager(context, { bind: cloud.heartbeatAddresses, key: config.health_manager.heartbeat_key! }))
-    started.unshift(await startWorker({ context, flows: allFlows }))
-    started.unshift(await startHousekeeping(context))
+    started.unshift(
+      startWorker({
+        context,
+        flows: allFlows,
+        maxFlows: config.task_flow.max_workers,
+        leaseMs: config.task_flow.lease_seconds * 1_000,
+      }),
+    )
+    started.unshift(startHousekeeping(context))
     const api = createApi(context)
     const { bind_host, bind_port } = config.api_settings
     await api.listen({ host: bind_host, port: bind_port })

@@ -15,12 +15,13 @@ export async function down(options: { state?: string }): Promise<void> {
   const release = await lockState(stateDirectory)
   const log = createLog('warn')
   const hash = stateHash(stateDirectory)
-  const [{ teardownCompute }, { teardownNetwork }] = await Promise.all([
+  const [{ teardownCompute }, { Fabric }, { networkNames }] = await Promise.all([
     import('../embedded/compute/teardown.ts'),
-    import('../embedded/network/teardown.ts'),
+    import('../embedded/network/fabric.ts'),
+    import('../embedded/network/names.ts'),
   ])
-  await teardownCompute({ hash, stateDirectory, log })
-  await teardownNetwork({ hash, log })
+  await teardownCompute({ hash, log })
+  await new Fabric(networkNames(hash)).teardown()
   release()
   console.log(`all that ${stateDirectory} had on this machine is taken away; npm start builds it again`)
 }

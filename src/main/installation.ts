@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { type Db, openDatabase } from '../db/connection.ts'
-import { readConfiguration, type ServeOptions } from './configuration.ts'
+import { callersPath, readConfiguration, type ServeOptions } from './configuration.ts'
 import { stateDirectoryOf, writePrivately } from './state.ts'
 
 /** The options of the last start, so that other commands read the same configuration. */
@@ -12,7 +12,7 @@ const optionsFile = (stateDirectory: string) => join(stateDirectory, 'start-opti
 type StartOptions = Pick<ServeOptions, 'config' | 'portBase'>
 
 export function rememberStart(stateDirectory: string, { config, portBase }: StartOptions): void {
-  writePrivately(optionsFile(stateDirectory), JSON.stringify({ config, portBase }))
+  writePrivately(optionsFile(stateDirectory), JSON.stringify({ config: config === undefined ? undefined : callersPath(config), portBase }))
 }
 
 export const databaseConnection = (config: Config): string =>

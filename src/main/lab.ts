@@ -11,11 +11,11 @@ export const labDependencies: LabDependencies = {
   async openLab(state) {
     const { config, db } = await openInstallation(state)
     const log = createLog('warn', 2)
-    const { network, projects } = await openEmbeddedNetwork({ db, config, log, clock: systemClock })
+    const { sandboxes, projects } = await openEmbeddedNetwork({ db, config, log, clock: systemClock })
     const { stateDirectory } = config
     const lab = new Lab({
       db,
-      network,
+      network: sandboxes,
       project_id: projects.admin,
       stateDirectory,
       stateHash: stateHash(stateDirectory),

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import { readConfiguration, type ServeOptions } from './configuration.ts'
-import { lockState, openStateDirectory, stateDirectoryOf, stateHash } from './state.ts'
+import { rememberStart } from './installation.ts'
+import { lockState, openStateDirectory, stateDirectoryOf } from './state.ts'
 
 /** Ending in good order may take this long; then the process ends as a crash would, which loses nothing either. */
 const STOP_TIMEOUT_MS = 10_000
@@ -19,18 +20,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   openStateDirectory(stateDirectory)
   const config = readConfiguration(options, stateDirectory, (text) => print(`warning: ${text}`))
   await lockState(stateDirectory)
+  rememberStart(stateDirectory, options)
   const log = createLog(config.DEFAULT.debug ? 'debug' : 'info', config.DEFAULT.log_file ?? join(stateDirectory, 'log', 'controller.log'))
 
   const { startController } = await import('./controller.ts')
-  const controller = await startController({
-    config,
-    stateDirectory,
-    hash: stateHash(stateDirectory),
-    log,
-    clock: systemClock,
-    print,
-    demo: options.demo,
-  })
+  const controller = await startController({ config, log, clock: systemClock, print, demo: options.demo })
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name))
   })

@@ -30,13 +30,13 @@ export function networkRows(db: Db): NetworkBackend {
     },
 
     listSecurityGroups: (filter) => groups.listSecurityGroups(db, filter),
-    ensureDefaultGroup: (project_id) => inTransaction((tx, now) => groups.ensureDefaultGroup(tx, project_id, now)),
+    ensureDefaultSecurityGroup: (project_id) => inTransaction((tx, now) => groups.ensureDefaultGroup(tx, project_id, now)),
     createSecurityGroup: (wanted) => inTransaction((tx, now) => groups.createSecurityGroup(tx, wanted, now)),
     updateSecurityGroup: (id, changes) => inTransaction((tx, now) => groups.updateSecurityGroup(tx, id, changes, now)),
     deleteSecurityGroup: (id) => inTransaction((tx) => groups.deleteSecurityGroup(tx, id)),
 
-    listRules: (filter) => groups.listRules(db, filter),
-    createRule: (wanted) => inTransaction((tx, now) => groups.createRule(tx, wanted, now)),
-    deleteRule: (id) => inTransaction((tx) => groups.deleteRule(tx, id)),
+    listSecurityGroupRules: (filter) => groups.listRules(db, filter),
+    createSecurityGroupRule: (wanted) => inTransaction((tx, now) => groups.createRule(tx, wanted, now)),
+    deleteSecurityGroupRule: (id) => inTransaction((tx) => groups.deleteRule(tx, id)),
   }
 }

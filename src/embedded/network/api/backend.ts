@@ -19,16 +19,16 @@ export interface NetworkBackend {
   listPorts(filter?: Filter<PortRow>): Promise<PortRow[]>
   createPort(wanted: PortCreate): Promise<PortRow>
   updatePort(id: string, changes: PortUpdate): Promise<PortRow>
-  deletePort(id: string): Promise<void>
+  deletePort(id: string): Promise<unknown>
 
   listSecurityGroups(filter?: Filter<SecurityGroupRow>): Promise<SecurityGroupView[]>
   /** Makes the project's group `default` if it has none; returns its id. */
-  ensureDefaultGroup(project_id: string): Promise<string>
+  ensureDefaultSecurityGroup(project_id: string): Promise<string>
   createSecurityGroup(wanted: SecurityGroupCreate): Promise<SecurityGroupView>
   updateSecurityGroup(id: string, changes: SecurityGroupUpdate): Promise<SecurityGroupView>
   deleteSecurityGroup(id: string): Promise<void>
 
-  listRules(filter?: Filter<SecurityGroupRuleRow>): Promise<SecurityGroupRuleRow[]>
-  createRule(wanted: RuleCreate): Promise<SecurityGroupRuleRow>
-  deleteRule(id: string): Promise<void>
+  listSecurityGroupRules(filter?: Filter<SecurityGroupRuleRow>): Promise<SecurityGroupRuleRow[]>
+  createSecurityGroupRule(wanted: RuleCreate): Promise<SecurityGroupRuleRow>
+  deleteSecurityGroupRule(id: string): Promise<void>
 }

@@ -22,7 +22,7 @@ export function securityGroups(backend: NetworkBackend): Resource<SecurityGroupV
 
     async visible(caller, id) {
       // A project's default group is there as soon as somebody looks.
-      if (caller.project_id !== null && id === undefined) await backend.ensureDefaultGroup(caller.project_id)
+      if (caller.project_id !== null && id === undefined) await backend.ensureDefaultSecurityGroup(caller.project_id)
       const filter = isAdmin(caller) ? {} : { project_id: caller.project_id ?? '' }
       return backend.listSecurityGroups(id === undefined ? filter : { ...filter, id })
     },
@@ -84,7 +84,7 @@ export function securityGroupRules(backend: NetworkBackend): Resource<SecurityGr
 
     async visible(caller, id) {
       const filter = isAdmin(caller) ? {} : { project_id: caller.project_id ?? '' }
-      return backend.listRules(id === undefined ? filter : { ...filter, id })
+      return backend.listSecurityGroupRules(id === undefined ? filter : { ...filter, id })
     },
 
     async create(caller, wanted) {
@@ -95,7 +95,7 @@ export function securityGroupRules(backend: NetworkBackend): Resource<SecurityGr
         const [group] = await backend.listSecurityGroups({ id })
         if (group === undefined || !owns(caller, group)) throw securityGroupNotFound(id)
       }
-      return backend.createRule({
+      return backend.createSecurityGroupRule({
         ...rest,
         protocol: protocol == null ? null : String(protocol),
         port_range_min: port_range_min == null ? null : Number(port_range_min),
@@ -107,7 +107,7 @@ export function securityGroupRules(backend: NetworkBackend): Resource<SecurityGr
       throw new Error('rules are never changed')
     },
 
-    delete: (_caller, row) => backend.deleteRule(row.id),
+    delete: (_caller, row) => backend.deleteSecurityGroupRule(row.id),
 
     answer: ruleAnswer,
   }
