@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { findServer } from '../../src/embedded/compute/repository.ts'
 import { exec } from '../../src/lib/exec.ts'
 import { eventually } from '../support/eventually.ts'
-import { aCompute, MEMORY_LIMIT_BYTES, type TestCompute } from './support/a-compute.ts'
+import { aCompute, MEMORY_LIMIT_MB, type TestCompute } from './support/a-compute.ts'
 
 let it: TestCompute
 let compute_id: string
@@ -103,7 +103,7 @@ const limited = readFileSync('/proc/self/cgroup', 'utf8').includes('memory') || 
 test(`more memory than its limit ends the process that takes it${limited ? '' : ' (skipped: no memory cgroup)'}`, {
   skip: !limited,
 }, async () => {
-  const greedy = it.wanted({ files: { '/etc/octavia/amphora-agent.conf': `take ${2 * MEMORY_LIMIT_BYTES}` } })
+  const greedy = it.wanted({ files: { '/etc/octavia/amphora-agent.conf': `take ${2 * MEMORY_LIMIT_MB * 1024 * 1024}` } })
   const server = await it.compute.ensureServer(greedy, { flow_id: 'flow-1', generation: 1 })
   const log = join(it.stateDirectory, 'amphorae', server.compute_id, 'log/amphora-agent.log')
   await eventually(() => assert.match(readFileSync(log, 'utf8'), /the agent ended with status 137/))

@@ -9,7 +9,7 @@ import type { Log } from '../../lib/log.ts'
 import { killAll } from './init-process.ts'
 
 export interface SandboxLimits {
-  memoryBytes: number
+  memory_mb: number
   /** Processors' worth of time; a fraction is allowed. */
   cpus: number
 }
@@ -22,6 +22,7 @@ interface Hierarchy {
   cpu: boolean
 }
 
+const MIB = 1024 * 1024
 const CPU_PERIOD_US = 100_000
 /**
  * Where real-time processes are shared out by group (version 1 with CONFIG_RT_GROUP_SCHED) a new group has no right to run any, and keepalived
@@ -50,7 +51,7 @@ export class Cgroups {
     return this.#writable.map((hierarchy) => {
       const group = this.#path(hierarchy, name)
       mkdirSync(group, { recursive: true })
-      if (limits !== null && hierarchy.memory) this.#limitMemory(hierarchy, group, limits.memoryBytes)
+      if (limits !== null && hierarchy.memory) this.#limitMemory(hierarchy, group, limits.memory_mb)
       if (limits !== null && hierarchy.cpu) this.#limitCpu(hierarchy, group, limits.cpus)
       return join(group, 'cgroup.procs')
     })
@@ -100,8 +101,8 @@ export class Cgroups {
     return writable
   }
 
-  #limitMemory({ version }: Hierarchy, group: string, bytes: number): void {
-    writeFileSync(join(group, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), String(bytes))
+  #limitMemory({ version }: Hierarchy, group: string, mebibytes: number): void {
+    writeFileSync(join(group, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), String(mebibytes * MIB))
   }
 
   #limitCpu({ version }: Hierarchy, group: string, cpus: number): void {

@@ -21,7 +21,7 @@ const kept = Buffer.alloc(Number(/take (\\d+)/.exec(configuration)?.[1] ?? 0), 1
 setInterval(() => kept.length, 1000)
 `
 
-export const MEMORY_LIMIT_BYTES = 96 * 1024 * 1024
+export const MEMORY_LIMIT_MB = 96
 
 /** An embedded compute on a state of its own, with a management and a tenant network. Close it. */
 export interface TestCompute {
@@ -94,7 +94,7 @@ export function openCompute(given: { db: Db; network: BridgedNetwork; stateDirec
     network: given.network,
     stateDirectory: given.stateDirectory,
     stateHash: given.hash,
-    limits: { memoryBytes: MEMORY_LIMIT_BYTES, cpus: 1 },
+    limits: { memory_mb: MEMORY_LIMIT_MB, cpus: 1 },
     async bundleAgent(outFile) {
       writeFileSync(outFile, STUB_AGENT)
     },
