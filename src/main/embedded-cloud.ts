@@ -27,7 +27,6 @@ import { stateHash } from './state.ts'
 
 /** Kept once the demonstration was shown. */
 const DEMONSTRATED = 'demonstrated'
-const MEBIBYTE = 1024 * 1024
 
 export interface EmbeddedCloud {
   /** With what only the cloud knows filled in: the management network, where heartbeats go. */
@@ -65,7 +64,7 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     const { amphora_memory_mb, amphora_cpus } = config.embedded
     embeddedCompute = new EmbeddedCompute({
       ...sandboxes,
-      limits: { memoryBytes: amphora_memory_mb * MEBIBYTE, cpus: amphora_cpus },
+      limits: { memory_mb: amphora_memory_mb, cpus: amphora_cpus },
       bundleAgent: async (outFile) => (await import('../agent/bundle.ts')).bundleAgent(outFile),
     })
     lab = new Lab({ ...sandboxes, project_id: embeddedNetwork.projects.admin })

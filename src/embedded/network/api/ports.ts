@@ -82,7 +82,9 @@ export function ports(backend: NetworkBackend): Resource<PortRow, typeof Create,
       return backend.updatePort(row.id, columns(changes))
     },
 
-    delete: (_caller, row) => backend.deletePort(row.id),
+    delete: async (_caller, row) => {
+      await backend.deletePort(row.id)
+    },
 
     answer: (row, caller) => ({
       ...common(row),
