@@ -46,6 +46,10 @@ export class Fabric {
     await this.#remove([this.#names.bridge(network_id)], [])
   }
 
+  async hasBridge(network_id: string): Promise<boolean> {
+    return (await linkNames()).has(this.#names.bridge(network_id))
+  }
+
   async isPlugged(port_id: string): Promise<boolean> {
     return (await linkNames()).has(this.#names.port(port_id))
   }

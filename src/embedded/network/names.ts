@@ -4,11 +4,6 @@
  */
 import { createHash } from 'node:crypto'
 
-/** Six hex digits that stand for a state directory. */
-export function hashOfState(stateDirectory: string): string {
-  return createHash('sha256').update(stateDirectory).digest('hex').slice(0, 6)
-}
-
 export interface NetworkNames {
   bridge(network_id: string): string
   /** The host's side of a port's veth pair. */

@@ -123,9 +123,10 @@ export async function updateSecurityGroup(tx: Tx, id: string, changes: SecurityG
   return getSecurityGroup(tx, id)
 }
 
-/** Rules of other groups that name it as their remote go with it. */
-export async function deleteSecurityGroup(tx: Tx, id: string): Promise<void> {
+/** Rules of other groups that name it as their remote go with it. With `made_by`, a group that another flow made stays. */
+export async function deleteSecurityGroup(tx: Tx, id: string, made_by?: string): Promise<void> {
   const group = await lockSecurityGroup(tx, id)
+  if (made_by !== undefined && group.made_by !== made_by) return
   if (group.is_default) throw cannotRemoveDefaultGroup()
   const used = await tx
     .selectFrom('embedded_port')

@@ -24,7 +24,7 @@ import { WallKeeper } from './wall-keeper.ts'
 
 export interface EmbeddedNetworkOptions {
   db: Db
-  /** `hashOfState(stateDirectory)`: tells this state's links from another's. */
+  /** Six hex digits that tell this state's links and tables from another's. */
   stateHash: string
   config: Pick<Config, 'embedded' | 'health_manager'>
   log: Log
@@ -169,6 +169,8 @@ export class EmbeddedNetwork {
     const network = await networks.getNetwork(this.#db, port.network_id)
     await this.#onLinks(async () => {
       if (await this.#fabric.isPlugged(id)) return
+      // After a reboot the lab may come before the controller has made its bridges.
+      if (!(await this.#fabric.hasBridge(network.id))) await this.#fabric.ensureBridge((await this.#bridgeSpec(network.id))!)
       await this.#fabric.plug(port, network, machine)
     })
     // Until its chains are there nothing passes, so a link without walls is never open.
@@ -213,8 +215,9 @@ export class EmbeddedNetwork {
   updateSecurityGroup(id: string, changes: groups.SecurityGroupUpdate): Promise<groups.SecurityGroupView> {
     return this.#change((tx, now) => groups.updateSecurityGroup(tx, id, changes, now))
   }
-  async deleteSecurityGroup(id: string): Promise<void> {
-    await this.#change((tx) => groups.deleteSecurityGroup(tx, id))
+  /** With `made_by`, a group that another flow made stays. */
+  async deleteSecurityGroup(id: string, { made_by }: { made_by?: string } = {}): Promise<void> {
+    await this.#change((tx) => groups.deleteSecurityGroup(tx, id, made_by))
     await this.#refreshWalls()
   }
   listSecurityGroupRules(filter?: Filter<SecurityGroupRuleRow>): Promise<SecurityGroupRuleRow[]> {
@@ -285,9 +288,8 @@ export class EmbeddedNetwork {
   async #bringBridge(network_id: string): Promise<void> {
     await this.#onLinks(async () => {
       // Read here, in turn: an older caller must not undo what a newer one has done.
-      const spec = (await this.#bridgeSpecs()).find(({ network }) => network.id === network_id)
-      if (spec === undefined) return
-      await this.#fabric.ensureBridge(spec)
+      const spec = await this.#bridgeSpec(network_id)
+      if (spec !== undefined) await this.#fabric.ensureBridge(spec)
     })
     await this.#refreshWalls()
   }
@@ -315,6 +317,10 @@ export class EmbeddedNetwork {
         .filter((subnet) => subnet.network_id === network.id && subnet.made_by === HOST_REACHES && subnet.gateway_ip !== null)
         .map((subnet) => `${subnet.gateway_ip}/${parseCidr(subnet.cidr)!.prefix}`),
     }))
+  }
+
+  async #bridgeSpec(network_id: string): Promise<BridgeSpec | undefined> {
+    return (await this.#bridgeSpecs()).find(({ network }) => network.id === network_id)
   }
 
   async #refuseTakenRanges(): Promise<void> {
