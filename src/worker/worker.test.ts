@@ -1,0 +1,91 @@
+/** Real processes are killed at random moments while flows run: every flow still ends, with all its effects or with none. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { forEachDatabase } from '../../test/support/databases.ts'
+import { makeFiles } from '../../test/support/doomed-worker.ts'
+import { eventually } from '../../test/support/eventually.ts'
+import { listFlows } from '../flow/history.ts'
+import { startFlow } from '../flow/start.ts'
+
+const FLOWS = 60
+const KILLS = 12
+const WORKERS = 2
+const LONGEST_LIFE_MS = 250
+/** After the last start; a lease is 5 s, but a dead process of one's own host is seen at once. */
+const END_WITHIN_MS = 10_000
+const SEED = Number(process.env.OTTAVIA_TEST_SEED ?? Date.now() % 100_000)
+
+forEachDatabase(`flows survive that their workers are killed (OTTAVIA_TEST_SEED=${SEED})`, async (open, connection) => {
+  const random = aRandom(SEED)
+  const directory = mkdtempSync(join(tmpdir(), 'ottavia-killed-'))
+  const db = await open()
+  const workers: ChildProcess[] = []
+  try {
+    const expected = new Map<string, string[]>()
+    const idOf = new Map<string, string>()
+    for (let i = 0; i < FLOWS; i++) {
+      const files = 1 + Math.floor(random() * 4)
+      const failsAt = random() < 0.4 ? Math.floor(random() * (files + 2)) : null
+      const name = `flow${i}`
+      idOf.set(name, await db.transaction().execute((tx) => startFlow(tx, makeFiles, { name, files, failsAt })))
+      const made = ['first', ...Array.from({ length: files }, (_, n) => `${n + 1}`), 'last']
+      expected.set(
+        name,
+        (failsAt === null ? made : ['reverted']).map((suffix) => `${name}-${suffix}`),
+      )
+    }
+    for (let i = 0; i < WORKERS; i++) workers.push(await aWorker(connection, directory))
+    for (let kill = 0; kill < KILLS; kill++) {
+      // Not a wait for something: the moment of death is what is drawn.
+      await sleep(random() * LONGEST_LIFE_MS)
+      const victim = Math.floor(random() * WORKERS)
+      const dead = once(workers[victim]!, 'exit')
+      workers[victim]!.kill('SIGKILL')
+      await dead
+      workers[victim] = await aWorker(connection, directory)
+    }
+    await eventually(async () => {
+      const unended = (await listFlows(db, { limit: FLOWS })).filter(({ ended_at_ms }) => ended_at_ms === null)
+      assert.deepEqual(unended, [])
+    }, END_WITHIN_MS)
+    const flows = await listFlows(db, { limit: FLOWS })
+    assert.ok(
+      flows.some(({ generation }) => generation > 1),
+      'some flow was taken over',
+    )
+    assert.deepEqual(readdirSync(directory).sort(), [...expected.values()].flat().sort())
+    for (const [name, files] of expected) {
+      const id = idOf.get(name)!
+      assert.equal(flows.find((flow) => flow.id === id)?.state, files[0]!.endsWith('reverted') ? 'REVERTED' : 'DONE')
+      for (const file of files) assert.equal(readFileSync(join(directory, file), 'utf8'), id)
+    }
+  } finally {
+    for (const worker of workers) worker.kill('SIGKILL')
+    rmSync(directory, { recursive: true })
+  }
+})
+
+async function aWorker(connection: string, directory: string): Promise<ChildProcess> {
+  const script = new URL('../../test/support/doomed-worker.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, connection, directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout!, 'data')
+  return child
+}
+
+/** Mulberry32: the same numbers for the same seed. */
+function aRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
