@@ -1,0 +1,90 @@
+/** The agent's parts and how they hang together. */
+import { readFileSync } from 'node:fs'
+import { type AmphoraInfo, readAmphoraInfo } from './details.ts'
+import { Fences } from './fence.ts'
+import { loadBalancersIn, type Paths, pathsOf, writeAtomically } from './files.ts'
+import { Haproxies } from './haproxy.ts'
+import { HeartbeatSender } from './heartbeat-sender.ts'
+import { Keepalived } from './keepalived.ts'
+import { type AgentLog, createAgentLog } from './log.ts'
+import { InnerNetwork } from './network.ts'
+import { agentRoutes } from './routes.ts'
+import { AgentServer } from './server.ts'
+import { type AgentSettings, parseSettings } from './settings.ts'
+
+export class Agent {
+  readonly paths: Paths
+  readonly haproxies: Haproxies
+  readonly keepalived: Keepalived
+  readonly network: InnerNetwork
+  readonly log: AgentLog
+  /** Asked of the programs while the server starts. */
+  readonly info: Promise<AmphoraInfo>
+  settings: AgentSettings
+  private readonly configurationPath: string
+  private readonly heartbeats: HeartbeatSender
+  private readonly server: AgentServer
+
+  constructor(configurationPath: string) {
+    this.configurationPath = configurationPath
+    this.settings = parseSettings(readFileSync(configurationPath, 'utf8'))
+    this.paths = pathsOf(this.settings)
+    this.log = createAgentLog(this.settings.logFile, this.settings.debug)
+    this.info = readAmphoraInfo(this.settings)
+    this.network = new InnerNetwork(this.settings.namespace, this.paths, this.log, () => this.isOfPair())
+    this.keepalived = new Keepalived(this.settings, this.paths, this.log, () => this.network.handOverVips())
+    this.haproxies = new Haproxies(this.settings, this.paths, this.log, {
+      beforeReload: (id) => this.heartbeats.keepCounters(id),
+      onWorkerGone: () => this.heartbeats.startOver(),
+      onChange: () => {
+        this.keepalived.tellStatus(this.haproxies.allServe())
+        this.heartbeats.lookNow()
+      },
+    })
+    this.heartbeats = new HeartbeatSender(this.settings, this.paths, this.log, {
+      running: () => loadBalancersIn(this.paths).filter((id) => this.haproxies.isRunning(id)),
+      isSilenced: () => this.keepalived.isConfigured() && !this.keepalived.isRunning(),
+      beforeLook: () => {
+        this.haproxies.check()
+        this.keepalived.check()
+      },
+    })
+    this.server = new AgentServer(this.settings, agentRoutes(this), new Fences(this.paths.fences), this.log)
+  }
+
+  /** Takes over or starts what was running, then answers controllers. */
+  async start(): Promise<void> {
+    await this.network.prepare()
+    await this.haproxies.resume()
+    this.keepalived.tellStatus(this.haproxies.allServe())
+    await this.keepalived.resume()
+    await this.server.listen()
+    this.heartbeats.start()
+    this.log.info(`agent of amphora ${this.settings.amphoraId} listens on port ${this.settings.bindPort}`)
+  }
+
+  /** Ends in good order; HAProxy and keepalived go on. */
+  async stop(): Promise<void> {
+    this.heartbeats.stop()
+    await this.server.close()
+  }
+
+  /** Stores a new configuration. Controllers, heartbeats' key and interval take effect now, the rest at the next start. Throws SettingsError. */
+  configure(text: string): void {
+    const settings = parseSettings(text)
+    writeAtomically(this.configurationPath, text, { mode: 0o600, sync: true })
+    const { controllers, heartbeatKey, heartbeatIntervalMs } = settings
+    this.settings = { ...this.settings, controllers, heartbeatKey, heartbeatIntervalMs }
+    this.heartbeats.configure(this.settings)
+  }
+
+  replaceCertificate(pem: Buffer): void {
+    this.server.replaceCertificate(pem)
+    this.log.info('the server certificate was replaced')
+  }
+
+  /** Keepalived owns the VIPs: the controller said so when it made the amphora, or it has sent keepalived's configuration. */
+  private isOfPair(): boolean {
+    return this.settings.topology === 'ACTIVE_STANDBY' || this.keepalived.isConfigured()
+  }
+}

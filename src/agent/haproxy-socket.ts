@@ -1,0 +1,94 @@
+/** HAProxy's command sockets, and the answers the agent reads from them. */
+import { connect } from 'node:net'
+
+const QUERY_TIMEOUT_MS = 5_000
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+/** Sends one command to the socket at `path`; resolves with the whole answer. */
+export function queryHaproxy(path: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const socket = connect(path)
+    socket.setTimeout(QUERY_TIMEOUT_MS, () =>
+      socket.destroy(new Error(`HAProxy did not answer '${command}' within ${QUERY_TIMEOUT_MS} ms`)),
+    )
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > MAX_ANSWER_BYTES) socket.destroy(new Error(`HAProxy's answer to '${command}' is too long`))
+      else chunks.push(chunk)
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')))
+    socket.write(`${command}\n`)
+  })
+}
+
+/** One line of `show stat`, as far as heartbeats need it. */
+export interface StatRow {
+  proxy: string
+  /** `FRONTEND`, `BACKEND`, or a server's name. */
+  server: string
+  status: string
+  weight: number
+  currentSessions: number
+  totalSessions: number
+  bytesIn: number
+  bytesOut: number
+  requestErrors: number
+}
+
+/** Reads `show stat`'s CSV. The internal proxies of PROMETHEUS listeners are left out: their traffic is nobody's to pay for. */
+export function parseStat(csv: string): StatRow[] {
+  const [header = '', ...lines] = csv.split('\n')
+  const names = header.replace(/^# /, '').split(',')
+  const column = (name: string) => names.indexOf(name)
+  const [pxname, svname, status, weight] = ['pxname', 'svname', 'status', 'weight'].map(column) as [number, number, number, number]
+  const [scur, stot, bin, bout, ereq] = ['scur', 'stot', 'bin', 'bout', 'ereq'].map(column) as [number, number, number, number, number]
+  if (pxname < 0 || weight < 0) return []
+  // Quoted texts, which may hold commas, stand only in columns after these.
+  const needed = Math.max(pxname, svname, status, weight, scur, stot, bin, bout, ereq) + 1
+  const rows: StatRow[] = []
+  for (const line of lines) {
+    if (line === '' || line.startsWith('#')) continue
+    const cells = line.split(',', needed)
+    const proxy = cells[pxname]!
+    if (proxy.includes('prometheus')) continue
+    rows.push({
+      proxy,
+      server: cells[svname]!,
+      status: cells[status]!,
+      weight: Number(cells[weight]),
+      currentSessions: Number(cells[scur]),
+      totalSessions: Number(cells[stot]),
+      bytesIn: Number(cells[bin]),
+      bytesOut: Number(cells[bout]),
+      requestErrors: Number(cells[ereq]),
+    })
+  }
+  return rows
+}
+
+/** What `show proc` on a master socket tells: the current worker, and how many reloads there were and failed. */
+export interface MasterState {
+  workerPid: number | null
+  reloads: number
+  failedReloads: number
+}
+
+export function parseProcesses(text: string): MasterState {
+  const state: MasterState = { workerPid: null, reloads: 0, failedReloads: 0 }
+  let section = ''
+  for (const line of text.split('\n')) {
+    if (line.startsWith('#')) {
+      section = line.slice(1).trim()
+      continue
+    }
+    const [pid, type, reloads] = line.trim().split(/\s+/)
+    if (type === 'master') {
+      state.reloads = Number(reloads)
+      state.failedReloads = Number(/\[failed: (\d+)\]/.exec(line)?.[1] ?? 0)
+    } else if (type === 'worker' && section === 'workers') state.workerPid = Number(pid)
+  }
+  return state
+}

@@ -1,0 +1,123 @@
+/** The heartbeat, format 3 (`octavia/amphorae/backends/health_daemon/health_daemon.py`): its contents, its counters, its packet. */
+import { createHmac } from 'node:crypto'
+import { deflateSync } from 'node:zlib'
+import { readIfThere, writeAtomically } from './files.ts'
+import type { StatRow } from './haproxy-socket.ts'
+
+const FORMAT_VERSION = 3
+const COMPRESSION_LEVEL = 9
+
+export interface Heartbeat {
+  id: string
+  seq: number
+  ver: typeof FORMAT_VERSION
+  listeners: Record<string, { status: string; stats: { tx: number; rx: number; conns: number; totconns: number; ereq: number } }>
+  /** By `<pool>:<listener>`. */
+  pools: Record<string, { status: string; members: Record<string, string> }>
+}
+
+/** The signed packet: the compressed JSON, then the HMAC-SHA256 of it as 64 hexadecimal digits. */
+export function encodeHeartbeat(heartbeat: Heartbeat, key: string): Buffer {
+  const compressed = deflateSync(JSON.stringify(heartbeat), { level: COMPRESSION_LEVEL })
+  return Buffer.concat([compressed, Buffer.from(createHmac('sha256', key).update(compressed).digest('hex'))])
+}
+
+/** What HAProxy says of itself as a heartbeat's contents; the counters' growth since the last heartbeat comes from `counters`. */
+export function buildHeartbeat(id: string, seq: number, rows: readonly StatRow[], counters: Counters): Heartbeat {
+  const heartbeat: Heartbeat = { id, seq, ver: FORMAT_VERSION, listeners: {}, pools: {} }
+  for (const row of rows) {
+    if (row.server === 'FRONTEND') {
+      const grown = counters.take(row)
+      heartbeat.listeners[row.proxy] = {
+        status: row.status,
+        stats: { tx: grown.bout, rx: grown.bin, conns: row.currentSessions, totconns: grown.stot, ereq: grown.ereq },
+      }
+    } else {
+      heartbeat.pools[row.proxy] ??= { status: '', members: {} }
+      const pool = heartbeat.pools[row.proxy]!
+      if (row.server === 'BACKEND') pool.status = row.status
+      else pool.members[row.server] = memberStatus(row)
+    }
+  }
+  return heartbeat
+}
+
+/** Everything of a heartbeat that is worth one out of turn: the statuses, not the counters. */
+export function statusesOf(rows: readonly StatRow[]): string {
+  return rows.map((row) => `${row.proxy}/${row.server}=${memberStatus(row)}`).join('\n')
+}
+
+/** HAProxy shows a server that gets no new connections because its weight is 0 as UP. */
+function memberStatus({ status, weight }: StatRow): string {
+  return status === 'UP' && weight === 0 ? 'DRAIN' : status
+}
+
+interface Counts {
+  bin: number
+  bout: number
+  ereq: number
+  stot: number
+}
+
+/** HAProxy counts from its start, heartbeats since the last one. Kept in a file, so that a restarted agent reports nothing twice. */
+export class Counters {
+  private readonly path: string
+  private last: Record<string, Counts>
+  /** Read from workers that are gone and not yet sent. */
+  private pending: Record<string, Counts> = {}
+
+  constructor(path: string) {
+    this.path = path
+    this.last = parseCounts(readIfThere(path))
+  }
+
+  /** The growth of a listener's counters; it counts as reported from now on. */
+  take(row: StatRow): Counts {
+    const now = countsOf(row)
+    const grown = add(difference(now, this.last[row.proxy]), this.pending[row.proxy])
+    this.last[row.proxy] = now
+    delete this.pending[row.proxy]
+    return grown
+  }
+
+  /** Keeps the growth for the next heartbeat, since the worker that counted it will not be there to ask. */
+  keep(rows: readonly StatRow[]): void {
+    for (const row of rows) {
+      if (row.server !== 'FRONTEND') continue
+      this.pending[row.proxy] = add(difference(countsOf(row), this.last[row.proxy]), this.pending[row.proxy])
+      this.last[row.proxy] = countsOf(row)
+    }
+  }
+
+  /** A new worker counts from zero. */
+  startOver(): void {
+    this.last = {}
+  }
+
+  /** Not synced to the disk: a loss of power costs a few counts. */
+  save(): void {
+    writeAtomically(this.path, JSON.stringify(this.last))
+  }
+}
+
+function countsOf(row: StatRow): Counts {
+  return { bin: row.bytesIn, bout: row.bytesOut, ereq: row.requestErrors, stot: row.totalSessions }
+}
+
+function difference(now: Counts, before: Counts | undefined): Counts {
+  // A smaller number than before: another process began to count, all of it is new.
+  const grown = (name: keyof Counts) => (now[name] < (before?.[name] ?? 0) ? now[name] : now[name] - (before?.[name] ?? 0))
+  return { bin: grown('bin'), bout: grown('bout'), ereq: grown('ereq'), stot: grown('stot') }
+}
+
+function add(a: Counts, b: Counts | undefined): Counts {
+  return b === undefined ? a : { bin: a.bin + b.bin, bout: a.bout + b.bout, ereq: a.ereq + b.ereq, stot: a.stot + b.stot }
+}
+
+function parseCounts(text: string | null): Record<string, Counts> {
+  try {
+    return text === null ? {} : (JSON.parse(text) as Record<string, Counts>)
+  } catch {
+    return {} // written half-way by another agent: counting starts over
+  }
+}
