@@ -31,5 +31,5 @@ export async function applyRows(run: Run<Context>, load_balancer_id: string): Pr
     },
   )
   if (!took.includes(true)) throw new VisibleError('No amphora of the load balancer could be reached.')
-  for (const leg of unneeded) await run(unplugLeg, leg, { key: leg.port_id })
+  for (const leg of unneeded) await run(unplugLeg, leg, { key: `${leg.amphora_id}/${leg.subnet_id}` })
 }

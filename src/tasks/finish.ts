@@ -1,9 +1,37 @@
-import { task } from '../context.ts'
+/** The last step of every change: one transaction, after which the load balancer is free for the next change. */
+import { type Context, task } from '../context.ts'
+import type { Tx } from '../db/connection.ts'
+import type { StepContext, Task } from '../flow/define.ts'
+import type { Json } from '../lib/json.ts'
 import { markActive } from './statuses.ts'
 
-/** The last step of a change that removes nothing. */
-export const markChangeActive = task('mark-active', {
-  async execute({ db, clock }, load_balancer_id: string) {
-    await db.transaction().execute((tx) => markActive(tx, load_balancer_id, clock.now()))
-  },
-})
+/** Where the answer to a commit is lost, the transaction is done once more, instead of undoing a change that everybody can see already. */
+const FINISH_RETRY = { attempts: 5, firstWaitMs: 50, longestWaitMs: 1_000 }
+
+/** Does `change` and marks ACTIVE what the flow worked on, in one transaction. `change` may run again after it was committed. */
+export function finishTask<I extends { load_balancer_id: string } & { [key: string]: Json }>(
+  name: string,
+  change: (tx: Tx, input: I, context: Context & StepContext) => Promise<void>,
+): Task<Context, I, void> {
+  return task<I, void>(name, {
+    async execute(context, input) {
+      await context.db.transaction().execute(async (tx) => {
+        await change(tx, input, context)
+        await markActive(tx, input.load_balancer_id, context.clock.now())
+      })
+    },
+    // Nobody else may take the load balancer while what was made for it is removed.
+    async revert({ db }, { load_balancer_id }) {
+      await db
+        .updateTable('load_balancer')
+        .set({ provisioning_status: 'PENDING_UPDATE' })
+        .where('id', '=', load_balancer_id)
+        .where('provisioning_status', '=', 'ACTIVE')
+        .execute()
+    },
+    retry: FINISH_RETRY,
+  })
+}
+
+/** For a change that removes nothing. */
+export const markChangeActive = finishTask<{ load_balancer_id: string }>('mark-active', async () => {})

@@ -5,10 +5,10 @@ import { AgentUnreachable } from '../drivers/errors.ts'
 import { isWanted, type LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
-import type { ServingAmphora } from './serving-amphorae.ts'
+import { noteUnreached, type ServingAmphora } from './serving-amphorae.ts'
 
 export type Leg = { amphora: ServingAmphora; load_balancer_id: string; subnet_id: string }
-export type UnneededLeg = { amphora_id: string; compute_id: string; port_id: string }
+export type UnneededLeg = { amphora_id: string; compute_id: string; subnet_id: string; port_id: string }
 
 export function legName({ amphora, subnet_id }: Leg): string {
   return `octavia-lb-member-${amphora.id}-${subnet_id}`
@@ -39,8 +39,9 @@ export async function compareLegs(
   )
   const unneeded = plugged
     .filter((leg) => !subnets.includes(leg.subnet_id))
-    .map(({ amphora_id, port_id }) => ({
+    .map(({ amphora_id, subnet_id, port_id }) => ({
       amphora_id,
+      subnet_id,
       port_id,
       compute_id: amphorae.find(({ id }) => id === amphora_id)!.compute_id,
     }))
@@ -86,7 +87,7 @@ export const plugLeg = task('plug-leg', {
       await whileMachineLives(context, amphora, () => agents.plugNetwork(amphora, { mac_address: port.mac_address, mtu, fixed_ips }, fence))
     } catch (error) {
       if (!(error instanceof AgentUnreachable)) throw error
-      context.log.warn({ amphora_id: amphora.id, subnet_id, error: error.message }, 'an amphora missed a leg')
+      await noteUnreached(context, amphora.id, error)
       return false
     }
     await db

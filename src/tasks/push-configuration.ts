@@ -1,17 +1,15 @@
-import { type Context, task } from '../context.ts'
-import type { AmphoraStatus } from '../db/tables.ts'
+import { task } from '../context.ts'
 import { AgentError, AgentUnreachable } from '../drivers/errors.ts'
 import { VisibleError } from '../flow/define.ts'
-import { timestamp } from '../lib/clock.ts'
 import { haproxyOptions, renderHaproxy } from '../render/haproxy.ts'
 import { requireTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
-import type { ServingAmphora } from './serving-amphorae.ts'
+import { noteReached, noteUnreached, type ServingAmphora } from './serving-amphorae.ts'
 
 /**
  * Gives an amphora the HAProxy configuration that the rows now mean; where they mean no listener, HAProxy goes. False when the agent can't be
- * reached: of a pair one may be down while the other serves. It is then marked ERROR, which the next push that reaches it takes back.
+ * reached: of a pair one may be down while the other serves.
  * An agent that refuses the configuration is VisibleError.
  */
 export const pushConfiguration = task('push-configuration', {
@@ -28,22 +26,10 @@ export const pushConfiguration = task('push-configuration', {
     } catch (error) {
       if (error instanceof AgentError) throw new VisibleError('The amphora refused the new configuration.', error.message)
       if (!(error instanceof AgentUnreachable)) throw error
-      context.log.warn({ amphora_id: amphora.id, load_balancer_id, error: error.message }, 'an amphora missed a configuration')
-      await moveStatus(context, amphora.id, 'ALLOCATED', 'ERROR')
+      await noteUnreached(context, amphora.id, error)
       return false
     }
-    if (loadBalancer.amphorae.some(({ id, status }) => id === amphora.id && status === 'ERROR')) {
-      await moveStatus(context, amphora.id, 'ERROR', 'ALLOCATED')
-    }
+    if (loadBalancer.amphorae.some(({ id, status }) => id === amphora.id && status === 'ERROR')) await noteReached(context, amphora.id)
     return true
   },
 })
-
-async function moveStatus({ db, clock }: Context, amphora_id: string, from: AmphoraStatus, to: AmphoraStatus): Promise<void> {
-  await db
-    .updateTable('amphora')
-    .set({ status: to, updated_at: timestamp(clock.now()) })
-    .where('id', '=', amphora_id)
-    .where('status', '=', from)
-    .execute()
-}

@@ -1,3 +1,7 @@
+import type { Context } from '../context.ts'
+import type { AmphoraStatus } from '../db/tables.ts'
+import type { AgentUnreachable } from '../drivers/errors.ts'
+import { timestamp } from '../lib/clock.ts'
 import type { AmphoraOfTree, LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 
 /** What is needed to reach an amphora; goes through the journal. */
@@ -11,4 +15,23 @@ export function servingAmphorae(loadBalancer: LoadBalancerTree): ServingAmphora[
 function serves(amphora: AmphoraOfTree): amphora is AmphoraOfTree & { compute_id: string; lb_network_ip: string } {
   const { status, compute_id, lb_network_ip } = amphora
   return ['ALLOCATED', 'ERROR', 'FAILOVER_STOPPED'].includes(status) && compute_id !== null && lb_network_ip !== null
+}
+
+/** It missed a change that its peer may have taken: until a configuration reaches it again it is in ERROR, for operators and failover to see. */
+export async function noteUnreached(context: Context, amphora_id: string, error: AgentUnreachable): Promise<void> {
+  context.log.warn({ amphora_id, error: error.message }, 'an amphora missed a change')
+  await moveStatus(context, amphora_id, 'ALLOCATED', 'ERROR')
+}
+
+export async function noteReached(context: Context, amphora_id: string): Promise<void> {
+  await moveStatus(context, amphora_id, 'ERROR', 'ALLOCATED')
+}
+
+async function moveStatus({ db, clock }: Context, amphora_id: string, from: AmphoraStatus, to: AmphoraStatus): Promise<void> {
+  await db
+    .updateTable('amphora')
+    .set({ status: to, updated_at: timestamp(clock.now()) })
+    .where('id', '=', amphora_id)
+    .where('status', '=', from)
+    .execute()
 }

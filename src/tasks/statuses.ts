@@ -36,14 +36,18 @@ export async function markActive(tx: Tx, load_balancer_id: string, nowMs: number
 /** Which objects a flow worked on, and of which load balancer. */
 export type Failed = { load_balancer_id: string; table: Exclude<StatusTable, 'load_balancer'>; ids: string[] }
 
+/** Keeps a statement below SQLite's 32 766 parameters. */
+const SET_AT_ONCE = 10_000
+
 /** A flow on children failed: they are in ERROR and say why; their parents and the load balancer serve on. */
 export function endInError(context: Context, failed: Failed, reason: Reason): Promise<void> {
   return context.db.transaction().execute(async (tx) => {
     const now = context.clock.now()
-    if (failed.ids.length > 0) {
+    for (let start = 0; start < failed.ids.length; start += SET_AT_ONCE) {
+      const ids = failed.ids.slice(start, start + SET_AT_ONCE)
       await sql`
         update ${sql.table(failed.table)} set provisioning_status = 'ERROR', fault = ${faultText(reason, now)}, updated_at = ${timestamp(now)}
-        where provisioning_status like 'PENDING_%' and id in (${sql.join(failed.ids)})`.execute(tx)
+        where id in (${sql.join(ids)})`.execute(tx)
     }
     for (const table of tables) {
       await sql`
@@ -53,14 +57,30 @@ export function endInError(context: Context, failed: Failed, reason: Reason): Pr
   })
 }
 
-/** A flow on the load balancer itself failed: it and whatever was PENDING with it are in ERROR. */
+/** An update or delete of the load balancer itself failed: it and whatever was PENDING with it are in ERROR. */
 export function endLoadBalancerInError(context: Context, load_balancer_id: string, reason: Reason): Promise<void> {
-  return context.db.transaction().execute(async (tx) => {
-    const now = context.clock.now()
+  return setInError(context, load_balancer_id, reason, (table) =>
+    table === 'load_balancer' ? sql`provisioning_status <> 'DELETED'` : sql`provisioning_status like 'PENDING_%'`,
+  )
+}
+
+/** A create of the load balancer failed: nothing serves it, nor any child that was made with it. */
+export function endPopulatedInError(context: Context, load_balancer_id: string, reason: Reason): Promise<void> {
+  return setInError(context, load_balancer_id, reason, () => sql`1 = 1`)
+}
+
+function setInError(
+  { db, clock }: Context,
+  load_balancer_id: string,
+  reason: Reason,
+  which: (table: StatusTable) => RawBuilder<unknown>,
+): Promise<void> {
+  return db.transaction().execute(async (tx) => {
+    const now = clock.now()
     for (const table of tables) {
       await sql`
         update ${sql.table(table)} set provisioning_status = 'ERROR', fault = ${faultText(reason, now)}, updated_at = ${timestamp(now)}
-        where provisioning_status like 'PENDING_%' and ${scopes[table](load_balancer_id)}`.execute(tx)
+        where ${scopes[table](load_balancer_id)} and ${which(table)}`.execute(tx)
     }
   })
 }

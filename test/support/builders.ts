@@ -1,7 +1,16 @@
 /** Objects for tests: each builder fills in what the test doesn't speak of. */
 import { randomUUID } from 'node:crypto'
 import { type Config, type ConfigSource, loadConfig } from '../../src/config/config.ts'
-import type { HealthMonitorRow, L7PolicyRow, L7RuleRow, ListenerRow, LoadBalancerRow, MemberRow, PoolRow } from '../../src/db/tables.ts'
+import type {
+  AmphoraRow,
+  HealthMonitorRow,
+  L7PolicyRow,
+  L7RuleRow,
+  ListenerRow,
+  LoadBalancerRow,
+  MemberRow,
+  PoolRow,
+} from '../../src/db/tables.ts'
 
 /** The options' defaults, without authentication, and what the test wants otherwise. */
 export function aConfig(overrides: NonNullable<ConfigSource['overrides']> = {}): Config {
@@ -148,4 +157,31 @@ export function anL7PolicyRow(given: Partial<L7PolicyRow> = {}): L7PolicyRow {
 export function anL7RuleRow(given: Partial<L7RuleRow> = {}): L7RuleRow {
   const { name: _, ...common } = owned()
   return { ...common, l7policy_id: randomUUID(), type: 'PATH', compare_type: 'STARTS_WITH', key: null, value: '/', invert: false, ...given }
+}
+
+export function anAmphoraRow(given: Partial<AmphoraRow> = {}): AmphoraRow {
+  return {
+    id: randomUUID(),
+    loadbalancer_id: randomUUID(),
+    compute_id: randomUUID(),
+    lb_network_ip: '192.0.2.1',
+    vrrp_ip: null,
+    ha_ip: '10.0.0.10',
+    vrrp_port_id: randomUUID(),
+    ha_port_id: randomUUID(),
+    cert_expiration: null,
+    cert_busy: false,
+    role: 'STANDALONE',
+    status: 'ALLOCATED',
+    vrrp_interface: 'eth1',
+    vrrp_id: null,
+    vrrp_priority: null,
+    cached_zone: null,
+    image_id: null,
+    compute_flavor: null,
+    server_certificate: null,
+    created_at: '2026-01-01T00:00:00',
+    updated_at: null,
+    ...given,
+  }
 }

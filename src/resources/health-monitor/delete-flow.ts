@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deleteHealthMonitorRow } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 
 type Params = { health_monitor_id: string; pool_id: string; load_balancer_id: string }
 
@@ -16,11 +17,6 @@ export const deleteHealthMonitor = flow<Params>('delete-health-monitor', {
   },
 })
 
-const finish = task('delete-health-monitor-rows', {
-  async execute({ db, clock }, { health_monitor_id, pool_id, load_balancer_id }: Params) {
-    await db.transaction().execute(async (tx) => {
-      await deleteHealthMonitorRow(tx, health_monitor_id, pool_id)
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Params>('delete-health-monitor-rows', (tx, { health_monitor_id, pool_id }) =>
+  deleteHealthMonitorRow(tx, health_monitor_id, pool_id),
+)

@@ -9,7 +9,7 @@ type Params = { health_monitor_id: string; pool_id: string; load_balancer_id: st
 export const updateHealthMonitor = flow<Params>('update-health-monitor', {
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { health_monitor_id, load_balancer_id }, reason) {
     await endInError(context, { load_balancer_id, table: 'health_monitor', ids: [health_monitor_id] }, reason)

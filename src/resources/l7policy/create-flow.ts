@@ -9,7 +9,7 @@ type Params = { l7policy_id: string; listener_id: string; load_balancer_id: stri
 export const createL7Policy = flow<Params>('create-l7policy', {
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { l7policy_id, load_balancer_id }, reason) {
     await endInError(context, { load_balancer_id, table: 'l7policy', ids: [l7policy_id] }, reason)

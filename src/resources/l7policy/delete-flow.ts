@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deleteL7PolicyRow } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 
 type Params = { l7policy_id: string; listener_id: string; load_balancer_id: string }
 
@@ -16,11 +17,6 @@ export const deleteL7Policy = flow<Params>('delete-l7policy', {
   },
 })
 
-const finish = task('delete-l7policy-rows', {
-  async execute({ db, clock }, { l7policy_id, listener_id, load_balancer_id }: Params) {
-    await db.transaction().execute(async (tx) => {
-      await deleteL7PolicyRow(tx, l7policy_id, listener_id)
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Params>('delete-l7policy-rows', (tx, { l7policy_id, listener_id }) =>
+  deleteL7PolicyRow(tx, l7policy_id, listener_id),
+)

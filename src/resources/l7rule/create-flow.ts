@@ -9,7 +9,7 @@ type Params = { l7rule_id: string; l7policy_id: string; listener_id: string; loa
 export const createL7Rule = flow<Params>('create-l7rule', {
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { l7rule_id, load_balancer_id }, reason) {
     await endInError(context, { load_balancer_id, table: 'l7rule', ids: [l7rule_id] }, reason)

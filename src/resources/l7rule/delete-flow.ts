@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deleteL7RuleRow } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 
 type Params = { l7rule_id: string; l7policy_id: string; listener_id: string; load_balancer_id: string }
 
@@ -16,11 +17,4 @@ export const deleteL7Rule = flow<Params>('delete-l7rule', {
   },
 })
 
-const finish = task('delete-l7rule-rows', {
-  async execute({ db, clock }, { l7rule_id, load_balancer_id }: Params) {
-    await db.transaction().execute(async (tx) => {
-      await deleteL7RuleRow(tx, l7rule_id)
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Params>('delete-l7rule-rows', (tx, { l7rule_id }) => deleteL7RuleRow(tx, l7rule_id))

@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deleteListenerRows } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 import { openVip } from '../../tasks/vip.ts'
 
 type Params = { listener_id: string; load_balancer_id: string }
@@ -18,11 +19,4 @@ export const deleteListener = flow<Params>('delete-listener', {
   },
 })
 
-const finish = task('delete-listener-rows', {
-  async execute({ db, clock }, { listener_id, load_balancer_id }: Params) {
-    await db.transaction().execute(async (tx) => {
-      await deleteListenerRows(tx, [listener_id])
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Params>('delete-listener-rows', (tx, { listener_id }) => deleteListenerRows(tx, [listener_id]))

@@ -11,7 +11,7 @@ export const updateListener = flow<Params>('update-listener', {
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
     await run(openVip, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { listener_id, load_balancer_id }, reason) {
     await endInError(context, { load_balancer_id, table: 'listener', ids: [listener_id] }, reason)

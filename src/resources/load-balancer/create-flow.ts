@@ -5,11 +5,12 @@ import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
 import { configureKeepalived } from '../../tasks/configure-keepalived.ts'
 import { fenceOf } from '../../tasks/fence.ts'
+import { finishTask } from '../../tasks/finish.ts'
 import { memberSubnets, plugLeg } from '../../tasks/legs.ts'
 import { attachPort, startMachine, waitForAgent, waitForMachine } from '../../tasks/machine.ts'
 import { plugVip } from '../../tasks/plug-vip.ts'
 import { pushConfiguration } from '../../tasks/push-configuration.ts'
-import { endLoadBalancerInError, markActive } from '../../tasks/statuses.ts'
+import { endPopulatedInError } from '../../tasks/statuses.ts'
 import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
 import { makeVrrpPort, type VrrpPort } from '../../tasks/vrrp-port.ts'
 import { requireTree } from './tree.ts'
@@ -24,55 +25,64 @@ export const createLoadBalancer = flow<Params>('create-load-balancer', {
   async steps(run, { load_balancer_id }) {
     const plan = await run(planAmphorae, load_balancer_id)
     if (plan.anti_affinity) await run(makeServerGroup, load_balancer_id)
-    const [ports, ...machines] = await run.parallel<string, VrrpPort[] | string>(
-      ['network', ...plan.amphora_ids],
-      (branch) => branch,
-      (run, branch) =>
-        branch === 'network' ? makePorts(run, load_balancer_id, plan) : run(startMachine, { load_balancer_id, amphora_id: branch }),
+    const [ports, machines] = await both(
+      run,
+      (run) => makePorts(run, load_balancer_id, plan),
+      (run) => run.parallel(plan.amphorae, roleOf, (run, { amphora_id }) => run(startMachine, { load_balancer_id, amphora_id })),
     )
-    const amphorae = plan.amphora_ids.map((amphora_id, i) => ({
-      amphora_id,
-      compute_id: machines[i] as string,
-      port: (ports as VrrpPort[])[i]!,
-    }))
-    await run.parallel(
-      amphorae,
-      ({ amphora_id }) => amphora_id,
-      async (run, { amphora_id, compute_id, port }) => {
-        const amphora = await run(waitForMachine, { amphora_id, compute_id })
-        await run(attachPort, { compute_id, port_id: port.port_id })
-        const capabilities = await run(waitForAgent, amphora)
-        await run(plugVip, { load_balancer_id, amphora, port })
-        for (const subnet_id of plan.member_subnets) {
-          mustReach(await run(plugLeg, { amphora, load_balancer_id, subnet_id }, { key: subnet_id }))
-        }
-        const daemons = [...(plan.topology === 'ACTIVE_STANDBY' ? ['keepalived'] : []), ...(plan.has_listeners ? ['haproxy'] : [])]
-        await run.parallel(
-          daemons,
-          (daemon) => daemon,
-          async (run, daemon) => {
-            if (daemon === 'keepalived') await run(configureKeepalived, { load_balancer_id, amphora, capabilities })
-            else mustReach(await run(pushConfiguration, { amphora, load_balancer_id }))
-          },
-        )
-      },
-    )
-    await run(finish, load_balancer_id)
+    const amphorae = plan.amphorae.map((amphora, i) => ({ ...amphora, compute_id: machines[i]!, port: ports[i]! }))
+    await run.parallel(amphorae, roleOf, async (run, { amphora_id, compute_id, port }) => {
+      const amphora = await run(waitForMachine, { amphora_id, compute_id })
+      await run(attachPort, { compute_id, port_id: port.port_id })
+      const capabilities = await run(waitForAgent, amphora)
+      await run(plugVip, { load_balancer_id, amphora, port })
+      for (const subnet_id of plan.member_subnets) {
+        mustReach(await run(plugLeg, { amphora, load_balancer_id, subnet_id }, { key: subnet_id }))
+      }
+      const daemons = [...(plan.topology === 'ACTIVE_STANDBY' ? ['keepalived'] : []), ...(plan.has_listeners ? ['haproxy'] : [])]
+      await run.parallel(
+        daemons,
+        (daemon) => daemon,
+        async (run, daemon) => {
+          if (daemon === 'keepalived') await run(configureKeepalived, { load_balancer_id, amphora, capabilities })
+          else mustReach(await run(pushConfiguration, { amphora, load_balancer_id }))
+        },
+      )
+    })
+    await run(finish, { load_balancer_id })
   },
   async afterRevert(context, { load_balancer_id }, reason) {
-    await endLoadBalancerInError(context, load_balancer_id, reason)
+    await endPopulatedInError(context, load_balancer_id, reason)
   },
 })
+
+/** Two branches that answer differently, side by side. */
+async function both<A, B>(
+  run: Run<Context>,
+  network: (run: Run<Context>) => Promise<A>,
+  machines: (run: Run<Context>) => Promise<B>,
+): Promise<[A, B]> {
+  const branches = [network, machines] as const
+  const answers = await run.parallel<(typeof branches)[number], A | B>(
+    branches,
+    (branch) => (branch === network ? 'network' : 'machines'),
+    (run, branch) => branch(run),
+  )
+  return answers as [A, B]
+}
+
+/** Branches go by the role, which tells the reader of the flow's history more than an id. */
+function roleOf({ role }: { role: string }): string {
+  return role
+}
 
 type Plan = Awaited<ReturnType<typeof planAmphorae.execute>>
 
 /** The security group, and with it a port for each amphora. In the order of the plan's amphorae. */
 async function makePorts(run: Run<Context>, load_balancer_id: string, plan: Plan): Promise<VrrpPort[]> {
   const security_group_id = await run(guardVip, plan.vip)
-  const ports = await run.parallel(
-    plan.amphora_ids,
-    (amphora_id) => amphora_id,
-    (run, amphora_id) => run(makeVrrpPort, { load_balancer_id, amphora_id, security_group_id }),
+  const ports = await run.parallel(plan.amphorae, roleOf, (run, { amphora_id }) =>
+    run(makeVrrpPort, { load_balancer_id, amphora_id, security_group_id }),
   )
   // After the ports, for of a pair the rules name their addresses.
   await run(openVip, load_balancer_id)
@@ -99,7 +109,7 @@ const planAmphorae = task('plan-amphorae', {
       .onConflict((conflict) => conflict.doNothing())
       .execute()
     return {
-      amphora_ids: rows.map(({ id }) => id),
+      amphorae: rows.map(({ id, role }) => ({ amphora_id: id, role: role ?? '' })),
       topology,
       anti_affinity: topology === 'ACTIVE_STANDBY' && compute.hasHosts && config.nova.enable_anti_affinity,
       vip: vipOf(loadBalancer),
@@ -169,16 +179,11 @@ const makeServerGroup = task('make-server-group', {
   },
 })
 
-const finish = task('finish-load-balancer', {
-  async execute({ db, clock }, load_balancer_id: string) {
-    await db.transaction().execute(async (tx) => {
-      await tx
-        .updateTable('amphora')
-        .set({ status: 'ALLOCATED', updated_at: timestamp(clock.now()) })
-        .where('loadbalancer_id', '=', load_balancer_id)
-        .where('status', '=', 'BOOTING')
-        .execute()
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
+const finish = finishTask<Params>('finish-load-balancer', async (tx, { load_balancer_id }, { clock }) => {
+  await tx
+    .updateTable('amphora')
+    .set({ status: 'ALLOCATED', updated_at: timestamp(clock.now()) })
+    .where('loadbalancer_id', '=', load_balancer_id)
+    .where('status', '=', 'BOOTING')
+    .execute()
 })

@@ -16,7 +16,7 @@ export const updateLoadBalancer = flow<Params>('update-load-balancer', {
     await run(updateVipPorts, load_balancer_id)
     await run(openVip, load_balancer_id)
     await applyRows(run, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { load_balancer_id }, reason) {
     await endLoadBalancerInError(context, load_balancer_id, reason)

@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deleteMemberRows } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 
 type Params = { pool_id: string; load_balancer_id: string; created: string[]; updated: string[]; deleted: string[] }
 
@@ -19,11 +20,4 @@ export const batchUpdateMembers = flow<Params>('batch-update-members', {
   },
 })
 
-const finish = task('finish-batch', {
-  async execute({ db, clock }, { load_balancer_id, deleted }: Pick<Params, 'load_balancer_id' | 'deleted'>) {
-    await db.transaction().execute(async (tx) => {
-      await deleteMemberRows(tx, deleted)
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Pick<Params, 'load_balancer_id' | 'deleted'>>('finish-batch', (tx, { deleted }) => deleteMemberRows(tx, deleted))

@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deleteMemberRows } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 
 type Params = { member_id: string; pool_id: string; load_balancer_id: string }
 
@@ -16,11 +17,4 @@ export const deleteMember = flow<Params>('delete-member', {
   },
 })
 
-const finish = task('delete-member-rows', {
-  async execute({ db, clock }, { member_id, load_balancer_id }: Params) {
-    await db.transaction().execute(async (tx) => {
-      await deleteMemberRows(tx, [member_id])
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Params>('delete-member-rows', (tx, { member_id }) => deleteMemberRows(tx, [member_id]))

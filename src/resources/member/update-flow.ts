@@ -9,7 +9,7 @@ type Params = { member_id: string; pool_id: string; load_balancer_id: string }
 export const updateMember = flow<Params>('update-member', {
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { member_id, load_balancer_id }, reason) {
     await endInError(context, { load_balancer_id, table: 'member', ids: [member_id] }, reason)

@@ -9,7 +9,7 @@ type Params = { pool_id: string; load_balancer_id: string }
 export const createPool = flow<Params>('create-pool', {
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
-    await run(markChangeActive, load_balancer_id)
+    await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { pool_id, load_balancer_id }, reason) {
     await endInError(context, { load_balancer_id, table: 'pool', ids: [pool_id] }, reason)

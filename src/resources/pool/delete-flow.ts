@@ -1,7 +1,8 @@
-import { flow, task } from '../../context.ts'
+import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { deletePoolRows } from '../../tasks/delete-rows.ts'
-import { endInError, markActive } from '../../tasks/statuses.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { endInError } from '../../tasks/statuses.ts'
 
 type Params = { pool_id: string; load_balancer_id: string }
 
@@ -16,11 +17,4 @@ export const deletePool = flow<Params>('delete-pool', {
   },
 })
 
-const finish = task('delete-pool-rows', {
-  async execute({ db, clock }, { pool_id, load_balancer_id }: Params) {
-    await db.transaction().execute(async (tx) => {
-      await deletePoolRows(tx, [pool_id])
-      await markActive(tx, load_balancer_id, clock.now())
-    })
-  },
-})
+const finish = finishTask<Params>('delete-pool-rows', (tx, { pool_id }) => deletePoolRows(tx, [pool_id]))

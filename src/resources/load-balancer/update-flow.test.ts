@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { flowSurvives } from '../../../test/support/flow-survives.ts'
+import { Stage } from '../../../test/support/stage.ts'
+import { updateLoadBalancer } from './update-flow.ts'
+
+flowSurvives(updateLoadBalancer, {
+  async given(db) {
+    const stage = new Stage(db)
+    await stage.insertServing('ACTIVE_STANDBY', { vip_qos_policy_id: 'qos-1', admin_state_up: false })
+    await stage.insertListener()
+    return { context: stage.context, params: { load_balancer_id: stage.load_balancer_id }, stage }
+  },
+  async whenItSucceeds({ stage }) {
+    assert.deepEqual(await stage.statuses(), { load_balancer: 'ACTIVE', listener: 'ACTIVE' })
+    const vrrpPorts = stage.network.ports.filter(({ name }) => name.startsWith('octavia-lb-vrrp-'))
+    assert.deepEqual(
+      vrrpPorts.map((port) => port.qos_policy_id),
+      ['qos-1', 'qos-1'],
+    )
+    assert.deepEqual(stage.haproxyCfgs(), [])
+  },
+  async whenItReverts({ stage }) {
+    assert.deepEqual(await stage.statuses(), { load_balancer: 'ERROR', listener: 'ACTIVE' })
+    assert.match((await stage.faultOf('load_balancer')) ?? '', /failed/)
+  },
+})
