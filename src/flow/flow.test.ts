@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sql } from 'kysely'
 import { forEachDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { flowSurvives } from '../../test/support/flow-survives.ts'
-import type { Db } from '../db/connection.ts'
+import { type Db, isPostgresql } from '../db/connection.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import { startWorker, type Worker } from '../worker/worker.ts'
@@ -319,6 +320,27 @@ forEachDatabase('a worker that stops gives its flow back, and the next one goes 
   assert.deepEqual(world.said, ['one', 'stopped', 'two'])
   await second.stop()
 })
+
+forEachDatabase('a worker goes on when its connections to the database are cut', async (open) => {
+  const [db, other] = [await open(), await open()]
+  const world = aWorld(db)
+  const worker = startWorker({ context: world, flows: [makeMany] })
+  await worker.idle()
+  for (let round = 0; round < 3; round++) {
+    await cutOtherConnections(other)
+    const id = await other.transaction().execute((tx) => startFlow(tx, makeMany, { names: [`${round}`] }))
+    await eventually(async () => (await showFlow(other, id))?.state === 'DONE')
+  }
+  await worker.stop()
+})
+
+/** All of this test's but the one that asks; SQLite has none that could be cut. */
+async function cutOtherConnections(db: Db): Promise<void> {
+  if (!isPostgresql(db)) return
+  await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = current_setting('application_name') and pid <> pg_backend_pid()`.execute(db)
+}
 
 forEachDatabase('history is listed by page, subject and state, and pruned', async (open) => {
   const db = await open()

@@ -111,7 +111,7 @@ async function makeSchema(): Promise<Schema> {
   const admin = await openDatabase({ connection: server!, maxPoolSize: 1 })
   await sql`create schema ${sql.id(name)}`.execute(admin)
   const separator = server!.includes('?') ? '&' : '?'
-  const connection = `${server}${separator}options=${encodeURIComponent(`-c search_path=${name} -c synchronous_commit=off`)}`
+  const connection = `${server}${separator}options=${encodeURIComponent(`-c search_path=${name} -c synchronous_commit=off`)}&application_name=${name}`
   const db = await openDatabase({ connection, maxPoolSize: 1 })
   await migrate(db)
   const tables = await sql<{ tablename: string }>`
