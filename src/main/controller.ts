@@ -77,7 +77,13 @@ export async function startController({ config: given, log, clock, print, demo }
     started.unshift({ stop: () => api.close() })
 
     print(`ready: load balancing at http://${bind_host}:${bind_port}, state in ${stateDirectory}`)
-    if (demo) await cloud.demonstrate(print)
+    if (demo) {
+      // A service that serves does not end because its demonstration failed.
+      await cloud.demonstrate(print).catch((error: Error) => {
+        log.error({ err: error }, 'the demonstration failed')
+        print(`the demonstration failed: ${error.message}`)
+      })
+    }
     return { stop }
   } catch (error) {
     await stop()

@@ -48,9 +48,14 @@ export async function demonstrate({ api, token, subnet_id, createHost, print }: 
         },
       ],
     },
-  })) as { loadbalancer: { vip_address: string } }
-  const { vip_address } = loadbalancer
-  await retry({ attempts: ATTEMPTS, firstWaitMs: 10, longestWaitMs: LONGEST_WAIT_MS }, () => ask(vip_address))
+  })) as { loadbalancer: { id: string; vip_address: string } }
+  const { id, vip_address } = loadbalancer
+  await retry({ attempts: ATTEMPTS, firstWaitMs: 10, longestWaitMs: LONGEST_WAIT_MS, when: (error) => !(error instanceof InError) }, () =>
+    ask(vip_address).catch(async (error) => {
+      await throwIfInError(`${api}/v2/lbaas/loadbalancers/${id}`, token)
+      throw error
+    }),
+  )
   print(
     `demonstration: load balancer 'demo' at http://${vip_address}/ answered ${Math.round(performance.now() - started)} ms after the request for it`,
   )
@@ -66,6 +71,15 @@ async function post(url: string, token: string, body: unknown): Promise<unknown>
   const text = await response.text()
   if (!response.ok) throw new Error(`POST ${url}: ${response.status} ${text}`)
   return JSON.parse(text)
+}
+
+/** The load balancer will not answer any more. */
+class InError extends Error {}
+
+async function throwIfInError(url: string, token: string): Promise<void> {
+  const response = await fetch(url, { headers: { accept: 'application/json', 'x-auth-token': token } })
+  const { loadbalancer } = (await response.json()) as { loadbalancer: { provisioning_status: string; fault?: { message: string } } }
+  if (loadbalancer.provisioning_status === 'ERROR') throw new InError(loadbalancer.fault?.message ?? 'the load balancer is in ERROR')
 }
 
 /** One request on a connection of its own, so that each can reach another member. */
