@@ -1,4 +1,4 @@
-import { type Kysely, Kysely as KyselyDatabase, PostgresAdapter, type Transaction } from 'kysely'
+import { Kysely, PostgresAdapter, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { migrations } from './migrations/index.ts'
 import { postgresqlDialect } from './postgresql.ts'
@@ -19,11 +19,11 @@ const postgresqlConnections = new WeakMap<Db, string>()
 export async function openDatabase(options: { connection: string; maxPoolSize?: number }): Promise<Db> {
   const { connection } = options
   const scheme = connection.slice(0, connection.indexOf('://') + 3)
-  if (scheme === 'sqlite://') return new KyselyDatabase<Tables>({ dialect: sqliteDialect(sqlitePath(connection)) })
+  if (scheme === 'sqlite://') return new Kysely<Tables>({ dialect: sqliteDialect(sqlitePath(connection)) })
   if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
     // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
     const uri = `postgresql://${connection.slice(scheme.length)}`
-    const db = new KyselyDatabase<Tables>({ dialect: postgresqlDialect(uri, options.maxPoolSize ?? DEFAULT_POOL_SIZE) })
+    const db = new Kysely<Tables>({ dialect: postgresqlDialect(uri, options.maxPoolSize ?? DEFAULT_POOL_SIZE) })
     postgresqlConnections.set(db, uri)
     return db
   }
