@@ -2,7 +2,7 @@
  * Lists: filters, tags, sorting and pages, done by the database (upstream: `octavia/api/common/pagination.py`). Pages go on where the last
  * one ended (keyset), so the hundredth costs what the first does.
  */
-import { type ExpressionBuilder, type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import { type AliasedRawBuilder, type ExpressionBuilder, type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/connection.ts'
 import { booleanColumns, type Tables } from '../db/tables.ts'
@@ -13,7 +13,7 @@ import type { Query } from './route.ts'
 type ListedTable = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule' | 'amphora'
 
 /** What can be listed of a table, and how it is asked for. */
-export interface ListSpec<T extends ListedTable> {
+export interface ListSpec<T extends ListedTable, E = object> {
   table: T
   /** Columns that can be filtered and sorted by; each by its own name. */
   columns: readonly (keyof Tables[T] & string)[]
@@ -21,9 +21,14 @@ export interface ListSpec<T extends ListedTable> {
   aliases?: Record<string, keyof Tables[T] & string>
   /** Rows whose column has this value are not shown: deleted ones that are kept for a while. */
   hidden?: { column: keyof Tables[T] & string; value: string }
+  /** What is selected besides the table's columns: the columns of E. */
+  extras?: readonly AliasedRawBuilder<unknown, keyof E & string>[]
   /** Filters on what is not a column of the table. */
   filters?: Record<string, (value: string) => RawBuilder<SqlBool>>
 }
+
+/** What of a list the request may name. */
+type Named<T extends ListedTable> = Pick<ListSpec<T>, 'columns' | 'aliases' | 'filters'>
 
 /** What of a request a list depends on. */
 export interface ListRequest {
@@ -54,13 +59,13 @@ type AnyColumn = keyof Tables['load_balancer'] & string
  * `[api_settings] pagination_max_limit` rows, unless the client asks for no limit. Throws 400 for a filter, sort key, direction, marker or
  * limit that makes no sense.
  */
-export async function listPage<T extends ListedTable>(
+export async function listPage<T extends ListedTable, E = object>(
   db: Db,
   config: Config,
   request: ListRequest,
-  spec: ListSpec<T>,
+  spec: ListSpec<T, E>,
   where: { [C in keyof Tables[T]]?: Tables[T][C] | null } = {},
-): Promise<Page<Tables[T]>> {
+): Promise<Page<Tables[T] & E>> {
   const { query } = request
   const limit = limitOf(query, config)
   const sort = sortOf(query, spec, config)
@@ -85,7 +90,7 @@ export async function listPage<T extends ListedTable>(
     select = select.orderBy(sortable(column), isReversed ? opposite(direction) : direction)
   }
   if (limit !== null && config.api_settings.allow_pagination) select = select.limit(limit)
-  const found = (await select.execute()) as unknown as Tables[T][]
+  const found = (await select.select(spec.extras ?? []).execute()) as unknown as (Tables[T] & E)[]
   const rows = isReversed ? found.reverse() : found
   return { rows, links: config.api_settings.allow_pagination ? linksOf(request, config, rows, limit, marker) : [] }
 }
@@ -111,7 +116,7 @@ type SortKey = { column: string; direction: Direction }
 
 const opposite = (direction: Direction): Direction => (direction === 'asc' ? 'desc' : 'asc')
 
-function sortOf<T extends ListedTable>(query: Query, spec: ListSpec<T>, { api_settings }: Config): SortKey[] {
+function sortOf<T extends ListedTable>(query: Query, spec: Named<T>, { api_settings }: Config): SortKey[] {
   const keys = api_settings.allow_sorting ? askedSort(query, spec) : []
   for (const column of ['created_at', 'id']) {
     if (!keys.some((key) => key.column === column)) keys.push({ column, direction: 'asc' })
@@ -119,7 +124,7 @@ function sortOf<T extends ListedTable>(query: Query, spec: ListSpec<T>, { api_se
   return keys
 }
 
-function askedSort<T extends ListedTable>(query: Query, spec: ListSpec<T>): SortKey[] {
+function askedSort<T extends ListedTable>(query: Query, spec: Named<T>): SortKey[] {
   const sort = one(query.sort)
   const sortKeys = one(query.sort_key)
   const asked: [string, string | undefined][] = []
@@ -148,7 +153,7 @@ function directionOf(text: string): Direction {
   return direction
 }
 
-function columnOf<T extends ListedTable>({ columns, aliases }: ListSpec<T>, name: string): string | undefined {
+function columnOf<T extends ListedTable>({ columns, aliases }: Named<T>, name: string): string | undefined {
   return aliases?.[name] ?? columns.find((column) => column === name)
 }
 
@@ -188,7 +193,7 @@ const numberColumns: ReadonlySet<string> = new Set([
   ...['http_version', 'redirect_http_code', 'position', 'vrrp_id', 'vrrp_priority'],
 ])
 
-function filtered<T extends ListedTable>(select: Builder, query: Query, spec: ListSpec<T>): Builder {
+function filtered<T extends ListedTable>(select: Builder, query: Query, spec: Named<T>): Builder {
   let result = select
   for (const [name, value] of Object.entries(query)) {
     if (auxiliary.has(name)) continue

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { type Fault, immutable, invalidState } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow, ProvisioningStatus } from '../../db/tables.ts'
@@ -54,32 +55,25 @@ export async function checkMayFailOver(db: Db, id: string): Promise<void> {
   if (row?.provisioning_status !== 'ACTIVE' && row?.provisioning_status !== 'ERROR') throw await inItsState(db, id)
 }
 
-/** What an answer shows of a load balancer besides its row. */
-export type ChildIds = { listener_ids: string[]; pool_ids: string[] }
+/** What an answer shows of a load balancer besides its row; texts with commas, as the query that fetches both in one go gives them. */
+export type ChildIds = { listener_ids: string | null; pool_ids: string | null }
 
-/** Two queries, however many load balancers. */
-export async function listChildIds(db: Db, load_balancer_ids: string[]): Promise<Map<string, ChildIds>> {
-  const children = new Map(load_balancer_ids.map((id): [string, ChildIds] => [id, { listener_ids: [], pool_ids: [] }]))
-  if (load_balancer_ids.length === 0) return children
-  const [listeners, pools] = await Promise.all([childrenOf(db, 'listener', load_balancer_ids), childrenOf(db, 'pool', load_balancer_ids)])
-  for (const { id, load_balancer_id } of listeners) children.get(load_balancer_id)!.listener_ids.push(id)
-  for (const { id, load_balancer_id } of pools) children.get(load_balancer_id)!.pool_ids.push(id)
-  return children
-}
+const idsOf = (table: 'listener' | 'pool') =>
+  sql<
+    string | null
+  >`(select string_agg(id, ',' order by created_at, id) from ${sql.table(table)} where load_balancer_id = load_balancer.id)`
 
-function childrenOf(db: Db, table: 'listener' | 'pool', load_balancer_ids: string[]) {
+/** For a query on the table load_balancer. One query instead of three makes a GET half as dear. */
+export const childIds = [idsOf('listener').as('listener_ids'), idsOf('pool').as('pool_ids')] as const
+
+export async function findLoadBalancerWithChildIds(db: Db, id: string): Promise<(LoadBalancerRow & ChildIds) | undefined> {
   return db
-    .selectFrom(table as 'listener')
-    .select(['id', 'load_balancer_id'])
-    .where('load_balancer_id', 'in', load_balancer_ids)
-    .orderBy('created_at')
-    .orderBy('id')
-    .execute()
-}
-
-export async function hasChildren(db: Db, id: string): Promise<boolean> {
-  const { listener_ids, pool_ids } = (await listChildIds(db, [id])).get(id)!
-  return listener_ids.length > 0 || pool_ids.length > 0
+    .selectFrom('load_balancer')
+    .selectAll()
+    .select(childIds)
+    .where('id', '=', id)
+    .where('provisioning_status', '!=', 'DELETED')
+    .executeTakeFirst()
 }
 
 /** A load balancer whose VIP is on that port, or undefined. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import {
   invalidSubresource,
@@ -14,7 +14,7 @@ import {
 import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
 import { isTrueWord } from '../../api/query.ts'
 import { takeQuota } from '../../api/quota.ts'
-import { type ApiContext, route } from '../../api/route.ts'
+import { type ApiContext, type Query, route } from '../../api/route.ts'
 import { shownFault } from '../../api/shown-fault.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
 import { NotFoundError } from '../../drivers/errors.ts'
@@ -25,12 +25,13 @@ import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
 import { populate } from './populate.ts'
 import {
+  type ChildIds,
   checkMayFailOver,
+  childIds,
   findLoadBalancer,
   findLoadBalancerOnPort,
-  hasChildren,
+  findLoadBalancerWithChildIds,
   insertLoadBalancer,
-  listChildIds,
   lockLoadBalancerForDelete,
   lockLoadBalancerForUpdate,
   updateLoadBalancer,
@@ -46,7 +47,7 @@ import { dropReservation, withVipPort } from './vip-port.ts'
 const createBody = bodyKind('load_balancer', 'loadbalancer', LoadBalancerCreate, () => noObjectSupplied('loadbalancer'))
 const updateBody = bodyKind('load_balancer', 'loadbalancer', LoadBalancerUpdate, () => noObjectSupplied('loadbalancer'))
 
-const listed: ListSpec<'load_balancer'> = {
+const listed: ListSpec<'load_balancer', ChildIds> = {
   table: 'load_balancer',
   columns: [
     'id',
@@ -71,6 +72,7 @@ const listed: ListSpec<'load_balancer'> = {
     'topology',
   ],
   hidden: { column: 'provisioning_status', value: 'DELETED' },
+  extras: childIds,
 }
 
 /** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
@@ -84,11 +86,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     async handler(request) {
       const project_id = request.scopeOfList('loadbalancer')
       const { rows, links } = await listPage(db, config, request, listed, { project_id })
-      const ids = rows.map(({ id }) => id)
-      const children = await listChildIds(db, ids)
-      const loadbalancers = rows.map((row) =>
-        selectFields(request.query, config, { ...showLoadBalancer(row, children.get(row.id)!), ...shownFault(row, request.caller) }),
-      )
+      const loadbalancers = rows.map((row) => show(row, request))
       return { loadbalancers, loadbalancers_links: links }
     },
   })
@@ -99,11 +97,10 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     policies: ['os_load-balancer_api:loadbalancer:get_one'],
     async handler(request) {
       const { id } = request.params
-      const row = await requireLoadBalancer(id)
+      const row = await findLoadBalancerWithChildIds(db, id)
+      if (!row) throw notFound('Load Balancer', id)
       request.authorize('os_load-balancer_api:loadbalancer:get_one', row.project_id)
-      const children = await listChildIds(db, [id])
-      const shown = { ...showLoadBalancer(row, children.get(id)!), ...shownFault(row, request.caller) }
-      return { loadbalancer: selectFields(request.query, config, shown) }
+      return { loadbalancer: show(row, request) }
     },
   })
 
@@ -161,13 +158,12 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       return db.transaction().execute(async (tx) => {
         await lockLoadBalancerForUpdate(tx, id)
         refuseUnsupported(present.provider, update)
-        const row = await findLoadBalancer(tx, id)
+        const row = await findLoadBalancerWithChildIds(tx, id)
         if (!row) throw notFound('Load Balancer', id)
         const changes = { ...loadBalancerChanges(update), ...newlyUpdated(clock) }
         await updateLoadBalancer(tx, id, changes)
         await startFlow(tx, updateLoadBalancerFlow, { load_balancer_id: id }, { subject: id })
-        const children = await listChildIds(tx, [id])
-        return { loadbalancer: showLoadBalancer({ ...row, ...changes }, children.get(id)!) }
+        return { loadbalancer: showLoadBalancer({ ...row, ...changes }) }
       })
     },
   })
@@ -180,10 +176,11 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       const { id } = request.params
       const cascade = isTrueWord(request.query.cascade)
       await db.transaction().execute(async (tx) => {
-        const row = await findLoadBalancer(tx, id)
+        const row = await findLoadBalancerWithChildIds(tx, id)
         if (!row) throw notFound('Load Balancer', id)
         request.authorize('os_load-balancer_api:loadbalancer:delete', row.project_id)
-        if (!cascade && (await hasChildren(tx, id))) throw validationFailure(`Cannot delete Load Balancer ${id} - it has children`)
+        const hasChildren = row.listener_ids !== null || row.pool_ids !== null
+        if (hasChildren && !cascade) throw validationFailure(`Cannot delete Load Balancer ${id} - it has children`)
         await lockLoadBalancerForDelete(tx, id)
         await startFlow(tx, deleteLoadBalancer, { load_balancer_id: id, cascade }, { subject: id })
       })
@@ -232,6 +229,10 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       throw unsupportedAction(row.provider, 'Amphora provider does not support failover by API yet.')
     },
   })
+
+  function show(row: LoadBalancerRow & ChildIds, { query, caller }: Pick<FastifyRequest, 'caller'> & { query: Query }) {
+    return selectFields(query, config, { ...showLoadBalancer(row), ...shownFault(row, caller) })
+  }
 
   async function requireLoadBalancer(id: string): Promise<LoadBalancerRow> {
     const row = await findLoadBalancer(db, id)

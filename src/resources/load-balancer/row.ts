@@ -3,6 +3,7 @@ import type { LoadBalancerRow, Topology } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
+import type { ChildIds } from './repository.ts'
 import type { LoadBalancerCreate, LoadBalancerUpdate } from './schema.ts'
 import type { VipPlace } from './vip.ts'
 import type { VipPort } from './vip-port.ts'
@@ -47,8 +48,12 @@ export function loadBalancerChanges(update: LoadBalancerUpdate): Partial<LoadBal
 }
 
 /** Alone or in a list. */
-export function showLoadBalancer(row: LoadBalancerRow, { listener_ids, pool_ids }: { listener_ids: string[]; pool_ids: string[] }) {
-  return showLoadBalancerInTree(row, listener_ids.map(idOnly), pool_ids.map(idOnly))
+export function showLoadBalancer(row: LoadBalancerRow & ChildIds) {
+  return showLoadBalancerInTree(row, toIds(row.listener_ids), toIds(row.pool_ids))
+}
+
+function toIds(joined: string | null): { id: string }[] {
+  return joined === null ? [] : joined.split(',').map(idOnly)
 }
 
 /** The answer to a create: with whole listeners and pools. */
