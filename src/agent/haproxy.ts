@@ -49,8 +49,10 @@ export class Haproxies {
   /** Takes over what an earlier agent left running, and starts what should run and doesn't. */
   async resume(): Promise<void> {
     // HAProxy keeps the first value of user and group: this file comes first, so no upload makes it run as root. Of hard-stop-after it
-    // keeps the last: a controller that sets it has its way.
-    const defaults = `global\n    user nobody\n    group nogroup\n    hard-stop-after ${this.settings.hardStopAfterSeconds}s\n`
+    // keeps the last: a controller that sets it has its way. A machine that allows fewer open files than the listeners' limits would need
+    // serves with what it has.
+    const directives = ['user nobody', 'group nogroup', `hard-stop-after ${this.settings.hardStopAfterSeconds}s`, 'no strict-limits']
+    const defaults = `global\n${directives.map((directive) => `    ${directive}\n`).join('')}`
     writeAtomically(this.paths.userGroupCfg, defaults)
     for (const id of loadBalancersIn(this.paths)) {
       if (!existsSync(this.paths.haproxyWanted(id))) continue
