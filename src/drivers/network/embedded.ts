@@ -1,8 +1,9 @@
 /** The embedded cloud's networks, as load balancing wants them. */
-import type { PortCreate } from '../../embedded/network/ports.ts'
+
 import { NeutronError, NeutronNotFound, qosPolicyNotFound } from '../../embedded/network/errors.ts'
-import type { EmbeddedNetwork } from '../../embedded/network/service.ts'
+import type { PortCreate } from '../../embedded/network/ports.ts'
 import type { IngressRule } from '../../embedded/network/security-groups.ts'
+import type { EmbeddedNetwork } from '../../embedded/network/service.ts'
 import type { PortRow } from '../../embedded/network/tables.ts'
 import { NotFoundError, RefusedError } from '../errors.ts'
 import type { Fence, Network, NetworkDriver, Port, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'

@@ -11,7 +11,6 @@ import {
   type Link,
   linkNames,
   nftScript,
-  type Route,
   readAddresses,
   readLinks,
   readRoutes,
@@ -26,9 +25,6 @@ export interface BridgeSpec {
   hostAddresses: string[]
 }
 
-/** The blackhole under a range counts only when nothing else does: should the bridge go, no packet for it leaves by the default route. */
-const WORST_METRIC = 4_294_967_295
-
 export class Fabric {
   readonly #names: NetworkNames
 
@@ -38,12 +34,12 @@ export class Fabric {
 
   /** Makes or corrects a network's bridge. */
   async ensureBridge(spec: BridgeSpec): Promise<void> {
-    const [links, addresses, routes] = await Promise.all([readLinks(), readAddresses(), readRoutes()])
-    await this.#bringTo(spec, links, addresses, routes)
+    const [links, addresses] = await Promise.all([readLinks(), readAddresses()])
+    await this.#bringTo(spec, links, addresses)
   }
 
   async removeBridge(network_id: string): Promise<void> {
-    await this.#remove([this.#names.bridge(network_id)], [])
+    await this.#remove([this.#names.bridge(network_id)])
   }
 
   async hasBridge(network_id: string): Promise<boolean> {
@@ -87,7 +83,7 @@ export class Fabric {
 
   /** Takes the machine's side with it; content when there is none. */
   async unplug(port_id: string): Promise<void> {
-    await this.#remove([this.#names.port(port_id)], [])
+    await this.#remove([this.#names.port(port_id)])
   }
 
   /** The host side of a disabled port is down. */
@@ -97,18 +93,16 @@ export class Fabric {
 
   /** Brings all links to what the rows say; links of this state that no row knows are removed. */
   async reconcile(bridges: BridgeSpec[], ports: PortRow[]): Promise<void> {
-    const [links, addresses, routes] = await Promise.all([readLinks(), readAddresses(), readRoutes()])
+    const [links, addresses] = await Promise.all([readLinks(), readAddresses()])
     const present = new Map(links.map((link) => [link.ifname, link]))
     const networks = new Map(bridges.map(({ network }) => [network.id, network]))
     const wantedPorts = new Map(ports.map((port) => [this.#names.port(port.id), port]))
     const wantedBridges = new Set(bridges.map(({ network }) => this.#names.bridge(network.id)))
     const isLeftover = ({ ifname }: Link) =>
       (this.#names.isPort(ifname) && !wantedPorts.has(ifname)) || (this.#names.isBridge(ifname) && !wantedBridges.has(ifname))
-    await this.#remove(
-      links.filter(isLeftover).map((link) => link.ifname),
-      links,
-    )
-    for (const bridge of bridges) await this.#bringTo(bridge, links, addresses, routes)
+    await this.#remove(links.filter(isLeftover).map((link) => link.ifname))
+    for (const bridge of bridges) await this.#bringTo(bridge, links, addresses)
+    await this.sweepBlackholes(bridges)
     const commands = [...wantedPorts].flatMap(([name, port]) => {
       const link = present.get(name)
       return link === undefined ? [] : this.#correctPort(link, port, networks.get(port.network_id)!)
@@ -120,10 +114,8 @@ export class Fabric {
   async teardown(): Promise<void> {
     const links = await readLinks()
     const ours = links.filter(({ ifname }) => this.#names.isPort(ifname) || this.#names.isBridge(ifname))
-    await this.#remove(
-      ours.map((link) => link.ifname),
-      links,
-    )
+    await this.#remove(ours.map((link) => link.ifname))
+    await this.sweepBlackholes([])
     await nftScript(
       ['inet', 'bridge']
         .flatMap((family) => [`add table ${family} ${this.#names.table}`, `delete table ${family} ${this.#names.table}`])
@@ -131,11 +123,17 @@ export class Fabric {
     )
   }
 
-  async #bringTo({ network, hostAddresses }: BridgeSpec, links: Link[], addresses: AddressOfLink[], routes: Route[]): Promise<void> {
+  /** Those of this state under no range of these; after the bridges they lay under are gone. */
+  async sweepBlackholes(bridges: BridgeSpec[]): Promise<void> {
+    const metric = this.#names.blackholeMetric
+    const wanted = new Set(bridges.flatMap(({ hostAddresses }) => hostAddresses.map(rangeOf)))
+    const stale = (await readRoutes()).filter((route) => route.type === 'blackhole' && route.metric === metric && !wanted.has(route.dst))
+    await ipBatch(stale.map(({ dst }) => `route del blackhole ${dst} metric ${metric}`))
+  }
+
+  async #bringTo({ network, hostAddresses }: BridgeSpec, links: Link[], addresses: AddressOfLink[]): Promise<void> {
     const name = this.#names.bridge(network.id)
     const link = links.find(({ ifname }) => ifname === name)
-    const ranges = hostAddresses.map((address) => formatCidr(parseCidr(address)!))
-    const alias = ranges.join(' ')
     const mac = bridgeMac(network.id)
     const preparation: string[] = []
     if (link === undefined) {
@@ -144,15 +142,11 @@ export class Fabric {
       preparation.push(`link set dev ${name} addrgenmode none`)
     } else if (link.address !== mac) preparation.push(`link set dev ${name} address ${mac}`)
     if (link?.mtu !== network.mtu) preparation.push(`link set dev ${name} mtu ${network.mtu}`)
-    // By its alias a bridge tells which blackholes are its own, also to a later teardown that has no database.
-    const aliasBefore = link?.ifalias ?? ''
-    if (aliasBefore !== alias) preparation.push(`link set dev ${name} alias "${alias}"`)
     const present = addresses.find(({ ifname }) => ifname === name)?.addr_info ?? []
     const gone = present.filter((info) => !hostAddresses.includes(`${info.local}/${info.prefixlen}`))
     preparation.push(...gone.map((info) => `addr del ${info.local}/${info.prefixlen} dev ${name}`))
-    const goneRanges = aliasBefore.split(' ').filter((range) => range !== '' && !ranges.includes(range))
-    preparation.push(...blackholesOf(goneRanges, routes).map((range) => `route del blackhole ${range} metric ${WORST_METRIC}`))
-    preparation.push(...ranges.map((range) => `route replace blackhole ${range} metric ${WORST_METRIC}`))
+    // It counts only when nothing else does: should the bridge go, no packet for it leaves by the default route.
+    preparation.push(...hostAddresses.map((address) => `route replace blackhole ${rangeOf(address)} metric ${this.#names.blackholeMetric}`))
     await ipBatch(preparation)
     if (link === undefined) await quietBridge(name, hostAddresses.length > 0)
     await ipBatch([
@@ -186,17 +180,10 @@ export class Fabric {
     )
   }
 
-  /** Blackholes go before the bridge whose alias lists them, or a teardown that is interrupted would not find them again. */
-  async #remove(names: string[], known: Link[]): Promise<void> {
+  async #remove(names: string[]): Promise<void> {
     const present = await linkNames()
     const there = names.filter((name) => present.has(name))
     if (there.length === 0) return
-    const links = known.length > 0 || !there.some((name) => this.#names.isBridge(name)) ? known : await readLinks()
-    const ranges = links.filter((link) => there.includes(link.ifname)).flatMap(({ ifalias }) => ifalias?.split(' ').filter(Boolean) ?? [])
-    if (ranges.length > 0) {
-      const routes = await readRoutes()
-      await ipBatch(blackholesOf(ranges, routes).map((range) => `route del blackhole ${range} metric ${WORST_METRIC}`))
-    }
     const { doomedGroup } = this.#names
     await ipBatchAsFarAsPossible([...there.map((name) => `link set dev ${name} group ${doomedGroup}`), `link del group ${doomedGroup}`])
     // A pair goes by itself when its machine's namespace does, so only what is left counts.
@@ -209,10 +196,7 @@ export class Fabric {
 /** Machines on the management network speak to the host only. */
 const isolatesPorts = (network: NetworkRow) => network.role === 'management'
 
-function blackholesOf(ranges: string[], routes: Route[]): string[] {
-  const laid = routes.filter((route) => route.type === 'blackhole' && route.metric === WORST_METRIC).map((route) => route.dst)
-  return ranges.filter((range) => laid.includes(range))
-}
+const rangeOf = (address: string): string => formatCidr(parseCidr(address)!)
 
 /** No router is believed, and no address of another link is answered for; an isolated bridge has no IPv6 of its own at all. */
 async function quietBridge(name: string, hasHost: boolean): Promise<void> {

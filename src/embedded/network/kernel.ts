@@ -8,7 +8,6 @@ export interface Link {
   address: string
   flags: string[]
   master?: string
-  ifalias?: string
   linkinfo?: { info_kind?: string; info_slave_data?: { isolated?: boolean } }
 }
 

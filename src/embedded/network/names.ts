@@ -12,6 +12,11 @@ export interface NetworkNames {
   isPort(link: string): boolean
   /** A number for links that are to be deleted together, which costs the kernel as much as deleting one. */
   readonly doomedGroup: number
+  /**
+   * Of the blackholes under this state's ranges. All of the highest 2^24 metrics are as bad as the worst, and one that carries the state's
+   * hash tells whose the route is, since routes have no names.
+   */
+  readonly blackholeMetric: number
   /** nft tables, one in family `inet` and one in `bridge`. */
   readonly table: string
 }
@@ -26,6 +31,7 @@ export function networkNames(stateHash: string): NetworkNames {
     isBridge: (link) => isNamed('ob', link),
     isPort: (link) => isNamed('op', link),
     doomedGroup: 0x0700_0000 + Number.parseInt(stateHash, 16),
+    blackholeMetric: 0xff00_0000 + Number.parseInt(stateHash, 16),
     table: `ottavia_${stateHash}`,
   }
 }

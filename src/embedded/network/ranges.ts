@@ -4,6 +4,7 @@ import { ConfigError } from '../../config/config.ts'
 import { type Cidr, formatIp, parseCidr, parseIp } from '../../lib/ip.ts'
 import { cidrsOverlap, formatCidr } from './addresses.ts'
 import { type AddressOfLink, type Route, readAddresses, readRoutes } from './kernel.ts'
+import type { NetworkNames } from './names.ts'
 
 /** Set aside for tests between networks (RFC 2544), so that hardly any site routes it. */
 const POOL = parseCidr('198.18.0.0/15')!
@@ -47,24 +48,22 @@ export async function chooseRanges(wanted: WantedRanges, used: UsedRange[]): Pro
 
 export type UsedRange = { cidr: Cidr; what: string }
 
-/** Addresses and routes of this host, but for those on its links that `isOurs` names. */
-export async function usedRanges(isOurs: (link: string) => boolean): Promise<UsedRange[]> {
+/** Addresses and routes of this host, but for those that this state has laid itself. */
+export async function usedRanges(names: NetworkNames): Promise<UsedRange[]> {
   const [addresses, routes] = await Promise.all([readAddresses(), readRoutes()])
-  return claimsOf(addresses, routes, isOurs)
+  return claimsOf(addresses, routes, names)
 }
 
-export function claimsOf(addresses: AddressOfLink[], routes: Route[], isOurs: (link: string) => boolean): UsedRange[] {
-  const ours = addresses.filter(({ ifname }) => isOurs(ifname)).flatMap(({ addr_info }) => addr_info.map(cidrOfAddress))
+export function claimsOf(addresses: AddressOfLink[], routes: Route[], names: NetworkNames): UsedRange[] {
+  const isOurs = (link: string) => names.isBridge(link) || names.isPort(link)
   const ofAddresses = addresses
     .filter(({ ifname }) => !isOurs(ifname))
     .flatMap(({ ifname, addr_info }) => addr_info.map((info) => ({ cidr: cidrOfAddress(info), what: `an address of ${ifname}` })))
-  const ofRoutes = routes.flatMap(({ dst, dev, type }) => {
-    if (dev !== undefined && isOurs(dev)) return []
+  const ofRoutes = routes.flatMap(({ dst, dev, type, metric }) => {
+    if ((dev !== undefined && isOurs(dev)) || (type === 'blackhole' && metric === names.blackholeMetric)) return []
     const ip = parseIp(dst)
     const cidr = ip === null ? parseCidr(dst) : parseCidr(`${dst}/${ip.version === 4 ? 32 : 128}`)
     if (cidr === null || cidr.prefix <= DEFAULT_ROUTE_PREFIX || type === 'multicast') return []
-    // The blackhole under a range of ours, and nothing else, is as long as the range.
-    if (type === 'blackhole' && ours.some((own) => formatCidr(own) === formatCidr(cidr))) return []
     return [{ cidr, what: `the route to ${dst}` }]
   })
   return [...ofAddresses, ...ofRoutes]

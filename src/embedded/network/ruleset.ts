@@ -20,21 +20,34 @@ export interface Ruleset {
 const families = ['inet', 'bridge'] as const
 const nothing: Table = { sets: {}, maps: {}, chains: {} }
 
-/** Everything anew, whatever is there. */
-export function fullScript(wanted: Ruleset): string {
-  return families
-    .map((family) => {
+/**
+ * An empty chain whose name changes with every script. A script that expects another one than is there fails as a whole, so of two
+ * processes none builds on what the other has just replaced. Null: no table is there.
+ */
+export interface Stamps {
+  expected: string | null
+  next: string
+}
+
+/** Everything anew. */
+export function fullScript(wanted: Ruleset, { expected, next }: Stamps): string {
+  const host = `inet ${wanted.name}`
+  return [
+    expected === null ? `create table ${host}` : `delete chain ${host} ${expected}`,
+    ...families.flatMap((family) => {
       const table = `${family} ${wanted.name}`
-      return [`add table ${table}`, `delete table ${table}`, `add table ${table}`, ...changes(table, nothing, wanted.tables[family])].join(
-        '\n',
-      )
-    })
-    .join('\n')
+      return [`add table ${table}`, `delete table ${table}`, `add table ${table}`, ...changes(table, nothing, wanted.tables[family])]
+    }),
+    `add chain ${host} ${next}`,
+  ].join('\n')
 }
 
 /** Only what differs; empty when nothing does. */
-export function changeScript(present: Ruleset, wanted: Ruleset): string {
-  return families.flatMap((family) => changes(`${family} ${wanted.name}`, present.tables[family], wanted.tables[family])).join('\n')
+export function changeScript(present: Ruleset, wanted: Ruleset, { expected, next }: Stamps): string {
+  const lines = families.flatMap((family) => changes(`${family} ${wanted.name}`, present.tables[family], wanted.tables[family]))
+  if (lines.length === 0) return ''
+  const host = `inet ${wanted.name}`
+  return [`delete chain ${host} ${expected}`, `add chain ${host} ${next}`, ...lines].join('\n')
 }
 
 /** Ordered so that nothing is named before it is there, nor removed while something names it. */

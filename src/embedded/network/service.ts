@@ -14,7 +14,7 @@ import { checkFence, forgetOldFences } from './fences.ts'
 import type { Filter } from './filter.ts'
 import { type FirstStart, type FoundNetworks, findFirstNetworks, HOST_REACHES, makeFirstNetworks } from './first-start.ts'
 import { readSysctl } from './kernel.ts'
-import { networkNames } from './names.ts'
+import { type NetworkNames, networkNames } from './names.ts'
 import * as networks from './networks.ts'
 import * as ports from './ports.ts'
 import { chooseRanges, refuseOverlap, usedRanges } from './ranges.ts'
@@ -46,22 +46,21 @@ export class EmbeddedNetwork {
   readonly #log: Log
   readonly #clock: Clock
   readonly #touchesKernel: boolean
-  readonly #isOurLink: (link: string) => boolean
+  readonly #names: NetworkNames
   readonly #fabric: Fabric
   readonly #walls: WallKeeper
   /** Changes of links, one after the other: two at a time would judge by what the other is about to change. */
   #links: Promise<unknown> = Promise.resolve()
 
   constructor(options: EmbeddedNetworkOptions) {
-    const names = networkNames(options.stateHash)
+    this.#names = networkNames(options.stateHash)
     this.#db = options.db
     this.#config = options.config
     this.#log = options.log
     this.#clock = options.clock
     this.#touchesKernel = options.kernel ?? true
-    this.#isOurLink = (link) => names.isBridge(link) || names.isPort(link)
-    this.#fabric = new Fabric(names)
-    this.#walls = new WallKeeper(names, () => this.#wallsInput(options.heartbeatPorts ?? [options.config.health_manager.bind_port]))
+    this.#fabric = new Fabric(this.#names)
+    this.#walls = new WallKeeper(this.#names, () => this.#wallsInput(options.heartbeatPorts ?? [options.config.health_manager.bind_port]))
   }
 
   /**
@@ -71,7 +70,7 @@ export class EmbeddedNetwork {
   async prepare(projects: FirstStart): Promise<FoundNetworks> {
     const known = await findFirstNetworks(this.#db)
     if (known !== null) return known
-    const used = this.#touchesKernel ? await usedRanges(this.#isOurLink) : []
+    const used = this.#touchesKernel ? await usedRanges(this.#names) : []
     const ranges = await chooseRanges(this.#config.embedded, used)
     return this.#change((tx, now) => makeFirstNetworks(tx, projects, ranges, now))
   }
@@ -94,7 +93,10 @@ export class EmbeddedNetwork {
   }
   async deleteNetwork(id: string): Promise<void> {
     await this.#change((tx) => networks.deleteNetwork(tx, id))
-    await this.#onLinks(() => this.#fabric.removeBridge(id))
+    await this.#onLinks(async () => {
+      await this.#fabric.removeBridge(id)
+      await this.#fabric.sweepBlackholes(await this.#bridgeSpecs())
+    })
     await this.#refreshWalls()
   }
 
@@ -289,7 +291,9 @@ export class EmbeddedNetwork {
     await this.#onLinks(async () => {
       // Read here, in turn: an older caller must not undo what a newer one has done.
       const spec = await this.#bridgeSpec(network_id)
-      if (spec !== undefined) await this.#fabric.ensureBridge(spec)
+      if (spec === undefined) return
+      await this.#fabric.ensureBridge(spec)
+      if (spec.network.role !== null) await this.#fabric.sweepBlackholes(await this.#bridgeSpecs())
     })
     await this.#refreshWalls()
   }
@@ -324,7 +328,7 @@ export class EmbeddedNetwork {
   }
 
   async #refuseTakenRanges(): Promise<void> {
-    const used = await usedRanges(this.#isOurLink)
+    const used = await usedRanges(this.#names)
     for (const subnet of await networks.listSubnets(this.#db, { made_by: HOST_REACHES })) {
       refuseOverlap(subnet.name, parseCidr(subnet.cidr)!, used)
     }

@@ -1,14 +1,19 @@
 /** Keeps the walls of this state as the rows want them: one nft call per change, with nothing but what differs. */
+import { randomBytes } from 'node:crypto'
+import { exec } from '../../lib/exec.ts'
 import { nftScript } from './kernel.ts'
 import type { NetworkNames } from './names.ts'
 import { changeScript, fullScript, type Ruleset } from './ruleset.ts'
 import { type WallsInput, wallsOf } from './walls.ts'
 
+/** How often a rebuild is tried while another process (the lab's command beside the controller) changes the walls too. */
+const MAX_ATTEMPTS = 5
+
 export class WallKeeper {
   readonly #names: NetworkNames
   readonly #read: () => Promise<WallsInput>
-  /** What the kernel has, as far as we know. */
-  #present: Ruleset | undefined
+  /** What the kernel has, unless another process has been there: then the stamp differs. */
+  #present: { ruleset: Ruleset; stamp: string } | undefined
   #running: Promise<void> = Promise.resolve()
   /** A round that has not read the rows yet; whoever asks meanwhile shares it. */
   #waiting: Promise<void> | undefined
@@ -44,18 +49,46 @@ export class WallKeeper {
   }
 
   async #apply(): Promise<void> {
-    const wanted = wallsOf(this.#names, await this.#read())
     if (this.#present !== undefined) {
+      const { ruleset, stamp } = this.#present
+      const wanted = wallsOf(this.#names, await this.#read())
+      const next = newStamp()
       try {
-        await nftScript(changeScript(this.#present, wanted))
-        this.#present = wanted
+        const script = changeScript(ruleset, wanted, { expected: stamp, next })
+        if (script === '') return
+        await nftScript(script)
+        this.#present = { ruleset: wanted, stamp: next }
         return
       } catch {
-        // Somebody else has changed our tables, so that the change does not fit them: they are laid anew, which says what is wrong if that fails too.
+        // Another process has changed the tables, so that the change does not fit them; the rebuild says what is wrong if it is something else.
+        this.#present = undefined
       }
     }
-    this.#present = undefined
-    await nftScript(fullScript(wanted))
-    this.#present = wanted
+    await this.#rebuild()
+  }
+
+  /** The stamp is read before the rows: whoever changes the walls in between makes our script fail, and we read again. */
+  async #rebuild(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const expected = await this.#stampInKernel()
+      const ruleset = wallsOf(this.#names, await this.#read())
+      const next = newStamp()
+      try {
+        await nftScript(fullScript(ruleset, { expected, next }))
+        this.#present = { ruleset, stamp: next }
+        return
+      } catch (error) {
+        if (attempt >= MAX_ATTEMPTS) throw error
+      }
+    }
+  }
+
+  async #stampInKernel(): Promise<string | null> {
+    const { code, stdout } = await exec('nft', ['list', 'chains', 'inet'], { anyStatus: true })
+    if (code !== 0) return null
+    const ours = stdout.split(/^table /m).find((table) => table.startsWith(`inet ${this.#names.table} `))
+    return ours?.match(/chain (stamp_[0-9a-f]+)/)?.[1] ?? null
   }
 }
+
+const newStamp = () => `stamp_${randomBytes(6).toString('hex')}`
