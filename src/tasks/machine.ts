@@ -7,7 +7,7 @@ import { type StepContext, VisibleError } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { openSecret, sealSecret } from '../lib/secret-box.ts'
 import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
-import { requireTree } from '../resources/load-balancer/tree.ts'
+import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
 
@@ -22,7 +22,7 @@ export function serverName(amphora_id: string): string {
 export const startMachine = task('start-machine', {
   async execute(context, { load_balancer_id, amphora_id }: { load_balancer_id: string; amphora_id: string }) {
     const { config, compute, db, clock } = context
-    const loadBalancer = await requireTree(db, load_balancer_id)
+    const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
     const { compute_id } = await compute.ensureServer(
       {
         amphora_id,
@@ -85,10 +85,14 @@ async function serverCertificateOf({ config, db, clock, serverCa }: Context, amp
   return pem
 }
 
-/** Waits until the machine runs and has its management address. VisibleError when it fails, ends, or takes longer than the configuration allows. */
-export const waitForMachine = task('wait-for-machine', {
-  async execute(context, { amphora_id, compute_id }: { amphora_id: string; compute_id: string }) {
+/**
+ * Waits until the machine runs and has its management address, and puts a port into it that was made before; the port needs no revert of its own, for it is
+ * deleted and so is the machine. VisibleError when the machine fails, ends, or takes longer than the configuration allows.
+ */
+export const prepareMachine = task('prepare-machine', {
+  async execute(context, { amphora_id, compute_id, port_id }: { amphora_id: string; compute_id: string; port_id: string }) {
     const server = await runningServer(context, compute_id)
+    await context.compute.attachPort(compute_id, port_id, fenceOf(context))
     await context.db
       .updateTable('amphora')
       .set({
@@ -120,13 +124,6 @@ async function runningServer(
     await sleep(waitMs, undefined, { signal })
   }
 }
-
-/** Puts an already made port into the machine; it goes with the port or the machine. */
-export const attachPort = task('attach-port', {
-  async execute({ compute, ...step }, { compute_id, port_id }: { compute_id: string; port_id: string }) {
-    await compute.attachPort(compute_id, port_id, fenceOf(step))
-  },
-})
 
 /** Waits for the agent of a booting machine, no longer than the machine lives. Answers what the agent can do beyond upstream's. */
 export const waitForAgent = task('wait-for-agent', {

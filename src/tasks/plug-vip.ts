@@ -1,8 +1,9 @@
 import { task } from '../context.ts'
+import type { LoadBalancerRow } from '../db/tables.ts'
 import type { NetworkDriver } from '../drivers/network/driver.ts'
 import { timestamp } from '../lib/clock.ts'
 import type { VipOnSubnet } from '../render/keepalived.ts'
-import { type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
+import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
@@ -12,7 +13,7 @@ import type { VrrpPort } from './vrrp-port.ts'
 export const plugVip = task('plug-vip', {
   async execute(context, { load_balancer_id, amphora, port }: { load_balancer_id: string; amphora: ServingAmphora; port: VrrpPort }) {
     const { db, network, amphora: agents } = context
-    const loadBalancer = await requireTree(db, load_balancer_id)
+    const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
     const { mac_address, vrrp_ip } = port
     const [{ mtu }, [vip, ...additional_vips]] = await Promise.all([
       network.getNetwork(loadBalancer.vip_network_id),
@@ -35,7 +36,7 @@ export const plugVip = task('plug-vip', {
 /** Each VIP, the load balancer's own first, with what its subnet says of routes. */
 export async function vipsOnSubnets(
   network: NetworkDriver,
-  { vip_port_id, vip_subnet_id, vip_address, additional_vips }: LoadBalancerTree,
+  { vip_port_id, vip_subnet_id, vip_address, additional_vips }: LoadBalancerRow,
 ): Promise<[VipOnSubnet, ...VipOnSubnet[]]> {
   const onSubnet = async ({ subnet_id, ip_address }: { subnet_id: string; ip_address: string }): Promise<VipOnSubnet> => {
     const subnet = await network.getSubnet(subnet_id)

@@ -2,6 +2,7 @@
 import { task } from '../context.ts'
 import { ifThere } from '../drivers/errors.ts'
 import type { NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
+import type { StepContext } from '../flow/define.ts'
 import { parseIp } from '../lib/ip.ts'
 import { PEER_PORT } from '../render/haproxy.ts'
 import { isWanted, type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
@@ -27,11 +28,11 @@ function toVipPort({ port_id, vip_port_owned }: VipPort): VipPort {
   return { port_id, vip_port_owned }
 }
 
-/** Makes the load balancer's security group and puts it on the VIP's ports. Answers the group's id. */
+/** Makes the load balancer's security group with its rules and puts it on the VIP's ports. Answers the group's id. */
 export const guardVip = task('guard-vip', {
-  async execute({ network, ...step }, vip: VipOfLoadBalancer) {
+  async execute({ db, network, ...step }, vip: VipOfLoadBalancer) {
     const fence = fenceOf(step)
-    const group = await network.ensureSecurityGroup({ name: securityGroupName(vip.load_balancer_id), made_by: step.flow_id }, fence)
+    const group = await setRules(network, await requireTree(db, vip.load_balancer_id), step)
     for (const port of vip.ports) {
       const security_group_ids = [...new Set([group, ...vip.vip_sg_ids, ...(await groupsOfItsOwner(network, port))])]
       await network.updatePort(port.port_id, { security_group_ids }, fence)
@@ -62,12 +63,17 @@ export async function takeGroupFrom(network: NetworkDriver, port_id: string, gro
 /** Lets in exactly what the listeners and, of a pair, the peers need. */
 export const openVip = task('open-vip', {
   async execute({ db, network, ...step }, load_balancer_id: string) {
-    const loadBalancer = await requireTree(db, load_balancer_id)
-    const fence = fenceOf(step)
-    const group = await network.ensureSecurityGroup({ name: securityGroupName(load_balancer_id), made_by: step.flow_id }, fence)
-    await network.setSecurityGroupRules(group, rulesFor(loadBalancer), fence)
+    await setRules(network, await requireTree(db, load_balancer_id), step)
   },
 })
+
+/** Answers the id of the load balancer's group, which is made where it is missing. */
+async function setRules(network: NetworkDriver, loadBalancer: LoadBalancerTree, step: StepContext): Promise<string> {
+  const fence = fenceOf(step)
+  const group = await network.ensureSecurityGroup({ name: securityGroupName(loadBalancer.id), made_by: step.flow_id }, fence)
+  await network.setSecurityGroupRules(group, rulesFor(loadBalancer), fence)
+  return group
+}
 
 /**
  * For each family of the VIPs and each listener, its port; for a pair, VRRP and the peers' port between the amphorae alone.

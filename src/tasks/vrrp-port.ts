@@ -1,6 +1,6 @@
 import { task } from '../context.ts'
 import { timestamp } from '../lib/clock.ts'
-import { requireTree } from '../resources/load-balancer/tree.ts'
+import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 
 export function vrrpPortName(amphora_id: string): string {
@@ -13,7 +13,7 @@ export type VrrpPort = { port_id: string; mac_address: string; vrrp_ip: string }
 export const makeVrrpPort = task('make-vrrp-port', {
   async execute({ db, network, clock, ...step }, wanted: { load_balancer_id: string; amphora_id: string; security_group_id: string }) {
     const { load_balancer_id, amphora_id, security_group_id } = wanted
-    const loadBalancer = await requireTree(db, load_balancer_id)
+    const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
     const subnet_ids = [loadBalancer.vip_subnet_id, ...loadBalancer.additional_vips.map((vip) => vip.subnet_id)]
     const port = await network.ensurePort(
       {

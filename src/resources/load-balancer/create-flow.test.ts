@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { aConfig } from '../../../test/support/builders.ts'
+import { aDatabase } from '../../../test/support/databases.ts'
 import { flowSurvives } from '../../../test/support/flow-survives.ts'
+import { runFlow } from '../../../test/support/run-flow.ts'
 import { SECRET, Stage } from '../../../test/support/stage.ts'
 import type { Db } from '../../db/connection.ts'
 import type { Topology } from '../../db/tables.ts'
+import { NoopAmphora } from '../../drivers/amphora/noop.ts'
+import { NoopCompute } from '../../drivers/compute/noop.ts'
+import { AgentUnreachable } from '../../drivers/errors.ts'
+import { NoopNetwork } from '../../drivers/network/noop.ts'
 import { openSecret } from '../../lib/secret-box.ts'
 import { createLoadBalancer } from './create-flow.ts'
+import { deleteLoadBalancer } from './delete-flow.ts'
 
 const PENDING_CREATE = { provisioning_status: 'PENDING_CREATE' } as const
 
@@ -100,4 +109,39 @@ flowSurvives(createLoadBalancer, {
     )
   },
   whenItReverts: ({ stage }) => nothingLeft(stage),
+})
+
+test("with the no-op drivers a load balancer becomes ACTIVE and is deleted again, with upstream's addresses", async () => {
+  const db = await aDatabase()
+  const stage = await populated(db, 'ACTIVE_STANDBY')
+  const drivers = { network: new NoopNetwork(), compute: new NoopCompute(), amphora: new NoopAmphora() }
+  const config = aConfig({ controller_worker: { compute_driver: 'compute_noop_driver' } })
+  const context = { ...stage.context, ...drivers, config }
+  const { load_balancer_id } = stage
+  assert.equal(await runFlow(db, createLoadBalancer, { load_balancer_id }, context), 'DONE')
+  assert.deepEqual(await stage.statuses(), allActive)
+  const amphorae = await stage.amphorae()
+  assert.deepEqual(
+    amphorae.map((amphora) => [amphora.role, amphora.lb_network_ip, amphora.vrrp_ip, amphora.server_certificate]),
+    [
+      ['BACKUP', '192.0.2.1', '198.51.100.1', null],
+      ['MASTER', '192.0.2.1', '198.51.100.1', null],
+    ],
+  )
+  await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_DELETE' }).execute()
+  assert.equal(await runFlow(db, deleteLoadBalancer, { load_balancer_id, cascade: true }, context), 'DONE')
+  assert.deepEqual(await stage.statuses(), { load_balancer: 'DELETED' })
+  await db.destroy()
+})
+
+test('a machine that ends while it boots ends the flow at once, with a reason', async () => {
+  const db = await aDatabase()
+  const stage = await populated(db, 'SINGLE')
+  stage.amphora.failNext('waitForAgent', new AgentUnreachable('an amphora', 'its machine is gone'))
+  const { load_balancer_id } = stage
+  assert.equal(await runFlow(db, createLoadBalancer, { load_balancer_id }, stage.context), 'REVERTED')
+  assert.deepEqual(await stage.statuses(), allInError)
+  assert.equal(await stage.faultOf('load_balancer'), 'An amphora did not answer after its start.')
+  assert.deepEqual(stage.made(), { 'octavia-lb': 1 })
+  await db.destroy()
 })

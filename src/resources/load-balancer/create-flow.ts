@@ -7,7 +7,7 @@ import { configureKeepalived } from '../../tasks/configure-keepalived.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { finishTask } from '../../tasks/finish.ts'
 import { memberSubnets, plugLeg } from '../../tasks/legs.ts'
-import { attachPort, startMachine, waitForAgent, waitForMachine } from '../../tasks/machine.ts'
+import { prepareMachine, startMachine, waitForAgent } from '../../tasks/machine.ts'
 import { plugVip } from '../../tasks/plug-vip.ts'
 import { pushConfiguration } from '../../tasks/push-configuration.ts'
 import { endPopulatedInError } from '../../tasks/statuses.ts'
@@ -32,8 +32,7 @@ export const createLoadBalancer = flow<Params>('create-load-balancer', {
     )
     const amphorae = plan.amphorae.map((amphora, i) => ({ ...amphora, compute_id: machines[i]!, port: ports[i]! }))
     await run.parallel(amphorae, roleOf, async (run, { amphora_id, compute_id, port }) => {
-      const amphora = await run(waitForMachine, { amphora_id, compute_id })
-      await run(attachPort, { compute_id, port_id: port.port_id })
+      const amphora = await run(prepareMachine, { amphora_id, compute_id, port_id: port.port_id })
       const capabilities = await run(waitForAgent, amphora)
       await run(plugVip, { load_balancer_id, amphora, port })
       for (const subnet_id of plan.member_subnets) {
@@ -84,8 +83,8 @@ async function makePorts(run: Run<Context>, load_balancer_id: string, plan: Plan
   const ports = await run.parallel(plan.amphorae, roleOf, (run, { amphora_id }) =>
     run(makeVrrpPort, { load_balancer_id, amphora_id, security_group_id }),
   )
-  // After the ports, for of a pair the rules name their addresses.
-  await run(openVip, load_balancer_id)
+  // Of a pair the rules name the ports' addresses, too.
+  if (plan.topology === 'ACTIVE_STANDBY') await run(openVip, load_balancer_id)
   return ports
 }
 

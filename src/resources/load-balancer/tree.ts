@@ -21,20 +21,12 @@ export type AmphoraOfTree = Omit<AmphoraRow, 'server_certificate'>
 /** A load balancer with all its rows; deleted amphorae are left out. Lists are oldest first. */
 export type LoadBalancerTree = LoadBalancerRow & { listeners: ListenerTree[]; pools: PoolTree[]; amphorae: AmphoraOfTree[] }
 
-/** One query for each table, whatever the size. Undefined when there is no such row. */
+/** One query for each table, whatever the size, and none for tables that cannot have rows. Undefined when there is no load balancer. */
 export async function loadTree(db: Db, load_balancer_id: string): Promise<LoadBalancerTree | undefined> {
-  const loadBalancer = await db.selectFrom('load_balancer').selectAll().where('id', '=', load_balancer_id).executeTakeFirst()
-  if (loadBalancer === undefined) return undefined
-  const listenerIds = db.selectFrom('listener').select('listener.id').where('listener.load_balancer_id', '=', load_balancer_id)
-  const poolIds = db.selectFrom('pool').select('pool.id').where('pool.load_balancer_id', '=', load_balancer_id)
-  const policyIds = db.selectFrom('l7policy').select('l7policy.id').where('l7policy.listener_id', 'in', listenerIds)
-  const [listeners, pools, members, healthMonitors, policies, rules, amphorae] = await Promise.all([
+  const [loadBalancer, listeners, pools, amphorae] = await Promise.all([
+    findRow(db, load_balancer_id),
     db.selectFrom('listener').selectAll().where('load_balancer_id', '=', load_balancer_id).orderBy('created_at').orderBy('id').execute(),
     db.selectFrom('pool').selectAll().where('load_balancer_id', '=', load_balancer_id).orderBy('created_at').orderBy('id').execute(),
-    db.selectFrom('member').selectAll().where('pool_id', 'in', poolIds).orderBy('created_at').orderBy('id').execute(),
-    db.selectFrom('health_monitor').selectAll().where('pool_id', 'in', poolIds).execute(),
-    db.selectFrom('l7policy').selectAll().where('listener_id', 'in', listenerIds).orderBy('position').orderBy('id').execute(),
-    db.selectFrom('l7rule').selectAll().where('l7policy_id', 'in', policyIds).orderBy('created_at').orderBy('id').execute(),
     db
       .selectFrom('amphora')
       .selectAll()
@@ -44,6 +36,23 @@ export async function loadTree(db: Db, load_balancer_id: string): Promise<LoadBa
       .orderBy('id')
       .execute(),
   ])
+  if (loadBalancer === undefined) return undefined
+  const poolIds = db.selectFrom('pool').select('pool.id').where('pool.load_balancer_id', '=', load_balancer_id)
+  const listenerIds = db.selectFrom('listener').select('listener.id').where('listener.load_balancer_id', '=', load_balancer_id)
+  const [members, healthMonitors, policies] = await Promise.all([
+    pools.length === 0
+      ? []
+      : db.selectFrom('member').selectAll().where('pool_id', 'in', poolIds).orderBy('created_at').orderBy('id').execute(),
+    pools.length === 0 ? [] : db.selectFrom('health_monitor').selectAll().where('pool_id', 'in', poolIds).execute(),
+    listeners.length === 0
+      ? []
+      : db.selectFrom('l7policy').selectAll().where('listener_id', 'in', listenerIds).orderBy('position').orderBy('id').execute(),
+  ])
+  const policyIds = db.selectFrom('l7policy').select('l7policy.id').where('l7policy.listener_id', 'in', listenerIds)
+  const rules =
+    policies.length === 0
+      ? []
+      : await db.selectFrom('l7rule').selectAll().where('l7policy_id', 'in', policyIds).orderBy('created_at').orderBy('id').execute()
   const membersOf = Map.groupBy(members, (member) => member.pool_id)
   const healthMonitorOf = new Map(healthMonitors.map((healthMonitor) => [healthMonitor.pool_id, healthMonitor]))
   const rulesOf = Map.groupBy(rules, (rule) => rule.l7policy_id)
@@ -63,11 +72,23 @@ export async function loadTree(db: Db, load_balancer_id: string): Promise<LoadBa
   }
 }
 
+function findRow(db: Db, id: string): Promise<LoadBalancerRow | undefined> {
+  return db.selectFrom('load_balancer').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** The load balancer alone, for a step that needs no more. Throws VisibleError when it is gone. */
+export async function requireLoadBalancer(db: Db, id: string): Promise<LoadBalancerRow> {
+  return orGone(await findRow(db, id), id)
+}
+
 /** Throws VisibleError where loadTree finds nothing. */
 export async function requireTree(db: Db, load_balancer_id: string): Promise<LoadBalancerTree> {
-  const loadBalancer = await loadTree(db, load_balancer_id)
-  if (loadBalancer === undefined) throw new VisibleError(`Load balancer ${load_balancer_id} no longer exists.`)
-  return loadBalancer
+  return orGone(await loadTree(db, load_balancer_id), load_balancer_id)
+}
+
+function orGone<T>(found: T | undefined, id: string): T {
+  if (found === undefined) throw new VisibleError(`Load balancer ${id} no longer exists.`)
+  return found
 }
 
 /** What is being deleted is no longer rendered, opened or reached. */

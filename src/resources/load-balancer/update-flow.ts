@@ -23,7 +23,7 @@ export const updateLoadBalancer = flow<Params>('update-load-balancer', {
   },
 })
 
-/** The policy and the groups that the user chose, on the amphorae's ports, for the VIP's traffic goes through them. */
+/** The policy that the user chose, on the ports of the amphorae, for the VIP's traffic goes through them. */
 const updateVipPorts = task('update-vip-ports', {
   async execute({ db, network, ...step }, load_balancer_id: string) {
     const { amphorae, vip_qos_policy_id } = await requireTree(db, load_balancer_id)

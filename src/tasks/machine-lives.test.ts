@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MemoryCompute } from '../drivers/compute/memory.ts'
+import { AgentUnreachable } from '../drivers/errors.ts'
+import { MemoryNetwork } from '../drivers/network/memory.ts'
+import { whileMachineLives } from './machine-lives.ts'
+
+async function aMachine() {
+  const compute = new MemoryCompute(new MemoryNetwork())
+  const wanted = { network_ids: [], security_group_ids: [], compute_flavor: null, image_tag: null, server_group_id: null, files: {} }
+  const names = { amphora_id: 'a', name: 'amphora-a', availability_zone: null, made_by: 'flow' }
+  const { compute_id } = await compute.ensureServer({ ...wanted, ...names }, { flow_id: 'flow', generation: 1 })
+  return { compute, amphora: { id: 'a', compute_id } }
+}
+
+test('a wait for an agent ends soon after its machine is gone', async () => {
+  const { compute, amphora } = await aMachine()
+  compute.kill(amphora.compute_id)
+  const silence = new Promise<never>(() => {})
+  await assert.rejects(
+    whileMachineLives({ compute }, amphora, () => silence),
+    AgentUnreachable,
+  )
+})
+
+test('a compute service that fails meanwhile does not end the wait', async () => {
+  const { compute, amphora } = await aMachine()
+  compute.failNext('getServer')
+  const slow = new Promise<string>((resolve) => setTimeout(resolve, 1_200, 'answer'))
+  assert.equal(await whileMachineLives({ compute }, amphora, () => slow), 'answer')
+})
