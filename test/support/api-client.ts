@@ -114,7 +114,7 @@ export class ApiClient {
   async waitFor(path: string, provisioning_status = 'ACTIVE'): Promise<Shown> {
     return eventually(async () => {
       const shown = await this.show(path)
-      assert.equal(shown.provisioning_status, provisioning_status)
+      assert.equal(shown.provisioning_status, provisioning_status, JSON.stringify(shown.fault))
       return shown
     })
   }

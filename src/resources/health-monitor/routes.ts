@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { notFound } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import { startFlow } from '../../flow/start.ts'
 import { findPool, lockPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
@@ -54,7 +55,7 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
     async handler(request) {
       const project_id = request.scopeOfList('healthmonitor')
       const { rows, links } = await listPage(db, config, request, listed, project_id === null ? {} : { project_id })
-      const healthmonitors = rows.map((row) => selectFields(request.query, config, showHealthMonitor(row)))
+      const healthmonitors = rows.map((row) => shownTo(request, config, row, showHealthMonitor(row)))
       return { healthmonitors, healthmonitors_links: links }
     },
   })
@@ -68,7 +69,7 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
       const monitor = await findHealthMonitor(db, id)
       if (!monitor) throw notFound('Health Monitor', id)
       request.authorize('os_load-balancer_api:healthmonitor:get_one', monitor.project_id)
-      return { healthmonitor: selectFields(request.query, config, showHealthMonitor(monitor)) }
+      return { healthmonitor: shownTo(request, config, monitor, showHealthMonitor(monitor)) }
     },
   })
 

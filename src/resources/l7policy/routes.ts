@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { invalidL7PolicyArguments, notFound } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import type { Tx } from '../../db/connection.ts'
 import type { ListenerRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
@@ -61,7 +62,7 @@ export function l7policyRoutes(api: FastifyInstance, { db, config, clock }: ApiC
         db,
         rows.map(({ id }) => id),
       )
-      const l7policies = rows.map((row) => selectFields(request.query, config, showL7Policy(row, ruleIds.get(row.id) ?? [])))
+      const l7policies = rows.map((row) => shownTo(request, config, row, showL7Policy(row, ruleIds.get(row.id) ?? [])))
       return { l7policies, l7policies_links: links }
     },
   })
@@ -76,7 +77,7 @@ export function l7policyRoutes(api: FastifyInstance, { db, config, clock }: ApiC
       if (!policy) throw notFound('L7 Policy', id)
       request.authorize('os_load-balancer_api:l7policy:get_one', policy.project_id)
       const ruleIds = await listL7RuleIdsOfPolicies(db, [id])
-      return { l7policy: selectFields(request.query, config, showL7Policy(policy, ruleIds.get(id) ?? [])) }
+      return { l7policy: shownTo(request, config, policy, showL7Policy(policy, ruleIds.get(id) ?? [])) }
     },
   })
 

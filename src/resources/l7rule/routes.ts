@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { notFound, parentNotFound, tooManyL7Rules } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import type { Db } from '../../db/connection.ts'
 import type { L7PolicyRow, L7RuleRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
@@ -56,7 +57,7 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
       const policy = await findPolicyInPath(db, l7policy_id)
       request.authorize('os_load-balancer_api:l7rule:get_all', policy.project_id)
       const { rows, links } = await listPage(db, config, request, listed, { l7policy_id })
-      return { rules: rows.map((row) => selectFields(request.query, config, showL7Rule(row))), rules_links: links }
+      return { rules: rows.map((row) => shownTo(request, config, row, showL7Rule(row))), rules_links: links }
     },
   })
 
@@ -69,7 +70,7 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
       await findPolicyInPath(db, l7policy_id)
       const rule = await findRuleOf(db, l7policy_id, id)
       request.authorize('os_load-balancer_api:l7rule:get_one', rule.project_id)
-      return { rule: selectFields(request.query, config, showL7Rule(rule)) }
+      return { rule: shownTo(request, config, rule, showL7Rule(rule)) }
     },
   })
 

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { noObjectSupplied, notFound } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import { startFlow } from '../../flow/start.ts'
 import { listL7PolicyIdsOfListeners } from '../l7policy/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
@@ -69,7 +70,7 @@ export function listenerRoutes(api: FastifyInstance, { db, config, clock }: ApiC
         db,
         rows.map(({ id }) => id),
       )
-      const listeners = rows.map((row) => selectFields(request.query, config, showListener(row, policyIds.get(row.id) ?? [])))
+      const listeners = rows.map((row) => shownTo(request, config, row, showListener(row, policyIds.get(row.id) ?? [])))
       return { listeners, listeners_links: links }
     },
   })
@@ -84,7 +85,7 @@ export function listenerRoutes(api: FastifyInstance, { db, config, clock }: ApiC
       if (!listener) throw notFound('Listener', id)
       request.authorize('os_load-balancer_api:listener:get_one', listener.project_id)
       const policyIds = await listL7PolicyIdsOfListeners(db, [id])
-      return { listener: selectFields(request.query, config, showListener(listener, policyIds.get(id) ?? [])) }
+      return { listener: shownTo(request, config, listener, showListener(listener, policyIds.get(id) ?? [])) }
     },
   })
 

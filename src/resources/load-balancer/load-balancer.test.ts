@@ -116,6 +116,18 @@ test('a network that is too full, forbidden, or another project’s holds no VIP
   const subnet = cloud.network.addSubnet({ network_id: others.id, cidr: '10.3.0.0/24' })
   await assert.rejects(member.createLoadBalancer({ vip_network_id: others.id }), fault(400, `Network ${others.id} not found.`))
   await assert.rejects(member.createLoadBalancer({ vip_subnet_id: subnet.id }), fault(400, `Subnet ${subnet.id} not found.`))
+  // Nor may an amphora of his get a leg there.
+  const members = [{ address: '10.3.0.9', protocol_port: 80, subnet_id: subnet.id }]
+  const pool = { name: 'p', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
+  await assert.rejects(
+    member.createLoadBalancer(cloud.aBody({ pools: [{ ...pool, members }] })),
+    fault(400, `Subnet ${subnet.id} not found.`),
+  )
+  const own = await member.createLoadBalancer(cloud.aBody({ pools: [pool] }))
+  await member.waitFor(`/v2/lbaas/loadbalancers/${own.id}`)
+  const [ownPool] = await member.list('/v2/lbaas/pools')
+  await assert.rejects(member.createMember(ownPool!, members[0]!), fault(400, `Subnet ${subnet.id} not found.`))
+  await assert.rejects(member.updateMembers(ownPool!, members), fault(400, `Subnet ${subnet.id} not found.`))
   const owner = cloud.apiAs('project-2', 'member', 'reader')
   assert.equal((await owner.createLoadBalancer({ vip_subnet_id: subnet.id })).vip_subnet_id, subnet.id)
 

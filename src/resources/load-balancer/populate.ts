@@ -42,7 +42,7 @@ export async function populate(
   tx: Tx,
   { config, clock }: Pick<ApiContext, 'config' | 'clock'>,
   loadBalancer: LoadBalancerRow,
-  body: Pick<LoadBalancerCreate, 'listeners' | 'pools'>,
+  body: Tree,
 ): Promise<Populated> {
   if (body.listeners.length === 0 && body.pools.length === 0) return { listeners: [], pools: [] }
   const { id: load_balancer_id, project_id } = loadBalancer
@@ -118,17 +118,31 @@ export async function populate(
   }
 }
 
+/** The subnets of all members, each once. */
+export function memberSubnetsIn(body: Tree): Set<string> {
+  const ids = poolsIn(body).flatMap(({ members }) => members.map(({ subnet_id }) => subnet_id))
+  return new Set(ids.filter((id) => id !== null))
+}
+
+type Tree = Pick<LoadBalancerCreate, 'listeners' | 'pools'>
+
+/** Definitions and references alike. */
+function poolsIn({ listeners, pools }: Tree): PoolInTree[] {
+  const inListeners = listeners.flatMap(({ default_pool, l7policies }) => [
+    default_pool,
+    ...l7policies.map(({ redirect_pool }) => redirect_pool),
+  ])
+  return [...pools, ...inListeners.filter((pool) => pool !== null)]
+}
+
 /** All pools that are defined, wherever they stand in the body: those of the load balancer first, then those within its listeners. */
-function definePools({ listeners, pools }: Pick<LoadBalancerCreate, 'listeners' | 'pools'>): PoolInTree[] {
-  const definitions = [...pools]
+function definePools(body: Tree): PoolInTree[] {
+  const definitions = [...body.pools]
   const references = new Set<string>()
-  for (const listener of listeners) {
-    for (const pool of [listener.default_pool, ...listener.l7policies.map(({ redirect_pool }) => redirect_pool)]) {
-      if (pool === null) continue
-      if (pool.name === '') throw validationFailure('Pools must be named when creating a fully populated loadbalancer.')
-      if (isReference(pool)) references.add(pool.name)
-      else definitions.push(pool)
-    }
+  for (const pool of poolsIn({ ...body, pools: [] })) {
+    if (pool.name === '') throw validationFailure('Pools must be named when creating a fully populated loadbalancer.')
+    if (isReference(pool)) references.add(pool.name)
+    else definitions.push(pool)
   }
   const names = new Set(definitions.map(({ name }) => name))
   if (names.size < definitions.length) {

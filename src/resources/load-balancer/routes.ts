@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import {
-  invalidSubresource,
   missingProject,
   noObjectSupplied,
   notFound,
@@ -11,19 +10,19 @@ import {
   unsupportedOption,
   validationFailure,
 } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { isTrueWord } from '../../api/query.ts'
 import { takeQuota } from '../../api/quota.ts'
-import { type ApiContext, type Query, route } from '../../api/route.ts'
-import { shownFault } from '../../api/shown-fault.ts'
+import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
-import { NotFoundError } from '../../drivers/errors.ts'
 import { startFlow } from '../../flow/start.ts'
 import { sumStatistics } from '../listener/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { existing, requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
-import { populate } from './populate.ts'
+import { memberSubnetsIn, populate } from './populate.ts'
 import {
   type ChildIds,
   checkMayFailOver,
@@ -86,7 +85,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     async handler(request) {
       const project_id = request.scopeOfList('loadbalancer')
       const { rows, links } = await listPage(db, config, request, listed, { project_id })
-      const loadbalancers = rows.map((row) => show(row, request))
+      const loadbalancers = rows.map((row) => shownTo(request, config, row, showLoadBalancer(row)))
       return { loadbalancers, loadbalancers_links: links }
     },
   })
@@ -100,7 +99,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       const row = await findLoadBalancerWithChildIds(db, id)
       if (!row) throw notFound('Load Balancer', id)
       request.authorize('os_load-balancer_api:loadbalancer:get_one', row.project_id)
-      return { loadbalancer: show(row, request) }
+      return { loadbalancer: shownTo(request, config, row, showLoadBalancer(row)) }
     },
   })
 
@@ -115,12 +114,13 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       if (!project_id) throw missingProject()
       request.authorize('os_load-balancer_api:loadbalancer:post', project_id)
       if (body.vip_sg_ids !== undefined) request.authorize('os_load-balancer_api:loadbalancer:post:vip_sg_ids', project_id)
-      const isAdmin = caller.is_admin || caller.roles.includes('admin')
-      const place = await placeVip(body, network, config, isAdmin ? null : { project_id })
+      const requester = requesterOf(caller, project_id)
+      const place = await placeVip(body, network, config, requester)
       const provider = body.provider ?? config.api_settings.default_provider_driver
       if (!Object.hasOwn(config.api_settings.enabled_provider_drivers, provider)) throw providerNotEnabled(provider)
       refuseUnsupported(provider, body)
       checkVipNetwork(place.network_id, config)
+      for (const subnet_id of memberSubnetsIn(body)) await visibleSubnet(network, subnet_id, requester)
 
       const id = randomUUID()
       const loadbalancer = await withVipPort(context, { id, project_id }, place, (port) =>
@@ -154,7 +154,9 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       if (update.vip_sg_ids !== undefined) request.authorize('os_load-balancer_api:loadbalancer:put:vip_sg_ids', present.project_id)
       // Asks the network service, hence before the transaction.
       const { vip_qos_policy_id } = update
-      if (vip_qos_policy_id && vip_qos_policy_id !== present.vip_qos_policy_id) await checkQosPolicy(vip_qos_policy_id)
+      if (vip_qos_policy_id && vip_qos_policy_id !== present.vip_qos_policy_id) {
+        await existing('qos_policy', vip_qos_policy_id, () => network.checkQosPolicy(vip_qos_policy_id))
+      }
       return db.transaction().execute(async (tx) => {
         await lockLoadBalancerForUpdate(tx, id)
         refuseUnsupported(present.provider, update)
@@ -230,23 +232,10 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     },
   })
 
-  function show(row: LoadBalancerRow & ChildIds, { query, caller }: Pick<FastifyRequest, 'caller'> & { query: Query }) {
-    return selectFields(query, config, { ...showLoadBalancer(row), ...shownFault(row, caller) })
-  }
-
   async function requireLoadBalancer(id: string): Promise<LoadBalancerRow> {
     const row = await findLoadBalancer(db, id)
     if (!row) throw notFound('Load Balancer', id)
     return row
-  }
-
-  async function checkQosPolicy(id: string): Promise<void> {
-    try {
-      await network.checkQosPolicy(id)
-    } catch (error) {
-      if (error instanceof NotFoundError) throw invalidSubresource('qos_policy', id)
-      throw error
-    }
   }
 }
 

@@ -4,9 +4,9 @@
  */
 import { invalidSubresource, validationFailure, vipMissing } from '../../api/faults.ts'
 import type { Config } from '../../config/config.ts'
-import { NotFoundError } from '../../drivers/errors.ts'
 import type { Network, NetworkDriver, Port, Subnet } from '../../drivers/network/driver.ts'
 import { cidrContains, parseCidr, parseIp } from '../../lib/ip.ts'
+import { existing, type Requester, visibleNetwork, visiblePort, visibleSubnet } from '../visible-networks.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
 export type VipPlace = {
@@ -21,9 +21,6 @@ export type VipPlace = {
 
 export const vipPortName = (load_balancer_id: string): string => `octavia-lb-${load_balancer_id}`
 
-/** Whose networks the VIP may be on; null is an admin, who may use anyone's. */
-export type Requester = { project_id: string } | null
-
 type Asked = Pick<LoadBalancerCreate, 'vip_address' | 'vip_port_id' | 'vip_network_id' | 'vip_subnet_id' | 'vip_qos_policy_id'>
 
 /** Throws 400. Asks the network service, so no transaction may be open. */
@@ -32,7 +29,7 @@ export async function placeVip(asked: Asked, network: NetworkDriver, config: Con
   const place = await findPlace(asked, network, config, requester)
   if (place.qos_policy_id !== null) {
     const { qos_policy_id } = place
-    await known('qos_policy', qos_policy_id, () => network.checkQosPolicy(qos_policy_id))
+    await existing('qos_policy', qos_policy_id, () => network.checkQosPolicy(qos_policy_id))
   }
   return place
 }
@@ -60,21 +57,20 @@ async function findPlace(asked: Asked, network: NetworkDriver, config: Config, r
   const { vip_port_id, vip_network_id, vip_subnet_id } = asked
   const common = { address: asked.vip_address, port: null, qos_policy_id: asked.vip_qos_policy_id }
   if (vip_port_id !== null) {
-    const port = await usablePort(network, vip_port_id, requester)
+    const port = await visiblePort(network, vip_port_id, requester)
     return { ...(await onPort(asked, port, network, requester)), qos_policy_id: asked.vip_qos_policy_id ?? port.qos_policy_id }
   }
   if (vip_network_id !== null) {
-    const wanted = await usableNetwork(network, vip_network_id, requester)
+    const wanted = await visibleNetwork(network, vip_network_id, requester)
     if (vip_subnet_id !== null && !wanted.subnet_ids.includes(vip_subnet_id)) throw invalidSubresource('Subnet', vip_subnet_id)
     const subnet =
       vip_subnet_id === null
         ? await chooseSubnet(asked.vip_address, wanted, network, config)
-        : await known('Subnet', vip_subnet_id, () => network.getSubnet(vip_subnet_id))
+        : await visibleSubnet(network, vip_subnet_id, requester)
     checkAddressInSubnet(asked.vip_address, subnet)
     return { ...common, network_id: wanted.id, subnet_id: subnet.id }
   }
-  const subnet = await known('Subnet', vip_subnet_id!, () => network.getSubnet(vip_subnet_id!))
-  await usableNetwork(network, subnet.network_id, requester, invalidSubresource('Subnet', subnet.id))
+  const subnet = await visibleSubnet(network, vip_subnet_id!, requester)
   checkAddressInSubnet(asked.vip_address, subnet)
   return { ...common, network_id: subnet.network_id, subnet_id: subnet.id }
 }
@@ -84,8 +80,7 @@ async function onPort(asked: Asked, port: Port, network: NetworkDriver, requeste
   const place = { network_id: port.network_id, port }
   if (port.device_id !== '') throw validationFailure(`Port ${port.id} is already used by device ${port.device_id} `)
   if (vip_subnet_id !== null) {
-    const subnet = await known('Subnet', vip_subnet_id, () => network.getSubnet(vip_subnet_id))
-    await usableNetwork(network, subnet.network_id, requester, invalidSubresource('Subnet', subnet.id))
+    await visibleSubnet(network, vip_subnet_id, requester)
     const fixed = port.fixed_ips.find(({ subnet_id }) => subnet_id === vip_subnet_id)
     if (fixed === undefined) throw validationFailure('No VIP address found on the specified VIP port within the specified subnet.')
     return { ...place, subnet_id: vip_subnet_id, address: fixed.ip_address }
@@ -138,31 +133,4 @@ function contains(subnet: Subnet, address: string): boolean {
 function isSameAddress(left: string, right: string): boolean {
   const [a, b] = [parseIp(left), parseIp(right)]
   return a !== null && b !== null && a.version === b.version && a.value === b.value
-}
-
-async function usableNetwork(
-  network: NetworkDriver,
-  id: string,
-  requester: Requester,
-  refusal = invalidSubresource('Network', id),
-): Promise<Network> {
-  const found = await known('Network', id, () => network.getNetwork(id))
-  // As with Neutron asked by the user himself: what he cannot see does not exist.
-  if (found.shared === false && requester !== null && found.project_id !== requester.project_id) throw refusal
-  return found
-}
-
-async function usablePort(network: NetworkDriver, id: string, requester: Requester): Promise<Port> {
-  const port = await known('Port', id, () => network.getPort(id))
-  if (port.project_id !== '' && requester !== null && port.project_id !== requester.project_id) throw invalidSubresource('Port', id)
-  return port
-}
-
-async function known<T>(what: string, id: string, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (error) {
-    if (error instanceof NotFoundError) throw invalidSubresource(what, id)
-    throw error
-  }
 }

@@ -2,8 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { Fault, immutable, validationFailure } from '../../api/faults.ts'
+import { isTrueWord } from '../../api/query.ts'
 import { takeQuota } from '../../api/quota.ts'
-import { type ApiContext, type Query, route } from '../../api/route.ts'
+import { type ApiContext, route } from '../../api/route.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import type { NetworkDriver } from '../../drivers/network/driver.ts'
 import { startFlow } from '../../flow/start.ts'
@@ -11,8 +12,9 @@ import { listOf } from '../fields.ts'
 import { findHealthMonitorOfPool } from '../health-monitor/repository.ts'
 import { lockPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { type Requester, requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { batchUpdateMembers } from './batch-update-flow.ts'
-import { checkAddressNotReserved, checkSubnetExists } from './checks.ts'
+import { checkAddressNotReserved } from './checks.ts'
 import { findPoolInPath, insertMembers, listMembersOfPool, setMembersProvisioningStatus, updateMember } from './repository.ts'
 import { memberChangesOfBatch, newMember } from './row.ts'
 import { MemberInBatch } from './schema.ts'
@@ -31,7 +33,7 @@ export function memberBatchRoutes(api: FastifyInstance, { db, config, clock, net
     async handler(request, reply) {
       const { pool_id } = request.params
       const wanted = request.body
-      const additiveOnly = isTrue(request.query)
+      const additiveOnly = isTrueWord(request.query.additive_only)
       const { project_id } = await findPoolInPath(db, pool_id)
       request.authorize('os_load-balancer_api:member:post', project_id)
       request.authorize('os_load-balancer_api:member:put', project_id)
@@ -39,7 +41,7 @@ export function memberBatchRoutes(api: FastifyInstance, { db, config, clock, net
       const present = await listMembersOfPool(db, pool_id)
       if (wanted.length === 0 && (additiveOnly || present.length === 0)) return reply.code(202).send()
       // The network is asked with no transaction open; what it said is judged below, where upstream asks it.
-      const subnets = await lookUpSubnets(network, compare(present, wanted).created)
+      const subnets = await lookUpSubnets(network, compare(present, wanted).created, requesterOf(request.caller, project_id))
 
       await db.transaction().execute(async (tx) => {
         const pool = await findPoolInPath(tx, pool_id)
@@ -92,11 +94,11 @@ function checkListedOnce(wanted: MemberInBatch[]): void {
 /** By id: null where the subnet exists, the fault where it does not. */
 type Subnets = Map<string, Fault | null>
 
-async function lookUpSubnets(network: NetworkDriver, created: MemberInBatch[]): Promise<Subnets> {
+async function lookUpSubnets(network: NetworkDriver, created: MemberInBatch[], requester: Requester): Promise<Subnets> {
   const subnets: Subnets = new Map()
   for (const { subnet_id } of created) {
     if (subnet_id === null || subnets.has(subnet_id)) continue
-    const fault = await checkSubnetExists(network, subnet_id).then(
+    const fault = await visibleSubnet(network, subnet_id, requester).then(
       () => null,
       (error: unknown) => {
         if (error instanceof Fault) return error
@@ -114,12 +116,4 @@ function checkSubnet(subnets: Subnets, subnet_id: string | null, pool_id: string
   // Nobody asked for it: the member was there a moment ago, and another request has deleted it meanwhile.
   if (fault === undefined) throw immutable('Pool', pool_id)
   if (fault !== null) throw fault
-}
-
-/** As oslo's `bool_from_string`. */
-function isTrue({ additive_only }: Query): boolean {
-  const word = String([additive_only ?? ''].flat().at(-1))
-    .trim()
-    .toLowerCase()
-  return ['1', 't', 'true', 'on', 'y', 'yes'].includes(word)
 }

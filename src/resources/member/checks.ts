@@ -1,7 +1,5 @@
-import { invalidOption, invalidSubresource } from '../../api/faults.ts'
+import { invalidOption } from '../../api/faults.ts'
 import type { Config } from '../../config/config.ts'
-import { NotFoundError } from '../../drivers/errors.ts'
-import type { NetworkDriver } from '../../drivers/network/driver.ts'
 import { type Ip, parseIp } from '../../lib/ip.ts'
 
 /** Refuses `[networking] reserved_ips`, such as the metadata service's address, however they are spelt. */
@@ -27,13 +25,4 @@ function exploded(address: string): string {
   if (ip?.version !== 6) return address
   const digits = ip.value.toString(16).toUpperCase().padStart(32, '0')
   return digits.match(/.{4}/g)!.join(':')
-}
-
-/** Throws 400 where there is no such subnet. Asks the network, so never within a transaction. */
-export async function checkSubnetExists(network: NetworkDriver, subnet_id: string): Promise<void> {
-  try {
-    await network.getSubnet(subnet_id)
-  } catch (error) {
-    throw error instanceof NotFoundError ? invalidSubresource('Subnet', subnet_id) : error
-  }
 }

@@ -1,16 +1,18 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { notFound } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { findHealthMonitorOfPool } from '../health-monitor/repository.ts'
 import { lockPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { memberBatchRoutes } from './batch-routes.ts'
-import { checkAddressNotReserved, checkSubnetExists } from './checks.ts'
+import { checkAddressNotReserved } from './checks.ts'
 import { storeNewMember } from './create.ts'
 import { createMember } from './create-flow.ts'
 import { deleteMember } from './delete-flow.ts'
@@ -62,7 +64,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
       const pool = await findPoolInPath(db, pool_id)
       request.authorize('os_load-balancer_api:member:get_all', pool.project_id)
       const { rows, links } = await listPage(db, config, request, listed, { pool_id })
-      return { members: rows.map((row) => selectFields(request.query, config, showMember(row))), members_links: links }
+      return { members: rows.map((row) => shownTo(request, config, row, showMember(row))), members_links: links }
     },
   })
 
@@ -77,7 +79,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
       if (!member) throw notFound('Member', id)
       request.authorize('os_load-balancer_api:member:get_one', member.project_id)
       checkIsIn(pool_id, member)
-      return { member: selectFields(request.query, config, showMember(member)) }
+      return { member: shownTo(request, config, member, showMember(member)) }
     },
   })
 
@@ -94,7 +96,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
       const { project_id } = await findPoolInPath(db, pool_id)
       request.authorize('os_load-balancer_api:member:post', project_id)
       checkAddressNotReserved(body.address, config)
-      if (body.subnet_id !== null) await checkSubnetExists(network, body.subnet_id)
+      if (body.subnet_id !== null) await visibleSubnet(network, body.subnet_id, requesterOf(request.caller, project_id))
       const member = await db.transaction().execute(async (tx) => {
         const pool = await findPoolInPath(tx, pool_id)
         await takeQuota(tx, config, 'member', project_id)

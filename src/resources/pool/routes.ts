@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
 import { duplicateDefaultPool, notFound, poolInUse, validationFailure } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import type { Db } from '../../db/connection.ts'
 import type { PoolRow, SessionPersistence } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
@@ -62,7 +63,7 @@ export function poolRoutes(api: FastifyInstance, { db, config, clock }: ApiConte
         db,
         rows.map(({ id }) => id),
       )
-      const pools = rows.map((row) => selectFields(request.query, config, showPool(row, references.get(row.id)!)))
+      const pools = rows.map((row) => shownTo(request, config, row, showPool(row, references.get(row.id)!)))
       return { pools, pools_links: links }
     },
   })
@@ -76,7 +77,7 @@ export function poolRoutes(api: FastifyInstance, { db, config, clock }: ApiConte
       const pool = await findPool(db, id)
       if (!pool) throw notFound('Pool', id)
       request.authorize('os_load-balancer_api:pool:get_one', pool.project_id)
-      return { pool: selectFields(request.query, config, await showWithReferences(db, pool)) }
+      return { pool: shownTo(request, config, pool, await showWithReferences(db, pool)) }
     },
   })
 

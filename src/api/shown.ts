@@ -1,0 +1,26 @@
+import type { FastifyRequest } from 'fastify'
+import type { Config } from '../config/config.ts'
+import type { Fault } from '../db/tables.ts'
+import { selectFields } from './listing.ts'
+import type { Caller } from './policy.ts'
+import type { Query } from './route.ts'
+
+type Failable = { provisioning_status: string; fault: Fault | null }
+
+/**
+ * What the client sees of an object: the fields he asks for of those that `shown` has, and, ours, of one in ERROR also why it is. What
+ * drivers said in detail is for admins.
+ */
+export function shownTo<O extends object>(
+  { query, caller }: Pick<FastifyRequest, 'caller'> & { query: Query },
+  config: Config,
+  row: Failable,
+  shown: O,
+): Partial<O & { fault: Partial<Fault> }> {
+  if (row.provisioning_status !== 'ERROR' || row.fault === null) return selectFields<object>(query, config, shown)
+  return selectFields<O & { fault: Partial<Fault> }>(query, config, { ...shown, fault: faultFor(caller, row.fault) })
+}
+
+function faultFor(caller: Caller, { message, created_at, details }: Fault): Partial<Fault> {
+  return caller.is_admin || caller.roles.includes('admin') ? { message, created_at, details } : { message, created_at }
+}
