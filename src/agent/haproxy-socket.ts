@@ -20,7 +20,8 @@ export function queryHaproxy(path: string, command: string): Promise<string> {
     })
     socket.on('error', reject)
     socket.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')))
-    socket.write(`${command}\n`)
+    // The master answers and waits for more until its client has closed its side.
+    socket.end(`${command}\n`)
   })
 }
 

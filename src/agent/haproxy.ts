@@ -15,7 +15,7 @@ import type { AgentSettings } from './settings.ts'
 
 /** How long a start or a reload may take until the new worker serves. */
 const SERVING_TIMEOUT_MS = 15_000
-const SERVING_POLL_MS = 2
+const SERVING_POLL_MS = 4
 
 export interface HaproxyEvents {
   /** The worker is about to be replaced: its counters can be read for the last time. */
