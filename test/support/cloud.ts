@@ -130,14 +130,17 @@ export function aCloud(options: CloudOptions = {}) {
     const db = options.db ?? (await aDatabase())
     const cloud = new Cloud(db, options)
     const worker: Worker | undefined = options.worker === false ? undefined : startWorker({ context: cloud.context, flows: allFlows })
-    open.add({
+    const running = {
       async stop() {
+        if (!open.delete(running)) return
         await worker?.stop()
         await cloud.server.close()
         if (options.db === undefined) await db.destroy()
       },
-    })
-    return { cloud, api: cloud.api }
+    }
+    open.add(running)
+    // Stops at the end of the file by itself; a test that closes the database first stops it before.
+    return { cloud, api: cloud.api, stop: running.stop }
   }
   async function withLoadBalancer(body: Record<string, unknown> = {}) {
     const made = await empty()
