@@ -16,7 +16,7 @@ import type { AgentSettings } from './settings.ts'
 const STARTED_TIMEOUT_MS = 5_000
 const STARTED_POLL_MS = 2
 /** `keepalived -t`: nothing wrong but scripts that could be safer (KEEPALIVED_EXIT_CONFIG_TEST_SECURITY). */
-const ONLY_SECURITY_REMARKS = 5
+const ONLY_SECURITY_REMARKS = 6
 
 /** Keepalived refused a configuration; the message is its own words. */
 export class InvalidKeepalivedConfiguration extends Error {}

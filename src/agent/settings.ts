@@ -1,5 +1,5 @@
 /** The agent's configuration: upstream's `amphora-agent.conf` (`templates/amphora_agent_conf.template`), and some options of ours. */
-import { parseOsloConfig } from '../config/parse.ts'
+import { ConfigSyntaxError, type ParsedOption, parseOsloConfig } from '../config/parse.ts'
 
 export interface AgentSettings {
   amphoraId: string
@@ -32,7 +32,7 @@ export class SettingsError extends Error {}
 
 export function parseSettings(text: string): AgentSettings {
   const values = new Map<string, string[]>()
-  for (const { section, name, value } of parseOsloConfig(text)) {
+  for (const { section, name, value } of parse(text)) {
     const key = `${section}.${name}`
     values.set(key, [...(values.get(key) ?? []), value])
   }
@@ -72,6 +72,15 @@ export function parseSettings(text: string): AgentSettings {
     heartbeatKey: optional('health_manager.heartbeat_key') ?? '',
     logFile: optional('DEFAULT.log_file') ?? null,
     debug: /^(true|1|on|yes)$/i.test(optional('DEFAULT.debug') ?? ''),
+  }
+}
+
+function parse(text: string): ParsedOption[] {
+  try {
+    return parseOsloConfig(text)
+  } catch (error) {
+    if (error instanceof ConfigSyntaxError) throw new SettingsError(error.message)
+    throw error
   }
 }
 

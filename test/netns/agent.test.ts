@@ -99,7 +99,7 @@ describe('an agent of a SINGLE load balancer', () => {
     })
     const early = await stage.raw(agent, 'POST', '/1.0/plug/network', { body: JSON.stringify(plug('10.0.1.5')) })
     assert.deepEqual([early.status, early.body], [404, '{"details":"No suitable network interface found"}'])
-    await stage.port(agent, 'tenant', mac)
+    await stage.port(agent, 'mgmt', mac)
     const first = await stage.raw(agent, 'POST', '/1.0/plug/network', { body: JSON.stringify(plug('10.0.1.5')) })
     assert.deepEqual([first.status, JSON.parse(first.body)], [202, { message: 'OK', details: 'Plugged on interface eth2' }])
     assert.match(await inside(agent.inner, 'ip', 'route'), /10\.0\.9\.0\/24 via 10\.0\.1\.254 dev eth2/)
