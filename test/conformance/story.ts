@@ -179,8 +179,9 @@ async function story(controller: Controller, topology: 'SINGLE' | 'ACTIVE_STANDB
   for (let request = 0; request < 6; request++) assert.equal(await curl(vip), 'web-b', 'no request goes to a member in ERROR')
 
   assert.equal((await openstack.show('loadbalancer', 'show', 'test_1')).operating_status, 'DEGRADED')
-  const tree = (await openstack.json<{ loadbalancer: { listeners: { pools: unknown[] }[] } }>('loadbalancer', 'status', 'show', 'test_1'))
-    .loadbalancer
+  const { loadbalancer: tree } = JSON.parse(await openstack.run('loadbalancer', 'status', 'show', 'test_1')) as {
+    loadbalancer: { listeners: { pools: unknown[] }[] }
+  }
   assert.equal(tree.listeners[0]?.pools.length, 1)
   await eventually(async () => Number((await openstack.show('loadbalancer', 'stats', 'show', 'test_1')).total_connections) >= 10, 20_000)
 
