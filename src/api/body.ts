@@ -190,7 +190,8 @@ function text({ minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern }: 
   }
 }
 
-function integer({ minimum = -(2 ** 53), maximum = 2 ** 53 }: Keywords): Convert {
+/** Without limits of its own a number is one of 32 bits, as its column. */
+function integer({ minimum = -(2 ** 31), maximum = 2 ** 31 - 1 }: Keywords): Convert {
   return (value) => {
     const number = toInteger(value)
     if (number < minimum) throw new NotAllowed(`Value should be greater or equal to ${minimum}`)

@@ -154,7 +154,12 @@ function directionOf(text: string): Direction {
 }
 
 function columnOf<T extends ListedTable>({ columns, aliases }: Named<T>, name: string): string | undefined {
-  return aliases?.[name] ?? columns.find((column) => column === name)
+  return own(aliases, name) ?? columns.find((column) => column === name)
+}
+
+/** What clients name may be `constructor`. */
+function own<V>(table: Record<string, V> | undefined, name: string): V | undefined {
+  return table !== undefined && Object.hasOwn(table, name) ? table[name] : undefined
 }
 
 /** SQLite and PostgreSQL put null at different ends; as the smallest value it has one place, and can be compared with. */
@@ -197,13 +202,13 @@ function filtered<T extends ListedTable>(select: Builder, query: Query, spec: Na
   let result = select
   for (const [name, value] of Object.entries(query)) {
     if (auxiliary.has(name)) continue
-    if (name in tagFilters) {
+    if (Object.hasOwn(tagFilters, name)) {
       if (!(spec.columns as readonly string[]).includes('tags')) throw invalidFilter()
       const tags = [value].flat().flatMap((item) => item.split(','))
       result = result.where((eb) => tagFilters[name as keyof typeof tagFilters](eb, tags))
       continue
     }
-    const filter = spec.filters?.[name]
+    const filter = own(spec.filters, name)
     if (filter !== undefined && typeof value === 'string') {
       result = result.where(filter(value))
       continue

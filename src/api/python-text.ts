@@ -1,19 +1,23 @@
 /** Values as Python prints them: upstream's fault texts quote what a client sent that way, and clients' tests compare them. */
 
+const MAX_DEPTH = 50
+
 /** As `'%s' % value`: text bare, everything else as `pythonRepr`. */
 export function pythonText(value: unknown): string {
   return typeof value === 'string' ? value : pythonRepr(value)
 }
 
 /** As `repr(value)` of what `json.loads` gives for it. */
-export function pythonRepr(value: unknown): string {
+export function pythonRepr(value: unknown, depth = 0): string {
+  // A body of brackets only would be deeper than the stack.
+  if (depth > MAX_DEPTH) return '...'
   if (value === null || value === undefined) return 'None'
   if (value === true) return 'True'
   if (value === false) return 'False'
   if (typeof value === 'string') return quoted(value)
-  if (Array.isArray(value)) return `[${value.map(pythonRepr).join(', ')}]`
+  if (Array.isArray(value)) return `[${value.map((item) => pythonRepr(item, depth + 1)).join(', ')}]`
   if (typeof value === 'object') {
-    const items = Object.entries(value).map(([key, item]) => `${quoted(key)}: ${pythonRepr(item)}`)
+    const items = Object.entries(value).map(([key, item]) => `${quoted(key)}: ${pythonRepr(item, depth + 1)}`)
     return `{${items.join(', ')}}`
   }
   return String(value)

@@ -136,3 +136,34 @@ test('no route does anything for someone without a role', async () => {
     assert.ok([400, 403, 404].includes(answer.status), `${method} ${path}: ${answer.status}`)
   }
 })
+
+test('hostile requests get an answer that is no failure of ours', async () => {
+  const { api, cloud } = await aCloud().empty()
+  const status = async (method: string, path: string, body?: string) => (await api.request(method, path, body)).status
+  assert.equal(await status('GET', '/v2/lbaas/loadbalancers/%zz'), 400)
+  assert.equal(await status('GET', '/v2/lbaas/loadbalancers/%00'), 404)
+  assert.equal(await status('GET', '/v2/lbaas/loadbalancers?name=%00'), 404)
+  assert.equal(await status('GET', `/v2/lbaas/loadbalancers/${'x'.repeat(5_000)}`), 414)
+  for (const key of ['constructor', '__proto__', 'toString']) {
+    assert.equal(await status('GET', `/v2/lbaas/loadbalancers?${key}=1`), 400)
+    assert.equal(await status('GET', `/v2/lbaas/loadbalancers?sort=${key}`), 400)
+  }
+  assert.equal(await status('POST', '/v2/lbaas/loadbalancers', '['.repeat(50_000) + ']'.repeat(50_000)), 400)
+  assert.equal(
+    await status('POST', '/v2/lbaas/loadbalancers', `{"loadbalancer": {"name": ${'['.repeat(30_000)}${']'.repeat(30_000)}}}`),
+    400,
+  )
+  assert.equal(await status('POST', '/v2/lbaas/loadbalancers', '{"loadbalancer": {"__proto__": {"admin": true}}}'), 400)
+  const name = 'x'.repeat(256)
+  assert.equal(await status('POST', '/v2/lbaas/loadbalancers', JSON.stringify({ loadbalancer: cloud.aBody({ name }) })), 400)
+  assert.equal(await status('POST', '/v2/lbaas/loadbalancers', JSON.stringify({ loadbalancer: cloud.aBody({ name: 'a\u0000b' }) })), 400)
+})
+
+test('nobody becomes an admin from afar by a wrong configuration', async () => {
+  const remote = { auth_strategy: 'noauth', bind_host: '0.0.0.0' } as const
+  await assert.rejects(aCloud({ config: { api_settings: remote } }).empty(), /makes everyone who reaches 0\.0\.0\.0 an admin/)
+  const { api } = await aCloud({ config: { api_settings: { ...remote, allow_remote_noauth: true } } }).empty()
+  // On every address any of its numbers is fine, a name is not.
+  assert.equal((await api.request('GET', '/v2', undefined, { host: '192.0.2.1:9876' })).status, 200)
+  assert.equal((await api.request('GET', '/v2', undefined, { host: 'evil.example' })).status, 400)
+})

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
-import type { Config } from '../config/config.ts'
+import { type Config, ConfigError } from '../config/config.ts'
 import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
 import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
@@ -25,9 +25,11 @@ const REQUEST_TIMEOUT_MS = 60_000
 
 const nobody: Caller = { user_id: null, project_id: null, roles: [], is_admin: false }
 
-/** The whole API, not yet listening. */
+/** The whole API, not yet listening. Throws ConfigError where everyone on the network would be an admin. */
 export function createApi(context: ApiContext): FastifyInstance {
   const { config, log } = context
+  refuseRemoteNoauth(config)
+  const www_authenticate_uri = `http://${config.identity.bind_host}:${config.identity.bind_port}/v3`
   const api = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -36,6 +38,7 @@ export function createApi(context: ApiContext): FastifyInstance {
     rewriteUrl: (request) => canonicalUrl(request.url ?? '/'),
     // Names and ids longer than this are nobody's.
     routerOptions: { maxParamLength: 512 },
+    frameworkErrors: (error, request, reply) => answerFault(toFault(error, request), request, reply, { www_authenticate_uri }),
   })
   api.decorate('announced', [])
   api.decorateRequest('caller')
@@ -50,6 +53,8 @@ export function createApi(context: ApiContext): FastifyInstance {
   const isAllowedHost = hostCheck(config)
   api.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id)
+    // PostgreSQL cannot even be asked for such a name.
+    if (request.url.includes('%00')) throw pathNotFound()
     if (!isAllowedHost(request.headers.host)) throw new Fault(400, 'The Host header names no host of this service.')
     request.caller = needsNoToken(request.url) ? nobody : await authenticate(request.headers, config, context.identity)
     if (!acceptsJson(request.headers.accept) && !needsNoToken(request.url)) throw notAcceptable()
@@ -73,7 +78,6 @@ export function createApi(context: ApiContext): FastifyInstance {
     }
   })
 
-  const www_authenticate_uri = `http://${config.identity.bind_host}:${config.identity.bind_port}/v3`
   api.setErrorHandler((error, request, reply) => {
     const fault = toFault(error, request)
     if (fault.status >= 500 && fault.status !== 501) {
@@ -97,6 +101,18 @@ export function createApi(context: ApiContext): FastifyInstance {
   providerRoutes(api, context)
   routeOtherMethods(api)
   return api
+}
+
+function refuseRemoteNoauth({ api_settings: { auth_strategy, bind_host, allow_remote_noauth } }: Config): void {
+  if (auth_strategy === 'keystone' || allow_remote_noauth || isLoopback(bind_host)) return
+  throw new ConfigError(
+    `[api_settings] auth_strategy = ${auth_strategy} makes everyone who reaches ${bind_host} an admin; ` +
+      'bind to 127.0.0.1, use keystone, or set allow_remote_noauth = true',
+  )
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 const jsonTypes: ReadonlySet<string> = new Set(['application/json', 'application/javascript', 'text/javascript', 'text/x-json'])
@@ -128,7 +144,7 @@ export function canonicalUrl(url: string): string {
 /** A page in a browser can make any name resolve to a loopback address; the name it then sends in Host gives it away. */
 function hostCheck({ api_settings }: Config): (host: string | undefined) => boolean {
   const base = api_settings.api_base_uri === null ? undefined : URL.parse(api_settings.api_base_uri)?.hostname
-  const allowed = new Set(['localhost', api_settings.bind_host, ...api_settings.allowed_hosts, ...(base ? [base] : [])])
+  const allowed = new Set([api_settings.bind_host, ...api_settings.allowed_hosts, ...(base ? [base] : [])])
   const onEveryAddress = api_settings.bind_host === '0.0.0.0' || api_settings.bind_host === '::'
   return (host) => {
     if (host === undefined) return true
@@ -136,7 +152,7 @@ function hostCheck({ api_settings }: Config): (host: string | undefined) => bool
       .replace(/:\d+$/, '')
       .replace(/^\[(.*)\]$/, '$1')
       .toLowerCase()
-    if (allowed.has(name) || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)) return true
+    if (allowed.has(name) || isLoopback(name)) return true
     return onEveryAddress && isIP(name) !== 0
   }
 }
