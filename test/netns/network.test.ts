@@ -47,6 +47,23 @@ async function aNetwork(cidr: string): Promise<string> {
   return id
 }
 
+/** All that is in the tables, in an order of its own, without what counts the changes. */
+async function walls(): Promise<string[]> {
+  const text = await output('nft', 'list', 'ruleset')
+  const objects = text.replace(/set stamp_[^}]*\}/, '').split(/\n(?=\t\w|table)/)
+  return objects
+    .map((object) =>
+      object.replace(/elements = \{([^}]*)\}/, (_, list: string) =>
+        list
+          .split(/,\s*/)
+          .map((e) => e.trim())
+          .sort()
+          .join(),
+      ),
+    )
+    .sort()
+}
+
 const succeeds = async (command: string, ...args: string[]) => (await exec(command, args, { anyStatus: true })).code === 0
 const hostPings = (address: string) => succeeds('ping', '-q', '-c', '1', '-W', '0.5', address)
 const output = async (command: string, ...args: string[]) => (await exec(command, args)).stdout
@@ -137,6 +154,33 @@ test('what was changed behind its back is put right, and what no row knows is re
   assert.match(links, /br-other/)
   assert.doesNotMatch(links, new RegExp(`${names.bridge('nobody')}|lonely`))
   await exec('ip', ['link', 'del', 'br-other'])
+})
+
+test('walls that somebody has flushed are laid anew', async () => {
+  await aMachine('one', first.private_network_id)
+  const before = await walls()
+  await service.checkWalls()
+  assert.deepEqual(await walls(), before)
+  await exec('nft', ['flush', 'ruleset'])
+  await service.checkWalls()
+  assert.deepEqual(await walls(), before)
+})
+
+test('many small changes leave the walls that one rebuild lays', async () => {
+  const group = await service.createSecurityGroup({ project_id: DEMO_PROJECT, name: 'web' })
+  const [one, two, three] = await Promise.all(['one', 'two', 'three'].map((name) => aMachine(name, first.private_network_id)))
+  await service.updatePort(one!.port.id, { security_group_ids: [group.id], allowed_address_pairs: [{ ip_address: '198.18.0.0/28' }] })
+  const rule = { security_group_id: group.id, direction: 'ingress' } as const
+  const web = await service.createSecurityGroupRule({ ...rule, protocol: 'tcp', port_range_min: 80, port_range_max: 90 })
+  await service.createSecurityGroupRule({ ...rule, remote_group_id: group.id })
+  await service.updatePort(two!.port.id, { security_group_ids: [group.id, await service.ensureDefaultSecurityGroup(DEMO_PROJECT)] })
+  await service.deleteSecurityGroupRule(web.id)
+  await service.updatePort(one!.port.id, { allowed_address_pairs: [], security_group_ids: [] })
+  await service.deletePort(three!.port.id)
+  await service.deleteNetwork(await aNetwork('10.3.0.0/24'))
+  const grown = await walls()
+  await service.reconcile()
+  assert.deepEqual(await walls(), grown)
 })
 
 test('the rows are what counts when a machine died while nobody looked', async () => {

@@ -170,6 +170,27 @@ test('a machine cannot take an IP address that is not its own, but for allowed a
   assert.equal(await machine.pings(other.address(), '-I', vip), false)
 })
 
+test('allowed address pairs may be ranges, overlap, and come with a MAC address of their own', async () => {
+  const machine = await aMachine('machine', first.private_network_id)
+  const other = await aMachine('other', first.private_network_id)
+  const { cidr } = await service.getSubnet(first.private_subnet_id!)
+  const { cidr: cidr6 } = await service.getSubnet(first.private_ipv6_subnet_id!)
+  const [address, address6] = [cidr.replace('.0/24', '.250'), cidr6.replace('/64', '250')]
+  const anything = [{ ip_address: '0.0.0.0/0' }, { ip_address: '::/0' }]
+  const pairs = [{ ip_address: cidr }, { ip_address: cidr6.toUpperCase() }, { ip_address: address }, { ip_address: '10.9.8.7/16' }]
+  await service.updatePort(machine.port.id, { allowed_address_pairs: anything })
+  await service.updatePort(machine.port.id, {
+    allowed_address_pairs: [...pairs, { ip_address: address, mac_address: 'FA:16:3E:00:00:99' }],
+  })
+  await machine.ip(`addr add ${address}/24 dev eth0`, `addr add ${address6}/64 dev eth0 nodad`)
+  assert.ok(await other.pings(address))
+  assert.ok(await other.pings(address6))
+  await machine.ip('link set eth0 down', 'link set eth0 address fa:16:3e:00:00:99', 'link set eth0 up')
+  await exec('ip', ['-n', 'other', 'neigh', 'flush', 'all'])
+  assert.ok(await other.pings(address))
+  assert.equal(await other.pings(machine.address()), false) // goes with the port's own MAC address only
+})
+
 test("a machine cannot take another's MAC address, nor poison a neighbour", async () => {
   const machine = await aMachine('machine', first.private_network_id)
   const other = await aMachine('other', first.private_network_id)

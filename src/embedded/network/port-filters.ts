@@ -1,5 +1,6 @@
 /** The chains of one port: what its machine may send (its own MAC and IP addresses, its groups' egress) and what may reach it. */
-import { parseCidr, parseIp } from '../../lib/ip.ts'
+import { type Cidr, formatIp, parseCidr, parseIp } from '../../lib/ip.ts'
+import { formatCidr } from './addresses.ts'
 import { groupChain } from './group-filters.ts'
 import { linkLocalOf } from './link-local.ts'
 import type { Chain } from './ruleset.ts'
@@ -26,27 +27,29 @@ export const portFiltering: Record<string, Chain> = {
 /** `hostMac`: the address of the host's own side, which no machine may claim. */
 export function fromPort(port: PortRow, hostMac: string | null): string[] {
   if (!port.port_security_enabled) return ['accept']
-  const rules = hostMac === null ? [] : [`ether saddr ${hostMac} drop`]
-  const byMac = Map.groupBy(ownAddresses(port), ({ mac }) => mac)
+  const byMac = ownAddresses(port)
+  const rules = ['ether type != { arp, ip, ip6 } drop']
+  if (hostMac !== null) rules.push(`ether saddr ${hostMac} drop`)
   rules.push(`ether saddr != { ${[...byMac.keys()].join(', ')} } drop`)
   for (const [mac, addresses] of byMac) {
-    const ip = addresses.map(({ address }) => address).filter((address) => !address.includes(':'))
-    const ip6 = addresses.map(({ address }) => address).filter((address) => address.includes(':'))
+    const from = `ether saddr ${mac}`
+    const ip = withoutContained(addresses.filter(({ version }) => version === 4))
+    const ip6 = withoutContained([...addresses.filter(({ version }) => version === 6), cidrOf(linkLocalOf(mac))])
     // An address that is only asked about (RFC 5227) has no sender yet.
-    rules.push(`ether saddr ${mac} arp saddr ether ${mac} arp saddr ip { ${['0.0.0.0', ...new Set(ip)].join(', ')} } accept`)
-    if (ip.length > 0) rules.push(`ether saddr ${mac} ip saddr != { ${[...new Set(ip)].join(', ')} } drop`)
-    else rules.push(`ether saddr ${mac} ether type ip drop`)
-    rules.push(`ether saddr ${mac} ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld-listener-report, mld2-listener-report } accept`)
-    rules.push(`ether saddr ${mac} ip6 saddr != { ${[...new Set(ip6)].join(', ')} } drop`)
-    rules.push(...[...new Set(ip6)].map((address) => `ether saddr ${mac} icmpv6 type nd-neighbor-advert ${targetIs(address)} accept`))
+    const askedAbout = withoutContained([...ip, cidrOf('0.0.0.0')])
+    rules.push(`${from} arp saddr ether ${mac} arp saddr ip { ${askedAbout.map(nft).join(', ')} } accept`)
+    rules.push(ip.length > 0 ? `${from} ip saddr != { ${ip.map(nft).join(', ')} } drop` : `${from} ether type ip drop`)
+    rules.push(`${from} ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld-listener-report, mld2-listener-report } accept`)
+    rules.push(`${from} ip6 saddr != { ${ip6.map(nft).join(', ')} } drop`)
+    rules.push(...ip6.map((range) => `${from} icmpv6 type nd-neighbor-advert ${targetIn(range)} accept`))
   }
-  rules.push('icmpv6 type nd-neighbor-advert drop', 'ether type != { ip, ip6 } drop', 'jump never_from_machines', 'jump always')
+  rules.push('ether type arp drop', 'icmpv6 type nd-neighbor-advert drop', 'jump never_from_machines', 'jump always')
   return [...rules, ...judgedByGroups(port, 'egress')]
 }
 
 export function toPort(port: PortRow): string[] {
   if (!port.port_security_enabled) return ['accept']
-  return ['ether type arp accept', 'ether type != { ip, ip6 } drop', 'jump always', ...judgedByGroups(port, 'ingress')]
+  return ['ether type != { arp, ip, ip6 } drop', 'ether type arp accept', 'jump always', ...judgedByGroups(port, 'ingress')]
 }
 
 /** A port without a group is not filtered, only kept from spoofing. */
@@ -55,21 +58,35 @@ function judgedByGroups(port: PortRow, side: 'ingress' | 'egress'): string[] {
   return [...new Set(port.security_group_ids)].map((group) => `jump ${groupChain(group, side)}`).concat('drop')
 }
 
-/** The addresses a machine may send from, each with the MAC address it goes with. */
-function ownAddresses(port: PortRow): { mac: string; address: string }[] {
-  const given = [...port.fixed_ips, ...port.allowed_address_pairs].map((entry) => ({
-    mac: ('mac_address' in entry && entry.mac_address?.toLowerCase()) || port.mac_address,
-    address: entry.ip_address,
-  }))
-  const macs = new Set([port.mac_address, ...given.map(({ mac }) => mac)])
-  return [...given, ...[...macs].map((mac) => ({ mac, address: linkLocalOf(mac) }))]
+/** The ranges a machine may send from, by the MAC address they go with. */
+function ownAddresses(port: PortRow): Map<string, Cidr[]> {
+  const own = new Map<string, Cidr[]>([[port.mac_address, port.fixed_ips.map(({ ip_address }) => cidrOf(ip_address))]])
+  for (const { ip_address, mac_address } of port.allowed_address_pairs) {
+    const mac = mac_address?.toLowerCase() ?? port.mac_address
+    own.set(mac, [...(own.get(mac) ?? []), cidrOf(ip_address)])
+  }
+  return own
 }
 
+/** A single address is a range of one. */
+function cidrOf(text: string): Cidr {
+  const ip = parseIp(text)
+  return parseCidr(ip === null ? text : `${text}/${ip.version === 4 ? 32 : 128}`)!
+}
+
+/** nft refuses a set whose elements overlap; of two ranges that do, one holds the other. */
+function withoutContained(ranges: Cidr[]): Cidr[] {
+  const holds = (a: Cidr, b: Cidr) => a.first <= b.first && b.last <= a.last
+  return ranges.filter((range, i) => !ranges.some((other, j) => i !== j && holds(other, range) && (!holds(range, other) || j < i)))
+}
+
+const nft = (range: Cidr): string =>
+  range.first === range.last ? formatIp({ version: range.version, value: range.first }) : formatCidr(range)
+
 /** The target address of a neighbour advertisement (RFC 4861, 4.4), which nft of Debian 12 has no name for. */
-function targetIs(address: string): string {
-  const cidr = parseCidr(address)
-  if (cidr === null) return `@th,64,128 ${hex(parseIp(address)!.value)}`
-  return `@th,64,128 & ${hex(((1n << BigInt(cidr.prefix)) - 1n) << BigInt(128 - cidr.prefix))} == ${hex(cidr.first)}`
+function targetIn({ first, last, prefix }: Cidr): string {
+  if (first === last) return `@th,64,128 ${hex(first)}`
+  return `@th,64,128 & ${hex(((1n << BigInt(prefix)) - 1n) << BigInt(128 - prefix))} == ${hex(first)}`
 }
 
 const hex = (value: bigint) => `0x${value.toString(16).padStart(32, '0')}`

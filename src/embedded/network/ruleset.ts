@@ -21,34 +21,37 @@ const families = ['inet', 'bridge'] as const
 const nothing: Table = { sets: {}, maps: {}, chains: {} }
 
 /**
- * An empty chain whose name changes with every script. A script that expects another one than is there fails as a whole, so of two
- * processes none builds on what the other has just replaced. Null: no table is there.
+ * Each script adds the next number to a set whose name is drawn anew with every rebuild. That fails, and the script with it, when another
+ * process has been faster or has rebuilt: of two processes none builds on what the other has just replaced.
  */
-export interface Stamps {
-  expected: string | null
-  next: string
+export interface Stamp {
+  epoch: string
+  number: number
 }
 
-/** Everything anew. */
-export function fullScript(wanted: Ruleset, { expected, next }: Stamps): string {
+export const nextStamp = ({ epoch, number }: Stamp): Stamp => ({ epoch, number: number + 1 })
+
+/** Everything anew, where `present` (null: no table) is what is there. */
+export function fullScript(wanted: Ruleset, present: Stamp | null, next: Stamp): string {
   const host = `inet ${wanted.name}`
   return [
-    expected === null ? `create table ${host}` : `delete chain ${host} ${expected}`,
+    present === null ? `create table ${host}` : claim(host, nextStamp(present)),
     ...families.flatMap((family) => {
       const table = `${family} ${wanted.name}`
       return [`add table ${table}`, `delete table ${table}`, `add table ${table}`, ...changes(table, nothing, wanted.tables[family])]
     }),
-    `add chain ${host} ${next}`,
+    `add set ${host} ${next.epoch} { type mark; }`,
+    claim(host, next),
   ].join('\n')
 }
 
-/** Only what differs; empty when nothing does. */
-export function changeScript(present: Ruleset, wanted: Ruleset, { expected, next }: Stamps): string {
+/** Only what differs; empty when nothing does. What is there afterwards has the stamp after `stamp`. */
+export function changeScript(present: Ruleset, wanted: Ruleset, stamp: Stamp): string {
   const lines = families.flatMap((family) => changes(`${family} ${wanted.name}`, present.tables[family], wanted.tables[family]))
-  if (lines.length === 0) return ''
-  const host = `inet ${wanted.name}`
-  return [`delete chain ${host} ${expected}`, `add chain ${host} ${next}`, ...lines].join('\n')
+  return lines.length === 0 ? '' : [claim(`inet ${wanted.name}`, nextStamp(stamp)), ...lines].join('\n')
 }
+
+const claim = (table: string, { epoch, number }: Stamp) => `create element ${table} ${epoch} { ${number} }`
 
 /** Ordered so that nothing is named before it is there, nor removed while something names it. */
 function changes(table: string, present: Table, wanted: Table): string[] {
@@ -78,21 +81,11 @@ function changes(table: string, present: Table, wanted: Table): string[] {
 }
 
 function setChanges(set: string, before: string[], { elements, interval }: Table['sets'][string]): string[] {
-  if (sameList(before, elements)) return []
+  const gone = before.filter((element) => !elements.includes(element))
   // Ranges that overlap are merged by nft, so single ones can't be taken out again.
-  if (interval) return [`flush set ${set}`, ...listed('add', set, elements)]
-  return [
-    ...listed(
-      'delete',
-      set,
-      before.filter((element) => !elements.includes(element)),
-    ),
-    ...listed(
-      'add',
-      set,
-      elements.filter((element) => !before.includes(element)),
-    ),
-  ]
+  if (interval && gone.length > 0) return [`flush set ${set}`, ...listed('add', set, elements)]
+  const fresh = elements.filter((element) => !before.includes(element))
+  return [...listed('delete', set, gone), ...listed('add', set, fresh)]
 }
 
 function mapChanges(map: string, before: Record<string, string>, after: Record<string, string>): string[] {

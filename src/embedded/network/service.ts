@@ -48,6 +48,8 @@ export class EmbeddedNetwork {
   readonly #touchesKernel: boolean
   readonly #names: NetworkNames
   readonly #fabric: Fabric
+  /** Ports whose links are being made: their walls are laid meanwhile. */
+  readonly #attaching = new Set<string>()
   readonly #walls: WallKeeper
   /** Changes of links, one after the other: two at a time would judge by what the other is about to change. */
   #links: Promise<unknown> = Promise.resolve()
@@ -157,8 +159,7 @@ export class EmbeddedNetwork {
   async deletePort(id: string, { made_by }: { made_by?: string } = {}): Promise<boolean> {
     const port = await this.#change((tx) => ports.deletePort(tx, id, made_by))
     if (port === undefined) return false
-    await this.#onLinks(() => this.#fabric.unplug(id))
-    await this.#refreshWalls()
+    await Promise.all([this.#onLinks(() => this.#fabric.unplug(id)), this.#refreshWalls()])
     return true
   }
 
@@ -168,17 +169,25 @@ export class EmbeddedNetwork {
    */
   async attachPort(id: string, machine: { netnsPath: string; ifname?: string }): Promise<void> {
     const port = await ports.getPort(this.#db, id)
+    if (!this.#touchesKernel) return this.#storeStatus(port, true)
     const network = await networks.getNetwork(this.#db, port.network_id)
-    await this.#onLinks(async () => {
+    this.#attaching.add(id)
+    // Side by side: until its chains are there nothing passes, so a link without walls is never open.
+    const walls = this.#walls.refresh()
+    const link = this.#onLinks(async () => {
       if (await this.#fabric.isPlugged(id)) return
       // After a reboot the lab may come before the controller has made its bridges.
       if (!(await this.#fabric.hasBridge(network.id))) await this.#fabric.ensureBridge((await this.#bridgeSpec(network.id))!)
       await this.#fabric.plug(port, network, machine)
     })
-    // Until its chains are there nothing passes, so a link without walls is never open.
-    await Promise.all([this.#refreshWalls(), this.#storeStatus(port, true)])
-    // The row may have been deleted or disabled while the link was made.
-    await this.#bringPort(id)
+    const [outcome] = await Promise.allSettled([link, walls])
+    this.#attaching.delete(id)
+    if (outcome.status === 'rejected') await this.#walls.refresh()
+    await Promise.all([link, walls])
+    await this.#storeStatus(port, true)
+    // The row may have been deleted, disabled or enabled while the link was made.
+    const [now] = await ports.listPorts(this.#db, { id })
+    if (now?.admin_state_up !== port.admin_state_up) await this.#bringPort(id)
   }
 
   /** The machine's side goes too. Content when it is not plugged, or does not exist. */
@@ -265,6 +274,11 @@ export class EmbeddedNetwork {
     }
   }
 
+  /** For every few seconds: lays the walls anew when somebody has taken them down, such as the host's own firewall flushing all tables. */
+  async checkWalls(): Promise<void> {
+    if (this.#touchesKernel) await this.#walls.check()
+  }
+
   /** Removes every bridge, link, route and table of this state, also those that no row knows; needs no database. */
   async teardown(): Promise<void> {
     await this.#onLinks(() => this.#fabric.teardown())
@@ -340,7 +354,7 @@ export class EmbeddedNetwork {
     const management = specs.find(({ network }) => network.role === 'management')
     return {
       networks: specs.map(({ network }) => network),
-      ports: allPorts.filter((port) => plugged.has(port.id)),
+      ports: allPorts.filter((port) => plugged.has(port.id) || this.#attaching.has(port.id)),
       rules,
       remotePorts: allPorts,
       managementAddresses: management?.hostAddresses.map((address) => address.split('/')[0]!) ?? [],
