@@ -88,34 +88,40 @@ const postgresql: Kind = {
   name: 'PostgreSQL',
   skip: server === undefined ? 'OTTAVIA_TEST_POSTGRES is not set' : undefined,
   async empty() {
-    schema ??= makeSchema()
-    const { connection, truncate } = await schema
+    own ??= makeDatabase()
+    const { connection, truncate } = await own
     await truncate()
     return { connection, async drop() {} }
   },
 }
 
-interface Schema {
+interface OwnDatabase {
   connection: string
   truncate(): Promise<void>
   drop(): Promise<void>
 }
 
-let schema: Promise<Schema> | undefined
-// Here and not where the schema is made: there it would belong to the test that happens to be the first.
-after(async () => (await schema)?.drop())
+let own: Promise<OwnDatabase> | undefined
+// Here and not where the database is made: there it would belong to the test that happens to be the first.
+after(async () => (await own)?.drop())
 
-/** Each test process has its own schema, so that they may run side by side; each test finds its tables truncated. */
-async function makeSchema(): Promise<Schema> {
+/**
+ * Each test process has its own database, so that they may run side by side; each test finds its tables truncated. Not a schema of a shared
+ * one: the migrator would find the tables of the others.
+ */
+async function makeDatabase(): Promise<OwnDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const admin = await openDatabase({ connection: server!, maxPoolSize: 1 })
-  await sql`create schema ${sql.id(name)}`.execute(admin)
-  const separator = server!.includes('?') ? '&' : '?'
-  const connection = `${server}${separator}options=${encodeURIComponent(`-c search_path=${name} -c synchronous_commit=off`)}&application_name=${name}`
+  await sql`create database ${sql.id(name)} template template0`.execute(admin)
+  const url = new URL(server!)
+  url.pathname = `/${name}`
+  url.searchParams.set('options', '-c synchronous_commit=off')
+  url.searchParams.set('application_name', name)
+  const connection = url.href
   const db = await openDatabase({ connection, maxPoolSize: 1 })
   await migrate(db)
   const tables = await sql<{ tablename: string }>`
-    select tablename from pg_tables where schemaname = ${name} and tablename not like 'kysely%'`.execute(db)
+    select tablename from pg_tables where schemaname = 'public' and tablename not like 'kysely%'`.execute(db)
   return {
     connection,
     async truncate() {
@@ -123,7 +129,7 @@ async function makeSchema(): Promise<Schema> {
     },
     async drop() {
       await db.destroy()
-      await sql`drop schema ${sql.id(name)} cascade`.execute(admin)
+      await sql`drop database ${sql.id(name)} with (force)`.execute(admin)
       await admin.destroy()
     },
   }
