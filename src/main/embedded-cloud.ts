@@ -19,6 +19,7 @@ import { writeClientFiles } from '../embedded/identity/client-files.ts'
 import { openEmbeddedIdentity } from '../embedded/identity/service.ts'
 import { Lab } from '../embedded/lab/lab.ts'
 import { startNetworkService } from '../embedded/network/api/server.ts'
+import type { EmbeddedNetwork } from '../embedded/network/service.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { demonstrate } from './demo.ts'
@@ -27,6 +28,7 @@ import { stateHash } from './state.ts'
 
 /** Kept once the demonstration was shown. */
 const DEMONSTRATED = 'demonstrated'
+const WALLS_CHECK_INTERVAL_MS = 5_000
 
 export interface EmbeddedCloud {
   /** With what only the cloud knows filled in: the management network, where heartbeats go. */
@@ -88,7 +90,18 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
       const directory = serverDirectory(db)
       running.push(await startComputeService({ ...common, directory, identity: identityDriver, serviceProjectId, port: compute_bind_port }))
     }
-    return { stop: async () => void (await Promise.all(running.map((service) => service.close()))) }
+    const walls = embeddedNetwork === null ? undefined : setInterval(checkWalls, WALLS_CHECK_INTERVAL_MS, embeddedNetwork.service)
+    return {
+      async stop() {
+        clearInterval(walls)
+        await Promise.all(running.map((service) => service.close()))
+      },
+    }
+  }
+
+  /** A firewall of the host that is loaded again takes our tables with it. */
+  function checkWalls(service: EmbeddedNetwork): void {
+    service.checkWalls().catch((error: Error) => log.error({ err: error }, 'the walls could not be checked'))
   }
 
   return {

@@ -89,7 +89,7 @@ export async function openTrust(stateDirectory: string, config: Config): Promise
   })
   if (config.haproxy_amphora.client_cert !== null) {
     const pem = readFileSync(config.haproxy_amphora.client_cert, 'utf8')
-    return { serverCa, clientCa: readFileSync(file('client_ca.pem'), 'utf8'), client: splitPem(pem) }
+    return { serverCa, clientCa: readFileSync(config.controller_worker.client_ca ?? file('client_ca.pem'), 'utf8'), client: splitPem(pem) }
   }
   const clientCa = await certificateAuthority(file('client_ca.pem'), file('client_ca.key'), {
     name: 'Ottavia client CA',
