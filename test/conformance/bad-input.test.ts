@@ -57,7 +57,7 @@ const cases: { name: string; path: () => string; body: () => string; status: num
     path: () => '/v2/lbaas/loadbalancers',
     body: () => JSON.stringify({ loadbalancer: { vip_subnet_id: subnet_id, admin_state_up: 'perhaps' } }),
     status: 400,
-    fault: /Invalid input for field\/attribute admin_state_up/,
+    fault: /Value not an unambiguous boolean: perhaps/,
   },
   {
     name: 'a VIP outside its subnet',
