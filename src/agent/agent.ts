@@ -18,20 +18,22 @@ export class Agent {
   readonly keepalived: Keepalived
   readonly network: InnerNetwork
   readonly log: AgentLog
-  /** Asked of the programs while the server starts. */
   readonly info: Promise<AmphoraInfo>
   settings: AgentSettings
   private readonly configurationPath: string
   private readonly heartbeats: HeartbeatSender
   private readonly server: AgentServer
+  private readonly prepared: Promise<void>
 
   constructor(configurationPath: string) {
     this.configurationPath = configurationPath
     this.settings = parseSettings(readFileSync(configurationPath, 'utf8'))
     this.paths = pathsOf(this.settings)
     this.log = createAgentLog(this.settings.logFile, this.settings.debug)
-    this.info = readAmphoraInfo(this.settings)
+    // What others do for the agent begins first: it goes on while the agent is busy with itself.
     this.network = new InnerNetwork(this.settings.namespace, this.paths, this.log, () => this.isOfPair())
+    this.prepared = this.network.prepare()
+    this.info = readAmphoraInfo(this.settings)
     this.keepalived = new Keepalived(this.settings, this.paths, this.log, () => this.network.handOverVips())
     this.haproxies = new Haproxies(this.settings, this.paths, this.log, {
       beforeReload: (id) => this.heartbeats.keepCounters(id),
@@ -54,7 +56,7 @@ export class Agent {
 
   /** Takes over or starts what was running, then answers controllers. */
   async start(): Promise<void> {
-    await this.network.prepare()
+    await this.prepared
     await this.haproxies.resume()
     this.keepalived.tellStatus(this.haproxies.allServe())
     await this.keepalived.resume()

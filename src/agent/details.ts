@@ -18,19 +18,17 @@ export interface AmphoraInfo {
   capabilities: string[]
 }
 
-/** Asks the programs once; an empty version is a program that is not installed. */
+/** Asks the programs once, by one process for all three; an empty version is a program that is not installed. */
 export async function readAmphoraInfo({ haproxyCommand, keepalivedCommand }: AgentSettings): Promise<AmphoraInfo> {
-  const [haproxy, keepalived, ipvsadm] = await Promise.all([
-    versionOf(haproxyCommand, '-v'),
-    versionOf(keepalivedCommand, '-v'),
-    versionOf('ipvsadm', '--version'),
-  ])
+  const script = '"$0" -v 2>&1; echo ---; "$1" -v 2>&1; echo ---; ipvsadm --version 2>&1'
+  const { stdout } = await exec('sh', ['-c', script, haproxyCommand, keepalivedCommand], { anyStatus: true })
+  const [haproxy = '', keepalived = '', ipvsadm = ''] = stdout.split('---\n')
   return {
     hostname: hostname(),
-    haproxy_version: haproxy,
+    haproxy_version: versionIn(haproxy),
     api_version: API_VERSION,
-    keepalived_version: keepalived,
-    ipvsadm_version: ipvsadm,
+    keepalived_version: versionIn(keepalived),
+    ipvsadm_version: versionIn(ipvsadm),
     capabilities: CAPABILITIES,
   }
 }
@@ -67,11 +65,6 @@ export function readMachine(): object {
 }
 
 /** `HAProxy version 2.6.12-1+deb12u4 2026/10/17`, `Keepalived v2.2.7 (...)`, `ipvsadm v1.31 ...`: the first word that is a version. */
-async function versionOf(command: string, option: string): Promise<string> {
-  try {
-    const { stdout, stderr } = await exec(command, [option], { anyStatus: true })
-    return /\bv?(\d+\.\d\S*)/.exec(`${stdout}${stderr}`)?.[1] ?? ''
-  } catch {
-    return '' // not installed
-  }
+function versionIn(text: string): string {
+  return /\bv?(\d+\.\d\S*)/.exec(text)?.[1] ?? ''
 }

@@ -5,7 +5,7 @@
  * Addresses are announced to the neighbours (gratuitous ARP, unsolicited neighbour advertisements) by the kernel itself: with
  * arp_notify and ndisc_notify it does so whenever an interface comes up or is given a link-layer address, also the one it has.
  */
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { exec } from '../lib/exec.ts'
 import { formatIp, parseIp } from '../lib/ip.ts'
 import { type Paths, readIfThere, writeAtomically } from './files.ts'
@@ -18,7 +18,7 @@ import {
   takeAway,
   vipInterface,
 } from './interfaces.ts'
-import { inNamespaceArguments, ipBatch, ipJson } from './ip-command.ts'
+import { ipBatch, ipJson } from './ip-command.ts'
 import type { AgentLog } from './log.ts'
 import { HttpError } from './router.ts'
 import { Serial } from './serial.ts'
@@ -75,12 +75,12 @@ export class InnerNetwork {
 
   /** Makes the namespace if it is not there, and after a restart of the machine gives it back its interfaces. */
   async prepare(): Promise<void> {
-    if (!existsSync(`/run/netns/${this.namespace}`)) await exec('ip', ['netns', 'add', this.namespace])
-    const script = Object.entries(INNER_SETTINGS).map(
+    const settings = Object.entries(INNER_SETTINGS).map(
       ([name, value]) => `[ ! -e /proc/sys/net/${name} ] || echo ${value} > /proc/sys/net/${name}`,
     )
-    const [command, args] = inNamespaceArguments(this.namespace, 'sh', ['-c', ['ip link set lo up', ...script].join('\n')])
-    await exec(command, args)
+    // One shell for all: the agent's start is what a new load balancer waits for.
+    const outside = '[ -e "/run/netns/$0" ] || ip netns add "$0" || exit; exec nsenter "--net=/run/netns/$0" sh -c "$1"'
+    await exec('sh', ['-c', outside, this.namespace, ['set -e', 'ip link set lo up', ...settings].join('\n')])
     await this.restore()
   }
 

@@ -1,5 +1,5 @@
 /** Just enough of a router: a table of methods and paths, bounded bodies, and errors as the API spells them. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** The largest file a controller sends; a configuration with thousands of members is about one MiB. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -33,9 +33,18 @@ export class HttpError extends Error {
   }
 }
 
+// Not node:http's STATUS_CODES: importing that module by name loads all it offers, its WebSocket client too (4 MiB).
+const reasons = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  413: 'Request Entity Too Large',
+  500: 'Internal Server Error',
+} as const
+
 /** What the framework says when no handler is reached: `{ error, http_code }`, worded as werkzeug's. */
-export function frameworkError(status: number, text: string): HttpError {
-  return new HttpError(status, { error: `${status} ${STATUS_CODES[status]}: ${text}`, http_code: status })
+export function frameworkError(status: keyof typeof reasons, text: string): HttpError {
+  return new HttpError(status, { error: `${status} ${reasons[status]}: ${text}`, http_code: status })
 }
 
 export interface Router {

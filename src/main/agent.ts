@@ -7,22 +7,18 @@ if (position < 0 || configurationPath === undefined) {
   console.error('usage: ottavia agent --config-file FILE')
   process.exit(2)
 }
+// No await at the top level: the bundle is no ES module (see bundle.ts).
+run(configurationPath).catch(fail)
 
-try {
-  const agent = new Agent(configurationPath)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      agent.stop().then(
-        () => process.exit(0),
-        (error: Error) => {
-          console.error(`ottavia agent: ${error.message}`)
-          process.exit(1)
-        },
-      )
-    })
-  }
+async function run(path: string): Promise<void> {
+  const agent = new Agent(path)
+  const end = () => void agent.stop().then(() => process.exit(0), fail)
+  process.once('SIGTERM', end)
+  process.once('SIGINT', end)
   await agent.start()
-} catch (error) {
-  console.error(`ottavia agent: ${(error as Error).message}`)
+}
+
+function fail(error: Error): never {
+  console.error(`ottavia agent: ${error.message}`)
   process.exit(1)
 }
