@@ -17,7 +17,7 @@ export interface AgentClientOptions {
   connectTimeoutMs: number
   readTimeoutMs: number
   /** The interface in which link-local addresses (fe80::) of agents lie. */
-  linkLocalInterface?: string
+  linkLocalInterface: string
 }
 
 export interface AgentRequest {
@@ -117,6 +117,6 @@ function send(
   })
 }
 
-function hostOf(address: string, linkLocalInterface: string | undefined): string {
-  return /^fe80:/i.test(address) && linkLocalInterface !== undefined ? `${address}%${linkLocalInterface}` : address
+function hostOf(address: string, linkLocalInterface: string): string {
+  return /^fe80:/i.test(address) ? `${address}%${linkLocalInterface}` : address
 }

@@ -208,6 +208,7 @@ export const options = {
   },
   haproxy_amphora: {
     bind_port: tcpPort(9443, "The port of amphorae's agents."),
+    lb_network_interface: text('o-hm0', 'The interface in which agents with a link-local address (fe80::) are.'),
     connection_max_retries: number(120, 'Attempts to reach a booting agent.', { min: 1 }),
     connection_retry_interval: number(5, 'Seconds between them, at most.', { min: 0 }),
     active_connection_max_retries: number(15, 'Attempts to reach a running agent.', { min: 1 }),

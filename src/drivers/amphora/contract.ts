@@ -15,7 +15,7 @@ export interface AmphoraUnderTest {
 
 const loadBalancer = '7f1b3a52-7d59-4e9f-8a0c-8fb1a7f5a7e1'
 const haproxyCfg =
-  'global\n    user nobody\n\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n'
+  'global\n    user nobody\n\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n\nfrontend f\n    bind 127.0.0.1:8089\n'
 
 /** The promises of AmphoraDriver, as tests: every implementation that speaks to something passes them. */
 export function amphoraContract(name: string, open: () => Promise<AmphoraUnderTest>): void {

@@ -9,7 +9,7 @@ import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, Vip
 
 /** The first wait between two attempts; each further one is twice as long, up to the configured interval. */
 const FIRST_WAIT_MS = 10
-/** How often, at most, the compute driver is asked whether the machine is still there. */
+/** How often the compute driver is asked whether the machine is still there, while its agent is silent. */
 const STILL_THERE_INTERVAL_MS = 250
 
 export interface HaproxyRestOptions {
@@ -18,8 +18,6 @@ export interface HaproxyRestOptions {
   client: { certificate: string; key: string }
   /** PEM of the CA of agents' certificates. */
   serverCa: string
-  /** Asked between attempts of every call: false ends the waiting, because the machine is gone for good. */
-  stillThere?: (amphora: AgentAddress) => Promise<boolean>
 }
 
 interface Asking {
@@ -33,17 +31,18 @@ interface Asking {
 
 export class HaproxyRestDriver implements AmphoraDriver {
   private readonly client: AgentClient
-  private readonly options: HaproxyRestOptions
+  private readonly config: HaproxyRestOptions['config']
 
   constructor(options: HaproxyRestOptions) {
-    const { bind_port, rest_request_conn_timeout, rest_request_read_timeout } = options.config.haproxy_amphora
-    this.options = options
+    const { bind_port, rest_request_conn_timeout, rest_request_read_timeout, lb_network_interface } = options.config.haproxy_amphora
+    this.config = options.config
     this.client = createAgentClient({
       client: options.client,
       serverCa: options.serverCa,
       port: bind_port,
       connectTimeoutMs: rest_request_conn_timeout * 1000,
       readTimeoutMs: rest_request_read_timeout * 1000,
+      linkLocalInterface: lb_network_interface,
     })
   }
 
@@ -110,39 +109,69 @@ export class HaproxyRestDriver implements AmphoraDriver {
    * short, for a machine that is up in milliseconds.
    */
   private async ask(amphora: AgentAddress, wanted: AgentRequest, asking: Asking = {}): Promise<AgentAnswer> {
-    const { attempts, intervalMs } = this.budget(asking.patience ?? 'active')
-    const stillThere = asking.stillThere ?? (this.options.stillThere && (() => this.options.stillThere!(amphora)))
-    const headers = asking.fence && {
-      [FLOW_HEADER]: asking.fence.flow_id,
-      [GENERATION_HEADER]: String(asking.fence.generation),
+    const watch = watchMachine(asking.stillThere, asking.signal)
+    try {
+      return await this.askWhileThere(amphora, wanted, asking, watch.signal)
+    } catch (error) {
+      throw watch.isGone() ? new AgentUnreachable(amphora.id, 'its machine is gone') : error
+    } finally {
+      watch.end()
     }
+  }
+
+  private async askWhileThere(
+    amphora: AgentAddress,
+    wanted: AgentRequest,
+    { fence, patience, accept }: Asking,
+    signal: AbortSignal,
+  ): Promise<AgentAnswer> {
+    const { attempts, intervalMs } = this.budget(patience ?? 'active')
+    const headers = fence && { [FLOW_HEADER]: fence.flow_id, [GENERATION_HEADER]: String(fence.generation) }
     let waitMs = Math.min(FIRST_WAIT_MS, intervalMs)
     let waitedMs = 0
-    let askedStillThereAt = Number.NEGATIVE_INFINITY
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.client
-        .send(amphora, { ...wanted, headers, signal: asking.signal })
-        .then((answer) => (isNotReady(answer) ? `not ready: ${answer.status} ${answer.body}` : answer), unreachable(asking.signal))
-      if (typeof outcome !== 'string') return judge(amphora, wanted, outcome, asking.accept ?? [])
-      if (stillThere !== undefined && performance.now() - askedStillThereAt >= STILL_THERE_INTERVAL_MS) {
-        askedStillThereAt = performance.now()
-        if (!(await stillThere())) throw new AgentUnreachable(amphora.id, 'its machine is gone')
-      }
+        .send(amphora, { ...wanted, headers, signal })
+        .then((answer) => (isNotReady(answer) ? `not ready: ${answer.status} ${answer.body}` : answer), unreachable(signal))
+      if (typeof outcome !== 'string') return judge(amphora, wanted, outcome, accept ?? [])
       if (attempt >= attempts && waitedMs >= attempts * intervalMs) throw new AgentUnreachable(amphora.id, outcome)
-      await sleep(waitMs, undefined, { signal: asking.signal })
+      await sleep(waitMs, undefined, { signal })
       waitedMs += waitMs
       waitMs = Math.min(waitMs * 2, intervalMs)
     }
   }
 
   private budget(patience: Patience): { attempts: number; intervalMs: number } {
-    const options = this.options.config.haproxy_amphora
+    const options = this.config.haproxy_amphora
     const [attempts, seconds] = {
       booting: [options.connection_max_retries, options.connection_retry_interval],
       active: [options.active_connection_max_retries, options.active_connection_retry_interval],
       failover: [options.failover_connection_max_retries, options.failover_connection_retry_interval],
     }[patience] as [number, number]
     return { attempts, intervalMs: seconds * 1000 }
+  }
+}
+
+/**
+ * Asks now and then whether the machine is still there; `signal` aborts when it is not, or when the caller gives up. Also an attempt under way
+ * ends so: connecting to an address that is gone takes seconds to fail.
+ */
+function watchMachine(stillThere: (() => Promise<boolean>) | undefined, callers: AbortSignal | undefined) {
+  const gone = new AbortController()
+  let asking = false
+  const timer =
+    stillThere &&
+    setInterval(async () => {
+      if (asking) return
+      asking = true
+      // Who cannot be asked has not said that it is gone.
+      if (!(await stillThere().catch(() => true))) gone.abort()
+      asking = false
+    }, STILL_THERE_INTERVAL_MS)
+  return {
+    signal: callers === undefined ? gone.signal : AbortSignal.any([gone.signal, callers]),
+    isGone: () => gone.signal.aborted,
+    end: () => clearInterval(timer),
   }
 }
 
@@ -156,9 +185,9 @@ function isNotReady({ status, contentType, body }: AgentAnswer): boolean {
 }
 
 /** Errors of the connection are reasons to try again; a caller who gave up is not. */
-function unreachable(signal: AbortSignal | undefined): (error: Error) => string {
+function unreachable(signal: AbortSignal): (error: Error) => string {
   return (error) => {
-    if (signal?.aborted) throw error
+    if (signal.aborted) throw error
     return error.message
   }
 }

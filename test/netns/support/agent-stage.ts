@@ -207,6 +207,7 @@ log_file = ${agent.base}/agent.log
       port: 9443,
       connectTimeoutMs: 5_000,
       readTimeoutMs: 20_000,
+      linkLocalInterface: 'mgmt',
     })
     try {
       return await client.send(agent, { method, path, body: options.body, headers: options.headers })
