@@ -71,6 +71,7 @@ export class Daemon {
   /** Starts the program unless it runs, and waits until it serves. Throws with the program's own words when it doesn't. */
   async start(): Promise<void> {
     this.wanted = true
+    this.cancelRestart()
     this.restartWaitMs = 0
     if (this.mainPid !== undefined) return
     try {
@@ -85,8 +86,7 @@ export class Daemon {
   /** Ends the program; it is not restarted. */
   async stop(signal: NodeJS.Signals): Promise<void> {
     this.wanted = false
-    clearTimeout(this.restartTimer)
-    this.restartTimer = undefined
+    this.cancelRestart()
     const pid = this.mainPid
     if (pid === undefined) return
     send(pid, signal)
@@ -145,13 +145,25 @@ export class Daemon {
     this.mainPid = undefined
     this.child = undefined
     this.spec.onChange(false)
-    if (!this.wanted || this.restartTimer !== undefined) return
     if (performance.now() - this.startedAt > HEALTHY_AFTER_MS) this.restartWaitMs = 0
+    this.scheduleRestart()
+  }
+
+  private scheduleRestart(): void {
+    if (!this.wanted || this.restartTimer !== undefined || this.mainPid !== undefined) return
     this.restartTimer = setTimeout(() => {
       this.restartTimer = undefined
-      this.launch().catch((error: Error) => this.spec.log.error(`${this.spec.name} could not be restarted: ${error.message}`))
+      this.launch().catch((error: Error) => {
+        this.spec.log.error(`${this.spec.name} could not be restarted: ${error.message}`)
+        this.scheduleRestart()
+      })
     }, this.restartWaitMs)
     this.restartWaitMs = Math.min(Math.max(this.restartWaitMs * 2, FIRST_RESTART_WAIT_MS), LONGEST_RESTART_WAIT_MS)
+  }
+
+  private cancelRestart(): void {
+    clearTimeout(this.restartTimer)
+    this.restartTimer = undefined
   }
 }
 

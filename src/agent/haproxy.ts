@@ -101,8 +101,7 @@ export class Haproxies {
       const before = await this.master(id)
       if (before === null) throw new Error('the master process does not answer')
       await this.events.beforeReload(id)
-      const state = await queryHaproxy(this.paths.haproxyMaster(id), '@1 show servers state')
-      writeAtomically(this.paths.serversState(id), state)
+      await this.saveServersState(id)
       daemon.signal('SIGUSR2')
       await this.untilServing(id, ({ workerPid, reloads, failedReloads }) => {
         if (failedReloads > before.failedReloads) throw new Error(`HAProxy refused to reload: ${daemon.output()}`)
@@ -179,6 +178,13 @@ export class Haproxies {
     })
     this.daemons.set(id, daemon)
     return daemon
+  }
+
+  /** Members that are down or drained stay so in the next worker. Its format begins with its version; anything else is a refusal. */
+  private async saveServersState(id: string): Promise<void> {
+    const state = await queryHaproxy(this.paths.haproxyMaster(id), '@1 show servers state').catch((error: Error) => error.message)
+    if (/^\d+\n/.test(state)) writeAtomically(this.paths.serversState(id), state)
+    else this.log.error(`haproxy ${id}: the state of its servers could not be saved: ${state.slice(0, 200)}`)
   }
 
   private fileArguments(cfg: string): string[] {
