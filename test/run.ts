@@ -27,7 +27,7 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
     sandboxed: false,
     first: [
       ['tsc', '--noEmit'],
-      ['biome', 'check', '--error-on-warnings', '.'],
+      ['node', 'setup/biome.mjs', 'check', '--error-on-warnings', '.'],
     ],
     suites: [unit],
   },
@@ -38,7 +38,7 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
     sandboxed: true,
     first: [
       ['tsc', '--noEmit'],
-      ['biome', 'check', '--error-on-warnings', '.'],
+      ['node', 'setup/biome.mjs', 'check', '--error-on-warnings', '.'],
     ],
     suites: [unit, netns, conformance],
   },
