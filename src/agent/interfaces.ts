@@ -106,7 +106,7 @@ export function handOverToKeepalived(file: InterfaceFile): { file: InterfaceFile
         line: `address delete ${address}/${prefixlen} dev ${file.name}`,
         unless: /Cannot assign requested address/,
       })),
-      ...file.rules.map((rule) => ({ line: `rule delete ${ruleText(rule)}`, unless: /No such file|Cannot find|not supported/ })),
+      ...file.rules.map((rule) => ruleCommand('delete', rule, /No such file/)),
       ...file.routes
         .filter(({ table }) => table === VIP_TABLE)
         .map((route) => ({ line: `route delete ${routeText(route, file.name)}`, unless: /No such process/ })),
@@ -126,7 +126,7 @@ export function bringUp(file: InterfaceFile): IpCommand[] {
       })),
     { line: `link set ${file.name} up` },
     ...file.routes.map((route) => ({ line: `route replace ${routeText(route, file.name)}` })),
-    ...file.rules.map((rule) => ({ line: `rule add ${ruleText(rule)}`, unless: /File exists/ })),
+    ...file.rules.map((rule) => ruleCommand('add', rule, /File exists/)),
   ]
 }
 
@@ -183,8 +183,8 @@ function routeText({ dst, gateway, prefsrc, scope, flags, table }: InterfaceRout
   return [...words, table && `table ${table}`].filter(Boolean).join(' ')
 }
 
-function ruleText({ src, src_len, table }: InterfaceRule): string {
-  return `from ${src}/${src_len} table ${table}`
+function ruleCommand(verb: 'add' | 'delete', { src, src_len, table }: InterfaceRule, unless: RegExp): IpCommand {
+  return { line: `rule ${verb} from ${src}/${src_len} table ${table}`, unless, ...(src.includes(':') ? { family: 6 as const } : {}) }
 }
 
 function hostLength(version: 4 | 6): number {

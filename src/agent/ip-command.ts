@@ -6,13 +6,29 @@ export interface IpCommand {
   line: string
   /** A refusal that only says the wish was already fulfilled. */
   unless?: RegExp
+  /** Rules are the one thing whose family iproute2 doesn't see by their addresses. */
+  family?: 6
 }
 
-/** Runs the commands in order, in the named namespace or in the agent's own (null). Throws on the first real refusal, naming the command. */
+/**
+ * Runs the commands in order, those that name a family last, in the named namespace or in the agent's own (null). Throws on the first real
+ * refusal, naming the command.
+ */
 export async function ipBatch(namespace: string | null, commands: readonly IpCommand[]): Promise<void> {
+  await runBatch(
+    inNamespace(namespace),
+    commands.filter(({ family }) => family === undefined),
+  )
+  await runBatch(
+    [...inNamespace(namespace), '-6'],
+    commands.filter(({ family }) => family === 6),
+  )
+}
+
+async function runBatch(options: string[], commands: readonly IpCommand[]): Promise<void> {
   if (commands.length === 0) return
   // -force goes on after a refusal; each is reported as its text, then `Command failed -:LINE`.
-  const { stderr } = await exec('ip', [...inNamespace(namespace), '-force', '-batch', '-'], {
+  const { stderr } = await exec('ip', [...options, '-force', '-batch', '-'], {
     input: commands.map(({ line }) => `${line}\n`).join(''),
     anyStatus: true,
   })

@@ -18,7 +18,7 @@ import {
   takeAway,
   vipInterface,
 } from './interfaces.ts'
-import { ipBatch, ipJson } from './ip-command.ts'
+import { type IpCommand, ipBatch, ipJson } from './ip-command.ts'
 import type { AgentLog } from './log.ts'
 import { HttpError } from './router.ts'
 import { Serial } from './serial.ts'
@@ -89,8 +89,9 @@ export class InnerNetwork {
     return this.serial.run(async () => {
       const file = vipInterface(VIP_INTERFACE, { ...plug, fixed_ips: [] }, this.isShared())
       const { inner, outer } = await this.find(plug.mac_address)
-      if (inner !== undefined) throw new HttpError(409, { message: 'Interface already exists' })
-      await this.moveIn(outer, plug.mac_address, file)
+      if (inner !== undefined && this.isPlugged(plug.mac_address)) throw new HttpError(409, { message: 'Interface already exists' })
+      if (inner === undefined) await this.moveIn(outer, file.name)
+      await this.complete(plug.mac_address, file, [])
       return plug.vips.map(({ ip_address }) => formatIp(parseIp(ip_address)!)).join(', ')
     })
   }
@@ -103,13 +104,13 @@ export class InnerNetwork {
         let index = 2
         while (innerNames.includes(`eth${index}`)) index++
         const file = memberInterface(`eth${index}`, plug.fixed_ips, plug.mtu)
-        await this.moveIn(outer, plug.mac_address, file)
+        await this.moveIn(outer, file.name)
+        await this.complete(plug.mac_address, file, [])
         return { name: file.name, existed: false }
       }
       const before = this.readFile(inner)
       const file = this.changed(inner, before, plug)
-      await ipBatch(this.namespace, [...(before === null ? [] : takeAway(before, file)), ...bringUp(file)])
-      this.writeFile(file)
+      await this.complete(plug.mac_address, file, before === null ? [] : takeAway(before, file))
       return { name: inner, existed: true }
     })
   }
@@ -177,15 +178,18 @@ export class InnerNetwork {
     return { inner: named(inside), outer: named(outside), innerNames: inside.map(({ ifname }) => ifname) }
   }
 
-  private async moveIn(outer: string | undefined, mac: string, file: InterfaceFile): Promise<void> {
+  private async moveIn(outer: string | undefined, name: string): Promise<void> {
     // Controllers ask again: a machine may see its new interface a while after its port was attached.
     if (outer === undefined) throw new HttpError(404, { details: 'No suitable network interface found' })
-    await ipBatch(null, [{ line: `link set dev ${outer} netns ${this.namespace} name ${file.name}` }])
-    await ipBatch(this.namespace, bringUp(file))
+    await ipBatch(null, [{ line: `link set dev ${outer} netns ${this.namespace} name ${name}` }])
+  }
+
+  /** Configures an interface and records it. Recorded last: what failed half-way is not plugged, and the next attempt completes it. */
+  private async complete(mac: string, file: InterfaceFile, first: IpCommand[]): Promise<void> {
+    await ipBatch(this.namespace, [...first, ...bringUp(file)])
     this.writeFile(file)
     const others = this.plugged().filter(([known, name]) => known !== mac && name !== file.name)
-    const lines = [...others, [mac, file.name]].map((words) => `${words.join(' ')}\n`)
-    writeAtomically(this.paths.plugged, lines.join(''), { sync: true })
+    this.writePlugged([...others, [mac, file.name]])
     this.log.info(`${mac} plugged as ${file.name}`)
   }
 
@@ -205,9 +209,16 @@ export class InnerNetwork {
   }
 
   private forget(mac: string, name: string): void {
-    const others = this.plugged().filter(([known]) => known !== mac)
-    writeAtomically(this.paths.plugged, others.map((words) => `${words.join(' ')}\n`).join(''), { sync: true })
+    this.writePlugged(this.plugged().filter(([known]) => known !== mac))
     rmSync(this.paths.interface(name), { force: true })
+  }
+
+  private isPlugged(mac: string): boolean {
+    return this.plugged().some(([known]) => known === mac)
+  }
+
+  private writePlugged(interfaces: [string, string][]): void {
+    writeAtomically(this.paths.plugged, interfaces.map((words) => `${words.join(' ')}\n`).join(''), { sync: true })
   }
 
   /** MAC address and name of each interface that was plugged. */

@@ -70,7 +70,7 @@ export function agentRoutes(agent: Agent): RouteTable {
       const wanted = jsonObject(body, 'Invalid subnet information', ['subnet_cidr', 'gateway', 'mac_address'])
       const plugged = await network.plugVip({
         vips: vipsOf(params.vip!, wanted),
-        mac_address: String(wanted.mac_address),
+        mac_address: String(wanted.mac_address).toLowerCase(),
         vrrp_ip: optionalText(wanted.vrrp_ip),
         mtu: mtuOf(wanted),
       })
@@ -80,7 +80,7 @@ export function agentRoutes(agent: Agent): RouteTable {
       const wanted = jsonObject(body, 'Invalid port information', ['mac_address'])
       const vip = wanted.vip_net_info as Record<string, unknown> | null | undefined
       const { name, existed } = await network.plugNetwork({
-        mac_address: String(wanted.mac_address),
+        mac_address: String(wanted.mac_address).toLowerCase(),
         mtu: mtuOf(wanted),
         fixed_ips: list(wanted.fixed_ips).map(subnetInformation),
         vips: vip ? vipsOf(String(vip.vip), vip) : undefined,

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AgentError, FencedError } from '../../src/drivers/errors.ts'
 import { createCertificateAuthority, loadCertificateAuthority } from '../../src/lib/certificate-authority.ts'
 import { eventually } from '../support/eventually.ts'
-import { AgentStage, get, haproxyCfg, inside, LISTENER, LOAD_BALANCER, POOL, type TestAgent, VIP } from './support/agent-stage.ts'
+import { AgentStage, get, haproxyCfg, inside, LISTENER, LOAD_BALANCER, POOL, type TestAgent, VIP, VIP_IPV6 } from './support/agent-stage.ts'
 
 const fence = { flow_id: 'a flow', generation: 1 }
 const members = { 'member-1': '10.0.0.21', 'member-2': '10.0.0.22' }
@@ -281,6 +281,41 @@ describe('an agent of a SINGLE load balancer', () => {
   })
 })
 
+describe('an agent of an IPv6 load balancer', () => {
+  let stage: AgentStage
+  before(async () => {
+    stage = await AgentStage.open()
+  })
+  after(() => stage.close())
+
+  test('serves on its VIP at once, and hands it to keepalived later', async () => {
+    const agent = await stage.agent(1)
+    await stage.member('member-1', members['member-1'])
+    const plug = {
+      vip_address: VIP_IPV6,
+      subnet_cidr: 'fd00:5::/64',
+      gateway: 'fd00:5::1',
+      mac_address: agent.mac_address,
+      vrrp_ip: 'fd00:5::11',
+      mtu: 1500,
+      host_routes: [],
+      additional_vips: [{ ip_address: VIP, subnet_cidr: '10.0.0.0/24', gateway: '10.0.0.1', host_routes: [] }],
+    }
+    await stage.driver.plugVip(agent, plug, fence)
+    const configuration = haproxyCfg(agent, { 'member-1': members['member-1'] }, `    bind [${VIP_IPV6}]:80\n`)
+    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, configuration, fence)
+    assert.equal(await get(`http://[${VIP_IPV6}]/`), 'member-1')
+    assert.equal(await get(`http://${VIP}/`), 'member-1')
+    assert.match(await inside(agent.inner, 'ip', '-6', 'rule'), /from fd00:5::10 lookup 1/)
+    assert.equal(await stage.driver.getInterface(agent, 'fd00:0005:0:0::10'), 'eth1')
+
+    const pair = { ...agent, vrrp_ip: '10.0.0.11' }
+    await stage.driver.applyKeepalived(agent, keepalivedConf(pair, { ...agent, vrrp_ip: '10.0.0.12' }, 100), fence)
+    assert.doesNotMatch(await inside(agent.inner, 'ip', '-6', 'rule'), /fd00:5::10/)
+    assert.doesNotMatch(await inside(agent.inner, 'ip', 'address', 'show', 'eth1'), /fd00:5::10/)
+  })
+})
+
 /** Shows no certificate at all. */
 const undefinedIdentity = { certificate: undefined as unknown as string, key: undefined as unknown as string }
 
@@ -294,44 +329,6 @@ describe('agents of a pair', () => {
   })
   after(() => stage.close())
 
-  const keepalivedConf = (agent: TestAgent, peer: TestAgent, priority: number) => `global_defs {
-    vrrp_rt_priority 40
-    vrrp_rlimit_rttime 1000000
-}
-vrrp_script check_script {
-    script ${agent.base}/vrrp/check_script.sh
-    interval 5
-    fall 2
-    rise 2
-}
-track_file haproxy_status {
-    file ${agent.base}/vrrp/haproxy-status
-    weight 0
-}
-vrrp_instance pair {
-    version 3
-    state BACKUP
-    interface eth1
-    virtual_router_id 1
-    priority ${priority}
-    nopreempt
-    accept
-    advert_int 0.1
-    unicast_src_ip ${agent.vrrp_ip}
-    unicast_peer {
-        ${peer.vrrp_ip}
-    }
-    virtual_ipaddress {
-        ${VIP}
-    }
-    track_script {
-        check_script
-    }
-    track_file {
-        haproxy_status
-    }
-}
-`
   const owners = async () => {
     const shown = await Promise.all(agents.map(({ inner }) => inside(inner, 'ip', 'address', 'show', 'eth1')))
     return agents.filter((_, index) => shown[index]!.includes(`${VIP}/32`))
@@ -414,3 +411,45 @@ vrrp_instance pair {
     assert.ok(from(agent.id) <= before + 1)
   })
 })
+
+/** With the timing of a fraction of a second, as our controllers render it. */
+function keepalivedConf(agent: TestAgent, peer: TestAgent, priority: number): string {
+  return `global_defs {
+    vrrp_rt_priority 40
+    vrrp_rlimit_rttime 1000000
+}
+vrrp_script check_script {
+    script ${agent.base}/vrrp/check_script.sh
+    interval 5
+    fall 2
+    rise 2
+}
+track_file haproxy_status {
+    file ${agent.base}/vrrp/haproxy-status
+    weight 0
+}
+vrrp_instance pair {
+    version 3
+    state BACKUP
+    interface eth1
+    virtual_router_id 1
+    priority ${priority}
+    nopreempt
+    accept
+    advert_int 0.1
+    unicast_src_ip ${agent.vrrp_ip}
+    unicast_peer {
+        ${peer.vrrp_ip}
+    }
+    virtual_ipaddress {
+        ${VIP}
+    }
+    track_script {
+        check_script
+    }
+    track_file {
+        haproxy_status
+    }
+}
+`
+}

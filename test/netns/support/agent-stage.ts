@@ -23,6 +23,8 @@ const HOUR_SECONDS = 3600
 const HEARTBEAT_KEY = 'a heartbeat key of the tests'
 export const VIP = '10.0.0.10'
 const CLIENT = '10.0.0.1'
+export const VIP_IPV6 = 'fd00:5::10'
+const CLIENT_IPV6 = 'fd00:5::1'
 const CONTROLLER = '192.0.2.1'
 
 export interface TestAgent {
@@ -66,6 +68,7 @@ export class AgentStage {
       ['tenant', CLIENT],
     ] as const) {
       await ip(`link add ${bridge} type bridge`, `address add ${address}/24 dev ${bridge}`, `link set ${bridge} up`)
+      if (bridge === 'tenant') await ip(`address add ${CLIENT_IPV6}/64 dev ${bridge} nodad`)
     }
     const receiver = createSocket('udp4')
     await new Promise<void>((bound) => receiver.bind(0, CONTROLLER, bound))
