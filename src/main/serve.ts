@@ -19,6 +19,9 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stateDirectory = stateDirectoryOf(options.state)
   openStateDirectory(stateDirectory)
   const config = readConfiguration(options, stateDirectory, (text) => print(`warning: ${text}`))
+  if (config.controller_worker.compute_driver === 'compute_embedded_driver' && process.getuid?.() !== 0) {
+    throw new Error('amphorae on this machine are namespaces, which only root can make: type  sudo npm start')
+  }
   await lockState(stateDirectory)
   rememberStart(stateDirectory, options)
   const log = createLog(config.DEFAULT.debug ? 'debug' : 'info', config.DEFAULT.log_file ?? join(stateDirectory, 'log', 'controller.log'))
