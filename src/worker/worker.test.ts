@@ -26,6 +26,8 @@ forEachDatabase(`flows survive that their workers are killed (OTTAVIA_TEST_SEED=
   const db = await open()
   const workers: ChildProcess[] = []
   try {
+    // Before the flows: else they could all be done before anybody is killed.
+    for (let i = 0; i < WORKERS; i++) workers.push(await aWorker(connection, directory))
     const expected = new Map<string, string[]>()
     const idOf = new Map<string, string>()
     for (let i = 0; i < FLOWS; i++) {
@@ -39,7 +41,6 @@ forEachDatabase(`flows survive that their workers are killed (OTTAVIA_TEST_SEED=
         (failsAt === null ? made : ['reverted']).map((suffix) => `${name}-${suffix}`),
       )
     }
-    for (let i = 0; i < WORKERS; i++) workers.push(await aWorker(connection, directory))
     const replace = async (victim: number) => {
       const dead = once(workers[victim]!, 'exit')
       workers[victim]!.kill('SIGKILL')
