@@ -55,6 +55,8 @@ export class AgentStage {
   readonly driver: HaproxyRestDriver
   private readonly children: ChildProcess[] = []
   private readonly namespaces: string[] = []
+  /** Ends of veth pairs in this process's namespace. */
+  private readonly veths: string[] = []
   private readonly receiver: Socket
 
   static async open(): Promise<AgentStage> {
@@ -176,12 +178,14 @@ log_file = ${agent.base}/agent.log
   /** An interface of that MAC address in the agent's own namespace, its other end on a bridge. */
   async port(agent: TestAgent, bridge: string, mac: string): Promise<void> {
     const name = `v${agent.outer.slice(-1)}-${mac.slice(-2)}`
+    this.veths.push(name)
     await ip(`link add ${name} type veth peer name p${name} netns ${agent.outer} address ${mac}`, `link set ${name} master ${bridge} up`)
   }
 
   async namespace(name: string, bridge: string, address: string): Promise<void> {
     this.namespaces.push(name)
     const veth = `n-${name}`.slice(0, 15)
+    this.veths.push(veth)
     await ip(`netns add ${name}`)
     await ip(`link add ${veth} type veth peer name eth0 netns ${name}`, `link set ${veth} master ${bridge} up`)
     await exec('ip', ['-netns', name, '-batch', '-'], { input: `link set lo up\naddress add ${address} dev eth0\nlink set eth0 up\n` })
@@ -229,6 +233,8 @@ log_file = ${agent.base}/agent.log
         if (pid > 1 && existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL')
       }
     }
+    // Namespaces vanish some time after their deletion; the next stage uses the same names at once.
+    await ip(...this.veths.map((name) => `link delete ${name}`))
     for (const name of [...this.namespaces, ...this.agents.map(({ inner }) => inner)])
       if (existsSync(`/run/netns/${name}`)) await ip(`netns delete ${name}`)
     await ip('link delete mgmt', 'link delete tenant')
