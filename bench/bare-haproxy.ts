@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { exec } from '../src/lib/exec.ts'
 
 const configuration = `global
-  stats socket bare.sock mode 600
+  stats socket unix@bare.sock mode 600
 defaults
   mode http
   timeout connect 1s
@@ -50,7 +50,9 @@ export async function bareHaproxy(run: number): Promise<number> {
       child.kill('SIGKILL')
       await ended
     }
-    await exec('ip', ['-batch', '-'], { input: `netns del ${outer}\nnetns del ${inner}\n` })
+    // The links by name: with their namespaces they would go a moment later, perhaps when the next run is making them.
+    const everything = ['link del bare-h', 'link del bare-v', `netns del ${outer}`, `netns del ${inner}`]
+    await exec('ip', ['-force', '-batch', '-'], { input: `${everything.join('\n')}\n`, anyStatus: true })
     rmSync(directory, { recursive: true })
   }
 }

@@ -9,7 +9,7 @@ import { privateSubnetId } from '../test/support/private-subnet.ts'
 import { bareHaproxy } from './bare-haproxy.ts'
 import { milliseconds, printTable, quantile } from './table.ts'
 
-const RUNS = 20
+const RUNS = Number(process.env.RUNS ?? 20)
 const MEMBERS = 10
 const POLL_MS = 2
 const RUN_TIMEOUT_MS = 30_000
