@@ -1,6 +1,6 @@
 /** The controller's side of an agent's HTTPS: one request, one answer. What to do about silence is the caller's business. */
 import { Agent, request } from 'node:https'
-import type { TLSSocket } from 'node:tls'
+import { createSecureContext, type TLSSocket } from 'node:tls'
 
 /** An answer longer than this is no agent's. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -46,10 +46,13 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
   const agent = new Agent({
     keepAlive: true,
     maxFreeSockets: MAX_IDLE_CONNECTIONS,
-    cert: options.client.certificate,
-    key: options.client.key,
-    ca: options.serverCa,
-    minVersion: 'TLSv1.2',
+    // Made once, not anew for each attempt to reach an agent that boots.
+    secureContext: createSecureContext({
+      cert: options.client.certificate,
+      key: options.client.key,
+      ca: options.serverCa,
+      minVersion: 'TLSv1.2',
+    }),
   })
   return {
     send: (amphora, wanted) => send(agent, options, amphora, wanted),

@@ -7,8 +7,9 @@ import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
 import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, VipPlug } from './driver.ts'
 
-/** The first wait between two attempts; each further one is twice as long, up to the configured interval. */
+/** The wait between two attempts of the first second, in which an agent on this host boots; then each is twice as long, up to the configured interval. */
 const FIRST_WAIT_MS = 10
+const EAGER_MS = 1_000
 /** How often the compute driver is asked whether the machine is still there, while its agent is silent. */
 const STILL_THERE_INTERVAL_MS = 250
 
@@ -137,7 +138,7 @@ export class HaproxyRestDriver implements AmphoraDriver {
       if (attempt >= attempts && waitedMs >= attempts * intervalMs) throw new AgentUnreachable(amphora.id, outcome)
       await sleep(waitMs, undefined, { signal })
       waitedMs += waitMs
-      waitMs = Math.min(waitMs * 2, intervalMs)
+      if (waitedMs >= EAGER_MS) waitMs = Math.min(waitMs * 2, intervalMs)
     }
   }
 

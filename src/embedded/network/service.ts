@@ -146,12 +146,12 @@ export class EmbeddedNetwork {
   }
   async updatePort(id: string, changes: ports.PortUpdate, { fence }: Fenced = {}): Promise<PortRow> {
     const plugged = await this.plugged(id)
-    const port = await this.#change(async (tx, now) => {
+    const { before, port } = await this.#change(async (tx, now) => {
       await checkFence(tx, id, fence, this.#clock.now())
-      return ports.updatePort(tx, id, changes, plugged, now)
+      return { before: await ports.getPort(tx, id), port: await ports.updatePort(tx, id, changes, plugged, now) }
     })
     if (changes.admin_state_up === false) await this.#bringPort(id)
-    await this.#refreshWalls()
+    if (await this.#wallsNamePort(before, port)) await this.#refreshWalls()
     if (changes.admin_state_up === true) await this.#bringPort(id)
     return port
   }
@@ -252,7 +252,7 @@ export class EmbeddedNetwork {
       await checkFence(tx, id, fence, this.#clock.now())
       return groups.replaceIngressRules(tx, id, rules, now)
     })
-    if (changed) await this.#refreshWalls()
+    if (changed && (await this.#wallsNameGroup(id))) await this.#refreshWalls()
   }
 
   /**
@@ -299,6 +299,21 @@ export class EmbeddedNetwork {
 
   async #refreshWalls(): Promise<void> {
     if (this.#touchesKernel) await this.#walls.refresh()
+  }
+
+  /** Of a port that is in no machine the walls know at most its addresses, as a member of a group that is some rule's remote. */
+  async #wallsNamePort(before: PortRow, after: PortRow): Promise<boolean> {
+    if (this.#attaching.has(after.id) || (await this.plugged(after.id))) return true
+    const its = new Set([...before.security_group_ids, ...after.security_group_ids])
+    const rules = its.size === 0 ? [] : await groups.listRules(this.#db)
+    return rules.some(({ remote_group_id }) => remote_group_id !== null && its.has(remote_group_id))
+  }
+
+  /** The walls hold the rules of groups that plugged ports have; another port's are read when it is attached. */
+  async #wallsNameGroup(id: string): Promise<boolean> {
+    const members = (await ports.listPorts(this.#db)).filter((port) => port.security_group_ids.includes(id))
+    const plugged = await this.#fabric.pluggedAmong(members)
+    return members.some((port) => plugged.has(port.id) || this.#attaching.has(port.id))
   }
 
   async #bringBridge(network_id: string): Promise<void> {

@@ -38,15 +38,9 @@ export const createLoadBalancer = flow<Params>('create-load-balancer', {
       for (const subnet_id of plan.member_subnets) {
         mustReach(await run(plugLeg, { amphora, load_balancer_id, subnet_id }, { key: subnet_id }))
       }
-      const daemons = [...(plan.topology === 'ACTIVE_STANDBY' ? ['keepalived'] : []), ...(plan.has_listeners ? ['haproxy'] : [])]
-      await run.parallel(
-        daemons,
-        (daemon) => daemon,
-        async (run, daemon) => {
-          if (daemon === 'keepalived') await run(configureKeepalived, { load_balancer_id, amphora, capabilities })
-          else mustReach(await run(pushConfiguration, { amphora, load_balancer_id }))
-        },
-      )
+      // First, since the pair elects while HAProxy starts.
+      if (plan.topology === 'ACTIVE_STANDBY') await run(configureKeepalived, { load_balancer_id, amphora, capabilities })
+      if (plan.has_listeners) mustReach(await run(pushConfiguration, { amphora, load_balancer_id }))
     })
     await run(finish, { load_balancer_id })
   },
