@@ -139,11 +139,12 @@ export class EmbeddedCompute {
 
   /** Throws NotFoundError when the server is gone. */
   async attachPort(compute_id: string, port_id: string, fence: Fence): Promise<void> {
+    await this.#check(compute_id, fence)
     await this.#withServer(compute_id, async (row) => {
       if (row.status !== 'ACTIVE' || !isAlive(initOf(row))) throw new NotFoundError('Server', compute_id)
       const { network } = this.#options
       // First whose it is, so that deleting the server finds it wherever this call is interrupted.
-      await network.updatePort(port_id, { device_id: compute_id, device_owner: DEVICE_OWNER }, fence)
+      await network.updatePort(port_id, { device_id: compute_id, device_owner: DEVICE_OWNER })
       await plugBare(network, this.#names.ofServer(compute_id), port_id)
     })
   }
