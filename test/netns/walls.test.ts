@@ -292,6 +292,26 @@ test("members of a project's default group reach each other, others do not reach
   assert.equal(await stranger.asks('tcp', one.address(), 80), `::ffff:${stranger.address()}`)
 })
 
+test('what changes of a port or group that is in no machine counts where it matters', async () => {
+  const group = await aGroup('unused')
+  const waiting = await service.createPort({ project_id: DEMO_PROJECT, network_id: first.private_network_id, security_group_ids: [] })
+  const client = await aMachine('client', first.private_network_id)
+  const member = await aMachine('member', first.private_network_id, { security_group_ids: undefined })
+  await member.serves('tcp', 80)
+  assert.equal(await client.asks('tcp', member.address(), 80), null)
+  // The port joins a group that lets its members in, with the client's address, and another with a rule of its own.
+  await service.setIngressRules(group, [{ protocol: 'tcp', port_range_min: 81, port_range_max: 81 }])
+  await service.updatePort(waiting.id, {
+    security_group_ids: [...member.port.security_group_ids, group],
+    allowed_address_pairs: [{ ip_address: client.address() }],
+  })
+  assert.equal(await client.asks('tcp', member.address(), 80), `::ffff:${client.address()}`)
+  const plugged = await Machine.plugged(service, 'waiting', await service.getPort(waiting.id))
+  machines.push(plugged)
+  await plugged.serves('tcp', 81)
+  assert.equal(await client.asks('tcp', plugged.address(), 81), `::ffff:${client.address()}`)
+})
+
 test("a pair of amphorae exchanges VRRP and its peers' tables, by the load balancer's group, and answers for the VIP", async () => {
   const group = await aGroup('lb-1')
   await service.setIngressRules(group, [
