@@ -1,6 +1,6 @@
 /** A real controller as a user starts it (`ottavia serve`), in a process group of its own, on a state directory that the test made. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -95,10 +95,11 @@ export class Controller {
     return stdout
   }
 
-  /** Ends the controller and takes everything away. */
+  /** Ends the controller and takes everything away, the state too if it was made here. */
   async down(): Promise<void> {
     await this.stop()
     await this.ottavia('down')
+    if (this.#options.stateDirectory === undefined) rmSync(this.stateDirectory, { recursive: true, force: true })
   }
 
   /** What `source openrc` puts into the environment. */
