@@ -22,6 +22,7 @@ export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSet
     serversState: (id: string) => join(basePath, id, 'servers-state'),
     statsSocket: (id: string) => join(basePath, `${id}.sock`),
     userGroupCfg: join(basePath, 'haproxy-default-user-group.conf'),
+    pingWrapper: join(basePath, 'ping-wrapper.sh'),
     certificates: (id: string) => join(certificatesPath, id),
     certificate: (id: string, name: string) => join(certificatesPath, id, name),
     keepalivedConf: vrrp('octavia-keepalived.conf'),

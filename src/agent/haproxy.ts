@@ -17,6 +17,9 @@ import type { AgentSettings } from './settings.ts'
 const SERVING_TIMEOUT_MS = 15_000
 const SERVING_POLL_MS = 4
 
+/** What PING monitors run; HAProxy names the server in the environment, which has no PATH. */
+const PING_WRAPPER = '#!/bin/sh\nexec /bin/ping -q -n -c 1 -w 1 "$HAPROXY_SERVER_ADDR" >/dev/null 2>&1\n'
+
 export interface HaproxyEvents {
   /** The worker is about to be replaced: its counters can be read for the last time. */
   beforeReload(load_balancer_id: string): Promise<void>
@@ -54,6 +57,7 @@ export class Haproxies {
     const directives = ['user nobody', 'group nogroup', `hard-stop-after ${this.settings.hardStopAfterSeconds}s`, 'no strict-limits']
     const defaults = `global\n${directives.map((directive) => `    ${directive}\n`).join('')}`
     writeAtomically(this.paths.userGroupCfg, defaults)
+    writeAtomically(this.paths.pingWrapper, PING_WRAPPER, { mode: 0o755 })
     for (const id of loadBalancersIn(this.paths)) {
       if (!existsSync(this.paths.haproxyWanted(id))) continue
       const daemon = this.daemon(id)

@@ -24,10 +24,14 @@ import { HttpError } from './router.ts'
 import { Serial } from './serial.ts'
 
 const VIP_INTERFACE = 'eth1'
-/** Below /proc/sys/net. HAProxy binds the VIP before keepalived gives it to the backup; router advertisements are nobody's business there. */
+/**
+ * Below /proc/sys/net. HAProxy binds the VIP before keepalived gives it to the backup; router advertisements are nobody's business there;
+ * HAProxy's user may ping, since PING monitors run as it and no program can gain a capability here.
+ */
 const INNER_SETTINGS = {
   'ipv4/ip_nonlocal_bind': 1,
   'ipv6/ip_nonlocal_bind': 1,
+  'ipv4/ping_group_range': '0 2147483647',
   'ipv4/ip_forward': 1,
   'ipv6/conf/all/forwarding': 1,
   'ipv6/conf/default/accept_ra': 0,

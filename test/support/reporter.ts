@@ -30,15 +30,20 @@ async function runFile(file: string): Promise<Totals> {
   const started = performance.now()
   for await (const { type, data } of run({ files: [file], timeout: FILE_TIMEOUT_MS })) {
     if (type === 'test:stderr') process.stderr.write(data.message)
-    if ((type !== 'test:pass' && type !== 'test:fail') || data.details.type === 'suite') continue
+    if (type !== 'test:pass' && type !== 'test:fail') continue
+    if (data.details.type === 'suite') {
+      // Its tests are counted one by one; what stopped them all at once is told only here.
+      if (type === 'test:fail' && data.details.error.failureType === 'hookFailed')
+        failures.push(describeFailure(data.name, data.details.error))
+      continue
+    }
     if (data.skip !== undefined || data.todo !== undefined) {
       totals.skipped++
       console.log(`skip ${data.name}`)
     } else if (type === 'test:pass') totals.passed++
     else {
       totals.failed++
-      const { cause, message } = data.details.error
-      failures.push(`     ${data.name}\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? message))}`)
+      failures.push(describeFailure(data.name, data.details.error))
     }
   }
   const { passed, failed, skipped } = totals
@@ -46,6 +51,10 @@ async function runFile(file: string): Promise<Totals> {
   console.log(`${failed === 0 ? 'ok  ' : 'FAIL'} ${file}: ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds} s)`)
   for (const failure of failures) console.log(failure)
   return totals
+}
+
+function describeFailure(name: string, { cause, message }: Error): string {
+  return `     ${name}\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? message))}`
 }
 
 const indent = (text: string) => text.replace(/^/gm, '       ')

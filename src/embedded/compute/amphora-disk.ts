@@ -84,7 +84,8 @@ export function amphoraView(disk: string, program: { node: string; agent: string
     ...['--dev', '/dev', '--ro-bind', '/sys', '/sys'],
     ...tmpfs('/run', '0755', 16),
     ...tmpfs('/tmp', '1777', 64),
-    ...['--dir', '/root', '--dir', '/var', '--symlink', '../run', '/var/run', '--symlink', '../tmp', '/var/tmp'],
+    // What bubblewrap makes unasked on the way to a mount is closed to all but root; PING monitors run as nobody.
+    ...['--dir', '/root', '--dir', '/var', '--dir', '/var/lib', '--symlink', '../run', '/var/run', '--symlink', '../tmp', '/var/tmp'],
     ...['--bind', join(disk, 'etc'), '/etc'],
     ...SHARED_ETC.flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`]),
     ...['--bind', join(disk, 'lib'), '/var/lib/octavia', '--bind', join(disk, 'log'), '/var/log'],
