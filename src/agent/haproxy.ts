@@ -10,6 +10,7 @@ import { Daemon } from './daemon.ts'
 import { loadBalancersIn, md5, type Paths, readIfThere, writeAtomically } from './files.ts'
 import { type MasterState, parseProcesses, queryHaproxy } from './haproxy-socket.ts'
 import type { AgentLog } from './log.ts'
+import { mostConnectionsHere } from './open-files.ts'
 import { Serial } from './serial.ts'
 import type { AgentSettings } from './settings.ts'
 
@@ -192,7 +193,10 @@ export class Haproxies {
   }
 
   private fileArguments(cfg: string): string[] {
-    return ['-L', peerName(this.settings.amphoraId), '-f', this.paths.userGroupCfg, '-f', cfg]
+    // Told what it can have, HAProxy lets further clients wait; else it would run out of files, and set memory aside for connections that never come.
+    const most = mostConnectionsHere()
+    const limit = most === null ? [] : ['-n', String(most)]
+    return [...limit, '-L', peerName(this.settings.amphoraId), '-f', this.paths.userGroupCfg, '-f', cfg]
   }
 
   private async untilServing(id: string, serves: (state: MasterState) => boolean): Promise<void> {
