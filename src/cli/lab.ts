@@ -34,7 +34,7 @@ export function addLabCommands(program: Command, dependencies: LabDependencies):
     .action(async () => {
       await action(async (it) => {
         for (const { name, ip_address, running, command } of await it.listHosts()) {
-          print([name, ip_address, running ? 'running' : 'ended', command.join(' ')].join('\t'))
+          print([name, ip_address, running ? 'running' : 'ended', command.join(' ').replaceAll('\n', ' ')].join('\t'))
         }
       })
     })
