@@ -22,13 +22,15 @@ const unit: Suite = { files: ['src/**/*.test.ts'], concurrency: cpus().length }
 const netns: Suite = { files: ['test/netns/*.test.ts'], concurrency: 1 }
 const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency: 1 }
 
+const typesAndLint = [
+  ['tsc', '--noEmit'],
+  ['node', 'setup/biome.mjs', 'check', '--error-on-warnings', '.'],
+]
+
 const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Suite[] }> = {
   check: {
     sandboxed: false,
-    first: [
-      ['tsc', '--noEmit'],
-      ['node', 'setup/biome.mjs', 'check', '--error-on-warnings', '.'],
-    ],
+    first: typesAndLint,
     suites: [unit],
   },
   unit: { sandboxed: true, first: [], suites: [unit] },
@@ -36,10 +38,7 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
   conformance: { sandboxed: true, first: [], suites: [conformance] },
   all: {
     sandboxed: true,
-    first: [
-      ['tsc', '--noEmit'],
-      ['node', 'setup/biome.mjs', 'check', '--error-on-warnings', '.'],
-    ],
+    first: typesAndLint,
     suites: [unit, netns, conformance],
   },
 }

@@ -90,12 +90,10 @@ export const duplicateHealthMonitor = () => new Fault(409, 'This pool already ha
 export const duplicateDefaultPool = () => new Fault(409, 'This listener already has a default pool')
 export const poolInUse = (pool_id: string, l7policy_id: string) => new Fault(409, `Pool ${pool_id} is in use by L7 policy ${l7policy_id}`)
 export const tooManyL7Rules = (l7policy_id: string) => new Fault(409, `Too many rules on L7 policy ${l7policy_id}`)
-export const vipAddressInUse = (detail: string) => new Fault(409, `The VIP IP address is already in use: ${detail}`)
 
 // What the provider cannot do
 
 export const providerNotEnabled = (provider: string) => new Fault(400, `Provider '${provider}' is not enabled.`)
-export const providerError = (provider: string, detail: string) => new Fault(500, `Provider '${provider}' reports error: ${detail}`)
 export const unsupportedOption = (provider: string, detail: string) =>
   new Fault(501, `Provider '${provider}' does not support a requested option: ${detail}`)
 export const unsupportedAction = (provider: string, detail: string) =>

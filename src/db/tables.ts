@@ -7,7 +7,6 @@ import type { EmbeddedIdentityTables } from '../embedded/identity/tables.ts'
 import type { NetworkTagsTables } from '../embedded/network/api/tags.ts'
 import type { EmbeddedNetworkTables } from '../embedded/network/tables.ts'
 import type { FlowRow, FlowStepRow } from '../flow/tables.ts'
-import type { Json } from '../lib/json.ts'
 
 export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
 export type OperatingStatus = 'ONLINE' | 'OFFLINE' | 'DEGRADED' | 'ERROR' | 'DRAINING' | 'NO_MONITOR'
@@ -306,5 +305,3 @@ export const jsonColumns: ReadonlySet<string> = new Set([
   'binding',
   'command',
 ])
-
-export type JsonColumnValue = Json

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { forEachDatabase } from '../../test/support/databases.ts'
 import { makeFiles } from '../../test/support/doomed-worker.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import { seededRandom } from '../../test/support/random.ts'
 import { listFlows } from '../flow/history.ts'
 import { startFlow } from '../flow/start.ts'
 
@@ -21,7 +22,7 @@ const END_WITHIN_MS = 10_000
 const SEED = Number(process.env.OTTAVIA_TEST_SEED ?? 20_261_122)
 
 forEachDatabase(`flows survive that their workers are killed (OTTAVIA_TEST_SEED=${SEED})`, async (open, connection) => {
-  const random = aRandom(SEED)
+  const random = seededRandom(SEED)
   const directory = mkdtempSync(join(tmpdir(), 'ottavia-killed-'))
   const db = await open()
   const workers: ChildProcess[] = []
@@ -83,15 +84,4 @@ async function aWorker(connection: string, directory: string): Promise<ChildProc
   })
   await once(child.stdout!, 'data')
   return child
-}
-
-/** Mulberry32: the same numbers for the same seed. */
-function aRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
 }

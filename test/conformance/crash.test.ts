@@ -5,12 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Controller } from '../support/controller.ts'
 import { eventually } from '../support/eventually.ts'
 import { privateSubnetId } from '../support/private-subnet.ts'
+import { seededRandom } from '../support/random.ts'
 
 const SEED = 20261122
 const ROUNDS = 6
 /** A create takes less than this, so kills fall before, in and after it. */
 const LONGEST_BEFORE_KILL_MS = 700
 const SETTLED_WITHIN_MS = 10_000
+const PROBE_EVERY_MS = 20
 
 interface LoadBalancer {
   id: string
@@ -19,21 +21,10 @@ interface LoadBalancer {
   provisioning_status: string
 }
 
-/** Numbers from 0 to 1 that are the same in every run (mulberry32). */
-function dice(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 const webServer = `require('node:http').createServer((q, r) => r.end('web')).listen(80, '0.0.0.0')`
 
 test('a controller killed at any moment and started again ends everything ACTIVE or ERROR within 10 s, leaves nothing over and interrupts no traffic', async () => {
-  const random = dice(SEED)
+  const random = seededRandom(SEED)
   const controller = await new Controller({ portBase: 22_200 }).start()
   const web = (
     await controller.ottavia('lab', 'host', 'create', 'web', '--subnet', 'private-subnet', '--', process.execPath, '-e', webServer)
@@ -123,7 +114,7 @@ function probing(vip: string): { stop(): Promise<{ asked: number; failed: number
     while (running) {
       counts.asked++
       if (!(await answers(vip))) counts.failed++
-      await sleep(20)
+      await sleep(PROBE_EVERY_MS)
     }
     return counts
   })()
