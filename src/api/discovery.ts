@@ -1,6 +1,6 @@
-/** What tells clients which versions there are, and load balancers in front of the API whether it works. */
+/** What tells clients which versions there are. */
 import type { FastifyInstance } from 'fastify'
-import { methodNotAllowed, pathNotFound } from './faults.ts'
+import { publicUrl } from './public-url.ts'
 import type { ApiContext } from './route.ts'
 
 /** When each minor version came (upstream: `octavia/api/root_controller.py`); clients read from it which fields they may send. */
@@ -40,14 +40,13 @@ const updated = [
 
 export function discoveryRoutes(api: FastifyInstance, { config }: ApiContext): void {
   api.get('/', async (request) => {
-    const path = request.originalUrl.split('?', 1)[0]!.replace(/\/*$/, '/')
-    const base = config.api_settings.api_base_uri?.replace(/\/*$/, '') ?? `${request.protocol}://${request.host}`
+    const base = publicUrl(request, config).replace(/\/*$/, '/')
     // Oldest first: clients take the last one for the current one.
     const versions = updated.map(([id, when], index) => ({
       id,
       status: index === updated.length - 1 ? 'CURRENT' : 'SUPPORTED',
       updated: when,
-      links: [{ href: `${base}${path}v2`, rel: 'self' }],
+      links: [{ href: `${base}v2`, rel: 'self' }],
     }))
     return { versions }
   })
@@ -55,18 +54,4 @@ export function discoveryRoutes(api: FastifyInstance, { config }: ApiContext): v
   for (const url of ['/v2', '/v2/lbaas', '/v2/octavia']) {
     api.get(url, async (_request, reply) => reply.type('application/json').send('"v2"'))
   }
-  api.route({
-    method: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'],
-    url: '/healthcheck',
-    async handler(request, reply) {
-      if (!config.api_settings.healthcheck_enabled) throw pathNotFound()
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
-      const accept = request.headers.accept ?? 'text/plain'
-      if (accept.includes('application/json')) return reply.type('application/json').send({ detailed: false, reasons: [] })
-      if (accept.includes('text/html')) {
-        return reply.type('text/html; charset=UTF-8').send('<html><head><title>Healthcheck Status</title></head><body></body></html>')
-      }
-      return reply.type('text/plain; charset=UTF-8').send('')
-    },
-  })
 }

@@ -15,7 +15,7 @@ const config = aConfig()
 
 async function page(db: Db, query: Query) {
   const search = Object.entries(query).map(([name, value]) => `${name}=${value}`)
-  const request = { query, originalUrl: `/v2/lbaas/pools?${search.join('&')}`, protocol: 'http', host: 'lb.example:9876' }
+  const request = { query, originalUrl: `/v2/lbaas/pools?${search.join('&')}`, protocol: 'http', host: 'lb.example:9876', headers: {} }
   const { rows, links } = await listPage(db, config, request, spec)
   return { names: rows.map(({ name }) => name).join(' '), links: links.map(({ rel, href }) => `${rel} ${href}`) }
 }

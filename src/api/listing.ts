@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts'
 import type { Db } from '../db/connection.ts'
 import { booleanColumns, type Tables } from '../db/tables.ts'
 import { invalidFilter, invalidLimit, invalidMarker, invalidSortDirection, invalidSortKey } from './faults.ts'
+import { publicUrl, type UrlRequest } from './public-url.ts'
 import { isTrueWord } from './query.ts'
 import type { Query } from './route.ts'
 
@@ -31,12 +32,8 @@ export interface ListSpec<T extends ListedTable, E = object> {
 type Named<T extends ListedTable> = Pick<ListSpec<T>, 'columns' | 'aliases' | 'filters'>
 
 /** What of a request a list depends on. */
-export interface ListRequest {
+export interface ListRequest extends UrlRequest {
   query: Query
-  /** The URL as it was asked for, path and query. */
-  originalUrl: string
-  protocol: string
-  host: string
 }
 
 export interface Link {
@@ -248,8 +245,7 @@ function hasTag(tag: string) {
 
 function linksOf(request: ListRequest, config: Config, rows: object[], limit: number | null, marker: string | undefined): Link[] {
   if (rows.length === 0) return []
-  const path = request.originalUrl.split('?', 1)[0]
-  const base = config.api_settings.api_base_uri?.replace(/\/+$/, '') ?? `${request.protocol}://${request.host}`
+  const url = publicUrl(request, config)
   const kept = [`limit=${limit}`]
   for (const name of ['sort', 'sort_key'] as const) {
     const value = one(request.query[name])
@@ -257,7 +253,7 @@ function linksOf(request: ListRequest, config: Config, rows: object[], limit: nu
   }
   const link = (rel: Link['rel'], row: object, ...more: string[]): Link => ({
     rel,
-    href: `${base}${path}?${[...kept, `marker=${(row as { id: string }).id}`, ...more].join('&')}`,
+    href: `${url}?${[...kept, `marker=${(row as { id: string }).id}`, ...more].join('&')}`,
   })
   const links: Link[] = []
   if (marker !== undefined) links.push(link('previous', rows[0]!, 'page_reverse=True'))

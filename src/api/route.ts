@@ -80,9 +80,9 @@ export function route<const P extends string, S extends TSchema>(
   })
 }
 
-const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'] as const
+const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'] as const
 
-/** Answers the methods that no route announced: OPTIONS 200, PUT and DELETE of a collection 400, the rest 405. Called once, last. */
+/** Answers the methods that no route announced: PUT and DELETE of a collection 400, the rest 405 (OPTIONS: `cross-origin.ts`). Called once, last. */
 export function routeOtherMethods(api: FastifyInstance): void {
   const methods = Map.groupBy(api.announced, ({ path }) => path)
   for (const [path, routes] of methods) {
@@ -92,8 +92,7 @@ export function routeOtherMethods(api: FastifyInstance): void {
       api.route({
         method,
         url: path,
-        async handler(_request, reply) {
-          if (method === 'OPTIONS') return reply.code(200).send()
+        async handler() {
           if (isCollection && (method === 'PUT' || method === 'DELETE')) throw missingArgument('id')
           throw methodNotAllowed()
         },

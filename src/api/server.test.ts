@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { fault } from '../../test/support/api-client.ts'
+import { type ApiClient, fault } from '../../test/support/api-client.ts'
 import { aCloud } from '../../test/support/cloud.ts'
 import { canonicalUrl } from './server.ts'
 
@@ -110,7 +113,70 @@ test('the health check answers where the option says so', async () => {
   assert.equal((await off.api.request('GET', '/healthcheck')).status, 404)
   const { api } = await aCloud({ config: { api_settings: { healthcheck_enabled: true } } }).empty()
   assert.equal((await api.request('GET', '/healthcheck')).status, 200)
+  assert.equal((await api.request('HEAD', '/healthcheck')).status, 204)
   assert.equal((await api.request('POST', '/healthcheck')).status, 405)
+})
+
+test('the health check says so when the database is gone or an operator has taken the service out', async () => {
+  const file = join(tmpdir(), `ottavia-disabled-${process.pid}`)
+  const { api, cloud, stop } = await aCloud({
+    worker: false,
+    config: {
+      api_settings: { healthcheck_enabled: true, healthcheck_refresh_interval: 0 },
+      healthcheck: { backends: ['octavia_db_check', 'disable_by_file'], disable_by_file_path: file, detailed: true },
+    },
+  }).empty()
+  const check = async () => {
+    const { status, body } = await api.request('GET', '/healthcheck')
+    return [status, ...(body as { reasons: { reason: string }[] }).reasons.map(({ reason }) => reason)]
+  }
+  assert.deepEqual(await check(), [200, 'OK', 'OK'])
+  writeFileSync(file, '')
+  assert.deepEqual(await check(), [503, 'OK', 'DISABLED BY FILE'])
+  rmSync(file)
+  await cloud.db.destroy()
+  assert.deepEqual(await check(), [503, 'The Octavia database is unavailable.', 'OK'])
+  await stop()
+})
+
+test('pages of permitted origins may use the API, as browsers ask it', async () => {
+  const config = { api_settings: { auth_strategy: 'keystone' }, cors: { allowed_origin: ['https://console.example'] } } as const
+  const { api } = await aCloud({ config: { ...config, cors: { allowed_origin: [...config.cors.allowed_origin] } } }).empty()
+  const preflight = (origin: string, method: string, headers: string) =>
+    api.request('OPTIONS', '/v2/lbaas/loadbalancers', undefined, {
+      origin,
+      'access-control-request-method': method,
+      'access-control-request-headers': headers,
+    })
+  const permitted = await preflight('https://console.example', 'POST', 'content-type, x-auth-token')
+  assert.equal(permitted.status, 200)
+  assert.equal(permitted.headers['access-control-allow-origin'], 'https://console.example')
+  assert.equal(permitted.headers['access-control-allow-methods'], 'POST')
+  assert.equal(permitted.headers['access-control-allow-headers'], 'content-type,x-auth-token')
+  for (const [origin, method, headers] of [
+    ['https://evil.example', 'POST', ''],
+    ['https://console.example', 'PATCH', ''],
+    ['https://console.example', 'POST', 'x-other'],
+  ] as const) {
+    assert.equal((await preflight(origin, method, headers)).headers['access-control-allow-origin'], undefined)
+  }
+  const refused = await api.request('GET', '/v2/lbaas/loadbalancers', undefined, { origin: 'https://console.example' })
+  assert.equal(refused.status, 401)
+  assert.equal(refused.headers['access-control-allow-origin'], 'https://console.example')
+  assert.equal(refused.headers['access-control-expose-headers'], 'X-Auth-Token,X-Openstack-Request-Id')
+})
+
+test('links are those of the proxy in front where it may be trusted', async () => {
+  const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'lb.example', 'x-forwarded-prefix': '/lb' }
+  const linkOf = async (api: ApiClient, more: Record<string, string>) => {
+    const { body } = await api.request('GET', '/', undefined, more)
+    return (body as { versions: { links: { href: string }[] }[] }).versions[0]!.links[0]!.href
+  }
+  const { api: direct } = await aCloud().empty()
+  assert.match(await linkOf(direct, headers), /^http:\/\/[^/]+\/v2$/)
+  const { api } = await aCloud({ config: { oslo_middleware: { enable_proxy_headers_parsing: true } } }).empty()
+  assert.equal(await linkOf(api, headers), 'https://lb.example/lb/v2')
+  assert.equal(await linkOf(api, { forwarded: 'for=192.0.2.1;proto=https;host=a.example, for=192.0.2.2' }), 'https://a.example/v2')
 })
 
 test('every route names its policies', async () => {

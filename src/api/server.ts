@@ -14,13 +14,13 @@ import { memberRoutes } from '../resources/member/routes.ts'
 import { poolRoutes } from '../resources/pool/routes.ts'
 import { providerRoutes } from '../resources/provider/routes.ts'
 import { authenticate, authorize, scopeOfList } from './authentication.ts'
+import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
 import { answerFault, bodyTooLarge, Fault, internalError, malformedJson, notAcceptable, pathNotFound, unknownMediaType } from './faults.ts'
+import { healthCheckRoute } from './health-check.ts'
 import type { Caller } from './policy.ts'
 import { type ApiContext, routeOtherMethods } from './route.ts'
 
-/** oslo.middleware's default. */
-const BODY_LIMIT_BYTES = 112 * 1024
 const REQUEST_TIMEOUT_MS = 60_000
 
 const nobody: Caller = { user_id: null, project_id: null, roles: [], is_admin: false }
@@ -31,7 +31,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   refuseRemoteNoauth(config)
   const www_authenticate_uri = `http://${config.identity.bind_host}:${config.identity.bind_port}/v3`
   const api = fastify({
-    bodyLimit: BODY_LIMIT_BYTES,
+    bodyLimit: config.oslo_middleware.max_request_body_size,
     requestTimeout: REQUEST_TIMEOUT_MS,
     exposeHeadRoutes: false,
     genReqId: () => `req-${randomUUID()}`,
@@ -50,6 +50,7 @@ export function createApi(context: ApiContext): FastifyInstance {
     return scopeOfList(this.caller, type, [project_id ?? tenant_id ?? []].flat().at(-1) ?? null)
   })
 
+  allowCrossOrigin(api, config)
   const isAllowedHost = hostCheck(config)
   api.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id)
@@ -90,6 +91,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   })
 
   discoveryRoutes(api, context)
+  healthCheckRoute(api, context)
   loadBalancerRoutes(api, context)
   listenerRoutes(api, context)
   poolRoutes(api, context)

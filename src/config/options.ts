@@ -100,6 +100,22 @@ const list = (defaultValue: string[], help: string, extras?: Extras) =>
     { repeated: true, ...extras },
   )
 
+/** Some of the words given, comma-separated or given several times; none is the default. */
+const manyOf = <const V extends string>(values: readonly V[], help: string, extras?: Extras) =>
+  option<V[]>(
+    (value) =>
+      list([], help)
+        .parse(value)
+        .map((word) => {
+          const found = values.find((known) => known === word)
+          if (found === undefined) throw new Error(`should be some of ${values.join(', ')}`)
+          return found
+        }),
+    [],
+    help,
+    { repeated: true, ...extras },
+  )
+
 /** `name:description` pairs, comma-separated. */
 const dictionary = (defaultValue: Record<string, string>, help: string, extras?: Extras) =>
   option(
@@ -148,6 +164,7 @@ export const options = {
     default_provider_driver: text('amphora', 'The provider of load balancers that name none.'),
     udp_connect_min_interval_health_monitor: number(3, 'The smallest delay of an UDP-CONNECT health monitor, in seconds.', { min: 0 }),
     healthcheck_enabled: flag(false, 'Serve /healthcheck (true in the embedded cloud).'),
+    healthcheck_refresh_interval: number(5, 'For how many seconds the checks of /healthcheck are not done again.', { min: 0 }),
     default_listener_ciphers: text(
       'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-SHA256:DHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256',
       'Ciphers of TLS listeners that name none.',
@@ -168,6 +185,23 @@ export const options = {
     bind_host: text('127.0.0.1', 'The address the embedded identity service listens on.', ours),
     bind_port: tcpPort(5000, 'The port the embedded identity service listens on.', ours),
     token_lifetime: number(3600, 'How long a token of the embedded identity service is valid, in seconds.', { min: 1, ...ours }),
+  },
+  cors: {
+    allowed_origin: list([], 'Origins (`https://host[:port]`, or `*`) whose pages may use the API.'),
+    allow_credentials: flag(true, "Whether they may send the user's credentials."),
+    expose_headers: list(['X-Auth-Token', 'X-Openstack-Request-Id'], 'Headers of answers that they may read.'),
+    max_age: number(3600, 'For how many seconds a browser may remember what is allowed.', { min: 0 }),
+    allow_methods: list(['GET', 'PUT', 'POST', 'DELETE'], 'Methods they may use.'),
+    allow_headers: list(['X-Auth-Token', 'X-Openstack-Request-Id'], 'Headers they may send.'),
+  },
+  healthcheck: {
+    backends: manyOf(['octavia_db_check', 'disable_by_file'], 'What /healthcheck checks.'),
+    detailed: flag(false, 'Tell more than the reason.'),
+    disable_by_file_path: text(null, 'While this file exists, disable_by_file says that the service is unavailable.'),
+  },
+  oslo_middleware: {
+    max_request_body_size: number(114_688, 'The largest body of a request, in bytes.', { min: 1 }),
+    enable_proxy_headers_parsing: flag(false, 'Trust the headers of a proxy in front of the API (Forwarded, X-Forwarded-*).'),
   },
   embedded: {
     network_bind_port: tcpPort(9696, 'The port of the embedded network service.', ours),
