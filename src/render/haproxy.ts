@@ -24,19 +24,22 @@ export interface HaproxyOptions {
   connectionLogging: boolean
   defaultConnectionLimit: number
   hardStopAfterSeconds: number
+  /** Whether a listener that cannot be rendered fails the whole file; otherwise it is left out. */
+  strict: boolean
 }
 
-export function haproxyOptions({ haproxy_amphora }: Pick<Config, 'haproxy_amphora'>): HaproxyOptions {
+export function haproxyOptions({ haproxy_amphora }: Pick<Config, 'haproxy_amphora'>, strict = true): HaproxyOptions {
   return {
     stickSize: haproxy_amphora.haproxy_stick_size,
     logFormat: haproxy_amphora.user_log_format,
     connectionLogging: haproxy_amphora.connection_logging,
     defaultConnectionLimit: haproxy_amphora.default_connection_limit,
     hardStopAfterSeconds: haproxy_amphora.hard_stop_after,
+    strict,
   }
 }
 
-/** Null when no listener is to be served. Throws VisibleError for a value that HAProxy cannot be given. */
+/** Null when no listener is to be served. Throws VisibleError for a value that HAProxy cannot be given, if `strict`. */
 export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOptions): string | null {
   const listeners = loadBalancer.admin_state_up ? loadBalancer.listeners.filter(isServed) : []
   if (listeners.length === 0) return null
@@ -45,10 +48,7 @@ export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOp
     globalSection(loadBalancer, used, options),
     defaultsSection(options),
     ...(loadBalancer.topology === 'ACTIVE_STANDBY' ? [peersSection(loadBalancer)] : []),
-    ...used.flatMap(({ listener, pools }) => [
-      frontend(loadBalancer, listener, pools, options),
-      ...pools.map((pool) => backend(loadBalancer, listener, pool, options)),
-    ]),
+    ...used.flatMap(({ listener, pools }) => listenerSections(loadBalancer, listener, pools, options)),
   ]
   return `# Configuration for loadbalancer ${loadBalancer.id}\n${printSections(sections)}`
 }
@@ -113,6 +113,15 @@ function peersSection({ id, amphorae }: LoadBalancerTree): Section {
       .flatMap((amphora): Line[] =>
         amphora.vrrp_ip === null ? [] : [['peer', peerName(amphora.id), endpoint(amphora.vrrp_ip, PEER_PORT)]],
       ),
+  }
+}
+
+function listenerSections(loadBalancer: LoadBalancerTree, listener: ListenerTree, pools: PoolTree[], options: HaproxyOptions): Section[] {
+  try {
+    return [frontend(loadBalancer, listener, pools, options), ...pools.map((pool) => backend(loadBalancer, listener, pool, options))]
+  } catch (error) {
+    if (options.strict || !(error instanceof VisibleError)) throw error
+    return []
   }
 }
 

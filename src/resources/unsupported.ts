@@ -1,25 +1,33 @@
-/**
- * What the amphora provider cannot do yet, said with 501 and never passed over in silence. The only place that knows it: a feature that
- * arrives adds itself to the capabilities here and nothing else changes in the resources.
- */
-import { unsupportedOption } from '../api/faults.ts'
-import type { ListenerRow, LoadBalancerRow, PoolRow } from '../db/tables.ts'
+/** What the provider cannot do is said with 501 and never passed over in silence. What that is, its amphora driver's capabilities tell. */
+import { unsupportedAction, unsupportedOption } from '../api/faults.ts'
+import type { ListenerRow, LoadBalancerRow, MemberRow, PoolRow } from '../db/tables.ts'
+import type { ProviderCapabilities } from '../drivers/amphora/driver.ts'
+import { parseIp } from '../lib/ip.ts'
 
-const capabilities = {
-  listener_protocols: ['TCP', 'HTTP', 'HTTPS'] as ListenerRow['protocol'][],
-  pool_protocols: ['TCP', 'HTTP', 'HTTPS'] as PoolRow['protocol'][],
-  /** SOURCE_IP_PORT is refused by upstream's amphora provider too. */
-  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'] as PoolRow['lb_algorithm'][],
-  listener_tls: false,
-  allowed_cidrs: false,
-  pool_tls: false,
-}
+/** Whoever knows the amphora driver; a whole Context will do. */
+export type Provider = { amphora: { capabilities: ProviderCapabilities } }
 
 type Provided = Pick<LoadBalancerRow, 'provider'>
 /** A new row, or the body of an update. */
 type Asked<R> = { [K in keyof R]?: R[K] | null }
 
-export function checkListenerSupported({ provider }: Provided, listener: Asked<ListenerRow>): void {
+/** In: the body of a create or update. */
+export function checkLoadBalancerSupported(
+  { amphora: { capabilities } }: Provider,
+  { provider }: Provided,
+  asked: { vip_sg_ids?: unknown[] | null; additional_vips?: unknown[]; flavor_id?: string | null; availability_zone?: string | null },
+): void {
+  const fields = ['vip_sg_ids', 'additional_vips', 'flavor_id', 'availability_zone'] as const
+  const able = { ...capabilities, flavor_id: capabilities.flavors, availability_zone: capabilities.availability_zones }
+  const unable = fields.filter((field) => !able[field])
+  refuseGiven(provider, asked, unable, 'load balancers')
+}
+
+export function checkListenerSupported(
+  { amphora: { capabilities } }: Provider,
+  { provider }: Provided,
+  listener: Asked<ListenerRow>,
+): void {
   const { protocol } = listener
   if (protocol && !capabilities.listener_protocols.includes(protocol)) {
     const supported = capabilities.listener_protocols.join(', ')
@@ -40,7 +48,11 @@ const listenerTlsFields = [
   'hsts_max_age',
 ] as const satisfies (keyof ListenerRow)[]
 
-export function checkPoolSupported({ provider }: Provided, pool: Asked<Omit<PoolRow, 'session_persistence'>>): void {
+export function checkPoolSupported(
+  { amphora: { capabilities } }: Provider,
+  { provider }: Provided,
+  pool: Asked<Omit<PoolRow, 'session_persistence'>>,
+): void {
   const { protocol, lb_algorithm } = pool
   if (lb_algorithm && !capabilities.lb_algorithms.includes(lb_algorithm)) {
     throw unsupportedOption(provider, `Amphora provider does not support ${lb_algorithm} algorithm.`)
@@ -71,8 +83,36 @@ function refuseGiven<T>(provider: string, object: T, fields: readonly (keyof T &
   if (given.length > 0) throw unsupportedOption(provider, `Amphora provider does not support ${given.join(', ')} of ${resources} yet.`)
 }
 
-/** Upstream's amphora provider has l7policies on these listeners alone, too. */
-export function checkL7PolicySupported({ provider }: Provided, { protocol }: Pick<ListenerRow, 'protocol'>): void {
-  if (protocol === 'HTTP' || protocol === 'TERMINATED_HTTPS') return
+export function checkL7PolicySupported(
+  { amphora: { capabilities } }: Provider,
+  { provider }: Provided,
+  { protocol }: Pick<ListenerRow, 'protocol'>,
+): void {
+  if (capabilities.l7policy_protocols.includes(protocol)) return
   throw unsupportedOption(provider, `${protocol} protocol listeners do not support L7 policies`)
+}
+
+/** In: members that are new in a pool. */
+export function checkMembersSupported(
+  { amphora: { capabilities } }: Provider,
+  loadBalancer: Pick<LoadBalancerRow, 'provider' | 'vip_address' | 'additional_vips'>,
+  { protocol }: Pick<PoolRow, 'protocol'>,
+  members: Pick<MemberRow, 'address'>[],
+): void {
+  if (capabilities.mixed_families || (protocol !== 'UDP' && protocol !== 'SCTP')) return
+  const familyOf = (address: string) => parseIp(address)?.version
+  const vips = [loadBalancer.vip_address, ...loadBalancer.additional_vips.map(({ ip_address }) => ip_address)].map(familyOf)
+  if (members.every(({ address }) => vips.includes(familyOf(address)))) return
+  const detail = `This provider doesn't support mixing IPv4 and IPv6 addresses for its VIP and members in ${protocol} load balancers.`
+  throw unsupportedOption(loadBalancer.provider, detail)
+}
+
+const actions = {
+  failover: 'failover by API',
+  amphora_configuration: 'a new configuration of agents by API',
+  amphora_deletion: 'deletion of amphorae by API',
+} satisfies Partial<Record<keyof ProviderCapabilities, string>>
+
+export function checkActionSupported({ amphora: { capabilities } }: Provider, { provider }: Provided, action: keyof typeof actions): void {
+  if (!capabilities[action]) throw unsupportedAction(provider, `Amphora provider does not support ${actions[action]} yet.`)
 }

@@ -15,7 +15,7 @@ import { noteReached, noteUnreached, type ServingAmphora } from './serving-ampho
 export const pushConfiguration = task('push-configuration', {
   async execute(context, { amphora, load_balancer_id }: { amphora: ServingAmphora; load_balancer_id: string }): Promise<boolean> {
     const loadBalancer = await requireTree(context.db, load_balancer_id)
-    const configuration = renderHaproxy(loadBalancer, haproxyOptions(context.config))
+    const configuration = renderHaproxy(loadBalancer, haproxyOptions(context.config, context.amphora.hasHaproxy))
     const fence = fenceOf(context)
     try {
       await whileMachineLives(context, amphora, () =>

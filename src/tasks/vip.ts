@@ -76,7 +76,7 @@ async function setRules(network: NetworkDriver, loadBalancer: LoadBalancerTree, 
 }
 
 /**
- * For each family of the VIPs and each listener, its port; for a pair, VRRP and the peers' port between the amphorae alone.
+ * For each family of the VIPs and each listener, its port, from `allowed_cidrs` alone where it has them; for a pair, VRRP and the peers' port between the amphorae alone.
  * Where the user guards the VIP by groups of his own (`vip_sg_ids`), those say who may reach the listeners.
  */
 export function rulesFor(loadBalancer: LoadBalancerTree): SecurityGroupRule[] {
@@ -84,9 +84,12 @@ export function rulesFor(loadBalancer: LoadBalancerTree): SecurityGroupRule[] {
   const addresses = [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)]
   const families = [...new Set(addresses.map(etherTypeOf))]
   const ports = new Map(listeners.map((listener) => [`${protocolOf(listener.protocol)}/${listener.protocol_port}`, listener]))
-  const forListeners = [...ports.values()].flatMap((listener) =>
-    families.map((ethertype) => ingress(ethertype, protocolOf(listener.protocol), listener.protocol_port, null)),
-  )
+  const forListeners = [...ports.values()].flatMap(({ protocol, protocol_port, allowed_cidrs }) => {
+    const sources = allowed_cidrs?.map((cidr) => [etherTypeOf(cidr.split('/')[0]!), cidr] as const)
+    return (sources ?? families.map((ethertype) => [ethertype, null] as const)).map(([ethertype, cidr]) =>
+      ingress(ethertype, protocolOf(protocol), protocol_port, cidr),
+    )
+  })
   const peers = loadBalancer.topology === 'ACTIVE_STANDBY' ? loadBalancer.amphorae.flatMap(({ vrrp_ip }) => vrrp_ip ?? []) : []
   const forPeers = peers.flatMap((address) => {
     const prefix = `${address}/${etherTypeOf(address) === 'IPv4' ? 32 : 128}`

@@ -31,11 +31,36 @@ export type NetworkPlug = {
   fixed_ips: { ip_address: string; subnet_cidr: string; gateway: string | null; host_routes: HostRoute[] }[]
 }
 
+/** What may be asked of load balancers whose amphorae a driver drives; a request for anything else is answered with 501. */
+export type ProviderCapabilities = {
+  listener_protocols: readonly string[]
+  /** Of listeners that may have l7policies. */
+  l7policy_protocols: readonly string[]
+  listener_tls: boolean
+  allowed_cidrs: boolean
+  pool_protocols: readonly string[]
+  lb_algorithms: readonly string[]
+  pool_tls: boolean
+  /** Members of UDP and SCTP pools whose family no VIP has. */
+  mixed_families: boolean
+  vip_sg_ids: boolean
+  additional_vips: boolean
+  flavors: boolean
+  availability_zones: boolean
+  /** Of load balancers and of single amphorae, when asked for. */
+  failover: boolean
+  amphora_configuration: boolean
+  amphora_deletion: boolean
+}
+
 /** How long and how often a booting, an active and a failing-over amphora is asked again. */
 export type Patience = 'booting' | 'active' | 'failover'
 
 /** Errors: AgentUnreachable after the bounded retries of `patience`; AgentError with status and body for what the agent refused. */
 export interface AmphoraDriver {
+  readonly capabilities: ProviderCapabilities
+  /** False where nothing reads HAProxy's configuration: a listener that cannot be rendered is left out of it then, instead of failing its flow. */
+  readonly hasHaproxy: boolean
   /** The agent's answer to GET /1.0/info; `stillThere` is asked between attempts and ends the wait when it says false. */
   waitForAgent(
     amphora: AgentAddress,

@@ -5,6 +5,7 @@ import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fenc
 import type { Config } from '../../config/config.ts'
 import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
+import { servedByHaproxy } from './capabilities.ts'
 import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, VipPlug } from './driver.ts'
 
 /** The wait between two attempts of the first second, in which an agent on this host boots; then each is twice as long, up to the configured interval. */
@@ -31,6 +32,8 @@ interface Asking {
 }
 
 export class HaproxyRestDriver implements AmphoraDriver {
+  readonly capabilities = servedByHaproxy
+  readonly hasHaproxy = true
   private readonly client: AgentClient
   private readonly config: HaproxyRestOptions['config']
 

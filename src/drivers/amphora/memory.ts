@@ -3,7 +3,10 @@ import { AgentError, AgentUnreachable } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
 import type { Fence } from '../network/driver.ts'
-import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, VipPlug } from './driver.ts'
+import { everything } from './capabilities.ts'
+import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, ProviderCapabilities, VipPlug } from './driver.ts'
+
+type Call = Exclude<keyof AmphoraDriver, 'capabilities' | 'hasHaproxy'>
 
 export type MemoryAgent = {
   vip: VipPlug | null
@@ -17,14 +20,17 @@ export type MemoryAgent = {
 export class MemoryAmphora implements AmphoraDriver {
   /** What has been told to each agent, by amphora id; an agent appears when it is first spoken to. */
   readonly agents = new Map<string, MemoryAgent>()
+  /** Everything, until a test takes some away. */
+  capabilities: ProviderCapabilities = everything
+  hasHaproxy = false
   /** What agents say they can do beyond upstream's. */
-  capabilities: string[] = []
+  agentCapabilities: string[] = []
   private readonly unreachable = new Set<string>()
-  private readonly failures = new Failures<keyof AmphoraDriver>()
+  private readonly failures = new Failures<Call>()
   private readonly fences = new Fences()
 
   /** The next call of this method fails; with `after` it has its effect all the same. */
-  failNext(method: keyof AmphoraDriver, error?: Error, options?: { after?: boolean }): void {
+  failNext(method: Call, error?: Error, options?: { after?: boolean }): void {
     this.failures.failNext(method, error, options)
   }
 
@@ -54,7 +60,7 @@ export class MemoryAmphora implements AmphoraDriver {
         haproxy_version: '2.6.12',
         keepalived_version: '2.2.7',
         ipvsadm_version: '',
-        capabilities: this.capabilities,
+        capabilities: this.agentCapabilities,
       }
     })
   }
@@ -112,7 +118,7 @@ export class MemoryAmphora implements AmphoraDriver {
     })
   }
 
-  private told(method: keyof AmphoraDriver, amphora: AgentAddress, fence: Fence, change: (agent: MemoryAgent) => void): Promise<void> {
+  private told(method: Call, amphora: AgentAddress, fence: Fence, change: (agent: MemoryAgent) => void): Promise<void> {
     return this.failures.around(method, () => {
       const agent = this.agent(amphora)
       this.fences.check(amphora.id, fence)

@@ -1,7 +1,11 @@
 /** Agents that are not there and agree to everything. For benchmarks and tests of the API. */
+import { everything } from './capabilities.ts'
 import type { AgentInfo, AmphoraDriver } from './driver.ts'
 
 export class NoopAmphora implements AmphoraDriver {
+  readonly capabilities = everything
+  readonly hasHaproxy = false
+
   async waitForAgent(): Promise<AgentInfo> {
     return { hostname: 'noop', api_version: '1.0', haproxy_version: '', keepalived_version: '', ipvsadm_version: '' }
   }

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { type SqlBool, sql } from 'kysely'
-import { notFound, unsupportedAction } from '../../api/faults.ts'
+import { notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import type { AmphoraRow } from '../../db/tables.ts'
+import { checkActionSupported } from '../unsupported.ts'
 import { findAmphora, listStatisticsOfAmphora } from './repository.ts'
 
 const listed: ListSpec<'amphora'> = {
@@ -41,7 +42,9 @@ function ofProject(project_id: string) {
 }
 
 /** For admins only: no object of a project is concerned. */
-export function amphoraRoutes(api: FastifyInstance, { db, config }: ApiContext): void {
+export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config } = context
+
   route(api, {
     method: 'GET',
     path: '/v2/octavia/amphorae',
@@ -82,11 +85,11 @@ export function amphoraRoutes(api: FastifyInstance, { db, config }: ApiContext):
   })
 
   const notYet = [
-    ['PUT', '/v2/octavia/amphorae/:id/failover', 'os_load-balancer_api:amphora:put_failover', 'failover by API'],
-    ['PUT', '/v2/octavia/amphorae/:id/config', 'os_load-balancer_api:amphora:put_config', 'a new configuration of agents by API'],
-    ['DELETE', '/v2/octavia/amphorae/:id', 'os_load-balancer_api:amphora:delete', 'deletion of amphorae by API'],
+    ['PUT', '/v2/octavia/amphorae/:id/failover', 'os_load-balancer_api:amphora:put_failover', 'failover'],
+    ['PUT', '/v2/octavia/amphorae/:id/config', 'os_load-balancer_api:amphora:put_config', 'amphora_configuration'],
+    ['DELETE', '/v2/octavia/amphorae/:id', 'os_load-balancer_api:amphora:delete', 'amphora_deletion'],
   ] as const
-  for (const [method, path, policy, what] of notYet) {
+  for (const [method, path, policy, action] of notYet) {
     route(api, {
       method,
       path,
@@ -94,7 +97,7 @@ export function amphoraRoutes(api: FastifyInstance, { db, config }: ApiContext):
       async handler(request) {
         await requireAmphora(request.params.id)
         request.authorize(policy, request.caller.project_id)
-        throw unsupportedAction('amphora', `Amphora provider does not support ${what} yet.`)
+        checkActionSupported(context, { provider: 'amphora' }, action)
       },
     })
   }

@@ -1,6 +1,6 @@
 import type { Tx } from '../../db/connection.ts'
 import type { L7PolicyRow, ListenerRow, LoadBalancerRow } from '../../db/tables.ts'
-import { checkL7PolicySupported } from '../unsupported.ts'
+import { checkL7PolicySupported, type Provider } from '../unsupported.ts'
 import { insertL7Policy } from './repository.ts'
 
 /**
@@ -9,10 +9,11 @@ import { insertL7Policy } from './repository.ts'
  */
 export async function storeNewL7Policy(
   tx: Tx,
+  provider: Provider,
   policy: L7PolicyRow,
   listener: ListenerRow,
   loadBalancer: LoadBalancerRow,
 ): Promise<L7PolicyRow> {
-  checkL7PolicySupported(loadBalancer, listener)
+  checkL7PolicySupported(provider, loadBalancer, listener)
   return { ...policy, position: await insertL7Policy(tx, policy) }
 }

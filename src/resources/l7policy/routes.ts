@@ -50,7 +50,9 @@ const listed: ListSpec<'l7policy'> = {
 }
 
 /** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
-export function l7policyRoutes(api: FastifyInstance, { db, config, clock }: ApiContext): void {
+export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config, clock } = context
+
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/l7policies',
@@ -102,7 +104,7 @@ export function l7policyRoutes(api: FastifyInstance, { db, config, clock }: ApiC
         if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
         await lockLoadBalancer(tx, load_balancer_id)
         await setListenersProvisioningStatus(tx, [listener_id], 'PENDING_UPDATE')
-        const stored = await storeNewL7Policy(tx, policy, listener, loadBalancer)
+        const stored = await storeNewL7Policy(tx, context, policy, listener, loadBalancer)
         const params = { l7policy_id: stored.id, listener_id, load_balancer_id }
         await startFlow(tx, createL7Policy, params, { subject: load_balancer_id })
         return stored

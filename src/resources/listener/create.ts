@@ -1,4 +1,4 @@
-import type { Config } from '../../config/config.ts'
+import type { Context } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
 import type { ListenerRow, LoadBalancerRow } from '../../db/tables.ts'
 import { checkListenerSupported } from '../unsupported.ts'
@@ -6,9 +6,14 @@ import { checkNewListener } from './checks.ts'
 import { insertListener, listListenersOnPort } from './repository.ts'
 
 /** Under the load balancer's lock, whether the listener comes alone or within a tree. Throws what `checkNewListener` throws, then 501. */
-export async function storeNewListener(tx: Tx, listener: ListenerRow, loadBalancer: LoadBalancerRow, config: Config): Promise<void> {
+export async function storeNewListener(
+  tx: Tx,
+  context: Pick<Context, 'config' | 'amphora'>,
+  listener: ListenerRow,
+  loadBalancer: LoadBalancerRow,
+): Promise<void> {
   const onSamePort = await listListenersOnPort(tx, listener.load_balancer_id, listener.protocol_port)
-  checkNewListener(listener, loadBalancer, onSamePort, config)
-  checkListenerSupported(loadBalancer, listener)
+  checkNewListener(listener, loadBalancer, onSamePort, context.config)
+  checkListenerSupported(context, loadBalancer, listener)
   await insertListener(tx, listener)
 }

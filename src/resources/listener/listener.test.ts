@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault, type Shown } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
+import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 
@@ -154,8 +155,25 @@ test('what is wrong with a new listener is told as upstream tells it', async () 
   assert.equal((await api.show(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)).provisioning_status, 'ACTIVE')
 })
 
-test('what the amphora provider cannot do yet is refused with 501, after the other checks', async () => {
+test('what amphorae without a data plane are asked for is accepted, and the listener becomes ACTIVE', async () => {
   const { api, loadBalancer } = await aCloud().withLoadBalancer()
+  const bodies = [
+    { protocol: 'UDP' },
+    { protocol: 'SCTP' },
+    { protocol: 'PROMETHEUS', protocol_port: 9090 },
+    { protocol: 'TERMINATED_HTTPS', default_tls_container_ref: 'c', protocol_port: 443, hsts_max_age: 1 },
+    { protocol: 'TCP', allowed_cidrs: ['10.0.0.0/8'] },
+  ]
+  for (const body of bodies) {
+    const { id } = await api.createListener(loadBalancer, { protocol_port: 80, ...body })
+    await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+    assert.equal((await api.show(`/v2/lbaas/listeners/${id}`)).provisioning_status, 'ACTIVE')
+  }
+})
+
+test('what the amphora provider cannot do yet is refused with 501, after the other checks', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  cloud.amphora.capabilities = servedByHaproxy
   const unsupported = "Provider 'amphora' does not support a requested option: Amphora provider does not support"
   const cases: [Record<string, unknown>, string][] = [
     [{ protocol: 'UDP' }, `${unsupported} UDP protocol. Supported: TCP, HTTP, HTTPS`],
@@ -199,7 +217,8 @@ function pick({ name, tags, connection_limit, timeout_client_data, insert_header
 }
 
 test('what is wrong with an update is told as upstream tells it', async () => {
-  const { api, listener } = await aCloud().withListener()
+  const { api, cloud, listener } = await aCloud().withListener()
+  cloud.amphora.capabilities = servedByHaproxy
   const path = `/v2/lbaas/listeners/${listener.id}`
   const cases: [Record<string, unknown>, number, string | RegExp][] = [
     [{ protocol: 'TCP' }, 400, 'Unknown attribute for argument listener_.listener: protocol'],

@@ -58,7 +58,9 @@ const listed: ListSpec<'listener'> = {
 }
 
 /** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
-export function listenerRoutes(api: FastifyInstance, { db, config, clock }: ApiContext): void {
+export function listenerRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config, clock } = context
+
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/listeners',
@@ -119,7 +121,7 @@ export function listenerRoutes(api: FastifyInstance, { db, config, clock }: ApiC
         const listener = newListener(body, { project_id, load_balancer_id, default_pool_id }, config, clock)
         if (default_pool_id !== null) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
         await lockLoadBalancer(tx, load_balancer_id)
-        await storeNewListener(tx, listener, loadBalancer, config)
+        await storeNewListener(tx, context, listener, loadBalancer)
         await startFlow(tx, createListener, { listener_id: listener.id, load_balancer_id }, { subject: load_balancer_id })
         return listener
       })
@@ -146,7 +148,7 @@ export function listenerRoutes(api: FastifyInstance, { db, config, clock }: ApiC
         const { default_pool_id } = update
         if (default_pool_id) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
         await lockLoadBalancer(tx, load_balancer_id)
-        checkListenerSupported(loadBalancer, update)
+        checkListenerSupported(context, loadBalancer, update)
         const changes = { ...listenerChanges(update, listener, config), ...newlyUpdated(clock) }
         await updateListener(tx, id, changes)
         await startFlow(tx, updateListenerFlow, { listener_id: id, load_balancer_id }, { subject: load_balancer_id })

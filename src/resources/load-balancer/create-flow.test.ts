@@ -20,7 +20,7 @@ const PENDING_CREATE = { provisioning_status: 'PENDING_CREATE' } as const
 /** A fully populated create: a listener, its pool with a member on a subnet of its own, a monitor. */
 async function populated(db: Db, topology: Topology): Promise<Stage> {
   const stage = new Stage(db, { nova: { enable_anti_affinity: true }, keepalived_vrrp: { vrrp_advert_int: 0.1 } })
-  stage.amphora.capabilities = ['fractional-advert']
+  stage.amphora.agentCapabilities = ['fractional-advert']
   await stage.insertLoadBalancer({ topology, ...PENDING_CREATE })
   const pool = await stage.insertPool(PENDING_CREATE)
   await stage.insertListener({ default_pool_id: pool.id, ...PENDING_CREATE })

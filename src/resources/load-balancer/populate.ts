@@ -26,6 +26,7 @@ import { newMember, showMember } from '../member/row.ts'
 import { storeNewPool } from '../pool/create.ts'
 import { newPool, showPoolInTree } from '../pool/row.ts'
 import type { PoolInTree } from '../pool/schema.ts'
+import { checkMembersSupported } from '../unsupported.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
 type NewPool = { row: PoolRow; members: MemberRow[]; healthMonitor: HealthMonitorRow | null }
@@ -40,11 +41,12 @@ export interface Populated {
 
 export async function populate(
   tx: Tx,
-  { config, clock }: Pick<ApiContext, 'config' | 'clock'>,
+  context: Pick<ApiContext, 'config' | 'clock' | 'amphora'>,
   loadBalancer: LoadBalancerRow,
   body: Tree,
 ): Promise<Populated> {
   if (body.listeners.length === 0 && body.pools.length === 0) return { listeners: [], pools: [] }
+  const { config, clock } = context
   const { id: load_balancer_id, project_id } = loadBalancer
   const definitions = definePools(body)
 
@@ -63,7 +65,7 @@ export async function populate(
     if (protocol === null) throw attributeMissing(name, 'protocol')
     if (lb_algorithm === null) throw attributeMissing(name, 'lb_algorithm')
     const row = newPool({ ...definition, protocol, lb_algorithm }, { project_id, load_balancer_id }, config, clock)
-    await storeNewPool(tx, row, loadBalancer, config)
+    await storeNewPool(tx, context, row, loadBalancer)
     let healthMonitor: HealthMonitorRow | null = null
     if (healthmonitor !== null) {
       await takeQuota(tx, config, 'health_monitor', project_id)
@@ -78,6 +80,7 @@ export async function populate(
       return newMember(member, { project_id, pool_id: row.id }, healthMonitor !== null, clock)
     })
     checkNoneTwice(members)
+    checkMembersSupported(context, loadBalancer, row, members)
     await insertMembers(tx, members)
     return { row, members, healthMonitor }
   }
@@ -86,7 +89,7 @@ export async function populate(
     const pool = asked.default_pool === null ? null : namedPool(asked.default_pool.name)
     const row = newListener(asked, { project_id, load_balancer_id, default_pool_id: pool?.id ?? null }, config, clock)
     if (pool !== null) checkListenerAndPool(row, pool.id, pool)
-    await storeNewListener(tx, row, loadBalancer, config)
+    await storeNewListener(tx, context, row, loadBalancer)
     await takeQuota(tx, config, 'l7policy', project_id, asked.l7policies.length)
     const l7policies: NewL7Policy[] = []
     for (const policy of asked.l7policies) l7policies.push(await storeL7Policy(row, policy))
@@ -99,7 +102,7 @@ export async function populate(
     const pool = asked.redirect_pool === null ? null : namedPool(asked.redirect_pool.name)
     if (pool !== null) checkListenerAndPool(listener, pool.id, pool)
     const wanted = newL7Policy(asked, { project_id, listener_id: listener.id, redirect_pool_id: pool?.id ?? null }, clock)
-    const row = await storeNewL7Policy(tx, wanted, listener, loadBalancer)
+    const row = await storeNewL7Policy(tx, context, wanted, listener, loadBalancer)
     if (asked.rules.length > maxRulesPerPolicy) throw tooManyL7Rules(row.id)
     await takeQuota(tx, config, 'l7rule', project_id, asked.rules.length)
     const rules: L7RuleRow[] = []

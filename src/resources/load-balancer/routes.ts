@@ -1,15 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { bodyKind } from '../../api/body.ts'
-import {
-  missingProject,
-  noObjectSupplied,
-  notFound,
-  providerNotEnabled,
-  unsupportedAction,
-  unsupportedOption,
-  validationFailure,
-} from '../../api/faults.ts'
+import { missingProject, noObjectSupplied, notFound, providerNotEnabled, validationFailure } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
 import { isTrueWord } from '../../api/query.ts'
 import { takeQuota } from '../../api/quota.ts'
@@ -19,6 +11,7 @@ import type { LoadBalancerRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { sumStatistics } from '../listener/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported.ts'
 import { existing, requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
@@ -118,7 +111,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       const place = await placeVip(body, network, config, requester)
       const provider = body.provider ?? config.api_settings.default_provider_driver
       if (!Object.hasOwn(config.api_settings.enabled_provider_drivers, provider)) throw providerNotEnabled(provider)
-      refuseUnsupported(provider, body)
+      checkLoadBalancerSupported(context, { provider }, body)
       checkVipNetwork(place.network_id, config)
       for (const subnet_id of memberSubnetsIn(body)) await visibleSubnet(network, subnet_id, requester)
 
@@ -159,7 +152,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       }
       return db.transaction().execute(async (tx) => {
         await lockLoadBalancerForUpdate(tx, id)
-        refuseUnsupported(present.provider, update)
+        checkLoadBalancerSupported(context, present, update)
         const row = await findLoadBalancerWithChildIds(tx, id)
         if (!row) throw notFound('Load Balancer', id)
         const changes = { ...loadBalancerChanges(update), ...newlyUpdated(clock) }
@@ -228,7 +221,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       const row = await requireLoadBalancer(id)
       request.authorize('os_load-balancer_api:loadbalancer:put_failover', row.project_id)
       await checkMayFailOver(db, id)
-      throw unsupportedAction(row.provider, 'Amphora provider does not support failover by API yet.')
+      checkActionSupported(context, row, 'failover')
     },
   })
 
@@ -236,18 +229,5 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     const row = await findLoadBalancer(db, id)
     if (!row) throw notFound('Load Balancer', id)
     return row
-  }
-}
-
-/** What the amphora provider cannot do yet. Null and empty ask for nothing. */
-function refuseUnsupported(
-  provider: string,
-  asked: Partial<Pick<LoadBalancerCreate, 'vip_sg_ids' | 'additional_vips' | 'flavor_id' | 'availability_zone'>>,
-): void {
-  const { vip_sg_ids, additional_vips, flavor_id, availability_zone } = asked
-  const given = { vip_sg_ids: vip_sg_ids?.length, additional_vips: additional_vips?.length, flavor_id, availability_zone }
-  const names = Object.entries(given).flatMap(([name, value]) => (value ? [name] : []))
-  if (names.length > 0) {
-    throw unsupportedOption(provider, `Amphora provider does not support ${names.join(', ')} of load balancers yet.`)
   }
 }

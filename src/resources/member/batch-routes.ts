@@ -15,13 +15,16 @@ import { newlyUpdated } from '../row-fields.ts'
 import { type Requester, requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { batchUpdateMembers } from './batch-update-flow.ts'
 import { checkAddressNotReserved } from './checks.ts'
+import { checkFamilies } from './create.ts'
 import { findPoolInPath, insertMembers, listMembersOfPool, setMembersProvisioningStatus, updateMember } from './repository.ts'
 import { memberChangesOfBatch, newMember } from './row.ts'
 import { MemberInBatch } from './schema.ts'
 
 const batchBody = bodyKind('members_', 'members', listOf(MemberInBatch))
 
-export function memberBatchRoutes(api: FastifyInstance, { db, config, clock, network }: ApiContext): void {
+export function memberBatchRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config, clock, network } = context
+
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/pools/:pool_id/members',
@@ -55,6 +58,7 @@ export function memberBatchRoutes(api: FastifyInstance, { db, config, clock, net
 
         const monitored = (await findHealthMonitorOfPool(tx, pool_id)) !== undefined
         const rows = created.map((body) => newMember(body, { project_id, pool_id }, monitored, clock))
+        await checkFamilies(tx, context, pool, rows)
         await insertMembers(tx, rows)
         for (const { id, body } of updated) await updateMember(tx, id, { ...memberChangesOfBatch(body), ...newlyUpdated(clock) })
         await setMembersProvisioningStatus(tx, idsOf(deleted), 'PENDING_DELETE')

@@ -103,7 +103,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
         const monitored = (await findHealthMonitorOfPool(tx, pool_id)) !== undefined
         const member = newMember(body, { project_id, pool_id }, monitored, clock)
         await lockPool(tx, pool)
-        await storeNewMember(tx, member)
+        await storeNewMember(tx, context, pool, member)
         const { load_balancer_id } = pool
         await startFlow(tx, createMember, { member_id: member.id, pool_id, load_balancer_id }, { subject: load_balancer_id })
         return member

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
+import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 const anHttpPool = { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
@@ -124,8 +125,19 @@ test('what is wrong with a new pool is told as upstream tells it', async () => {
   assert.deepEqual(await api.list('/v2/lbaas/pools'), [])
 })
 
-test('what the amphora provider cannot do yet is refused with 501, after the other checks', async () => {
+test('what amphorae without a data plane are asked for is accepted, and the pool becomes ACTIVE', async () => {
   const { api, loadBalancer } = await aCloud().withLoadBalancer()
+  const bodies = [{ protocol: 'PROXYV2' }, { protocol: 'SCTP' }, { lb_algorithm: 'SOURCE_IP_PORT' }, { tls_enabled: true }]
+  for (const body of bodies) {
+    const { id } = await api.createPool(loadBalancer, { ...anHttpPool, ...body })
+    await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+    assert.equal((await api.show(`/v2/lbaas/pools/${id}`)).provisioning_status, 'ACTIVE')
+  }
+})
+
+test('what the amphora provider cannot do yet is refused with 501, after the other checks', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  cloud.amphora.capabilities = servedByHaproxy
   const unsupported = "Provider 'amphora' does not support a requested option: Amphora provider does not support"
   const cases: [Record<string, unknown>, string][] = [
     [{ protocol: 'PROXY' }, `${unsupported} PROXY protocol. Supported: TCP, HTTP, HTTPS`],

@@ -51,7 +51,9 @@ const listed: ListSpec<'pool'> = {
 }
 
 /** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
-export function poolRoutes(api: FastifyInstance, { db, config, clock }: ApiContext): void {
+export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config, clock } = context
+
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/pools',
@@ -109,7 +111,7 @@ export function poolRoutes(api: FastifyInstance, { db, config, clock }: ApiConte
         await takeQuota(tx, config, 'pool', project_id)
         if (listener && listener.default_pool_id !== null) throw duplicateDefaultPool()
         await lockLoadBalancer(tx, load_balancer_id)
-        await storeNewPool(tx, pool, loadBalancer, config)
+        await storeNewPool(tx, context, pool, loadBalancer)
         if (listener) await updateListener(tx, listener.id, { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE' })
         await startFlow(tx, createPool, { pool_id: pool.id, load_balancer_id }, { subject: load_balancer_id })
         return showWithReferences(tx, pool)
@@ -140,7 +142,7 @@ export function poolRoutes(api: FastifyInstance, { db, config, clock }: ApiConte
         checkPoolUpdate(update, pool, config)
         await lockLoadBalancer(tx, load_balancer_id)
         await lockListenersOfPool(tx, id)
-        checkPoolSupported(loadBalancer, update)
+        checkPoolSupported(context, loadBalancer, update)
         const changes = { ...poolChanges(update, pool, config), session_persistence: persistence, ...newlyUpdated(clock) }
         await updatePool(tx, id, changes)
         await startFlow(tx, updatePoolFlow, { pool_id: id, load_balancer_id }, { subject: load_balancer_id })

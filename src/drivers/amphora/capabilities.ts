@@ -1,0 +1,44 @@
+/** What each driver's amphorae can be asked for. */
+import type { ProviderCapabilities } from './driver.ts'
+
+/** For agents that serve nothing and agree to everything. */
+export const everything: ProviderCapabilities = {
+  listener_protocols: ['TCP', 'HTTP', 'HTTPS', 'TERMINATED_HTTPS', 'UDP', 'SCTP', 'PROMETHEUS'],
+  l7policy_protocols: ['TCP', 'HTTP', 'HTTPS', 'TERMINATED_HTTPS', 'UDP', 'SCTP'],
+  listener_tls: true,
+  allowed_cidrs: true,
+  pool_protocols: ['TCP', 'HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'UDP', 'SCTP'],
+  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'],
+  pool_tls: true,
+  mixed_families: true,
+  // What no flow does yet.
+  vip_sg_ids: false,
+  additional_vips: false,
+  flavors: false,
+  availability_zones: false,
+  failover: false,
+  amphora_configuration: false,
+  amphora_deletion: false,
+}
+
+/** What amphorae serve today. A feature that arrives adds itself here, and nothing else changes in the resources. */
+export const servedByHaproxy: ProviderCapabilities = {
+  listener_protocols: ['TCP', 'HTTP', 'HTTPS'],
+  // Upstream's amphora provider has them on these listeners alone, too.
+  l7policy_protocols: ['HTTP', 'TERMINATED_HTTPS'],
+  listener_tls: false,
+  allowed_cidrs: false,
+  pool_protocols: ['TCP', 'HTTP', 'HTTPS'],
+  // SOURCE_IP_PORT is refused by upstream's amphora provider too.
+  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
+  pool_tls: false,
+  // As upstream's, whose UDP and SCTP go through the kernel's LVS.
+  mixed_families: false,
+  vip_sg_ids: false,
+  additional_vips: false,
+  flavors: false,
+  availability_zones: false,
+  failover: false,
+  amphora_configuration: false,
+  amphora_deletion: false,
+}
