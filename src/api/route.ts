@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Context } from '../context.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
+import type { Answer } from './answer.ts'
 import type { BodyKind } from './body.ts'
 import { methodNotAllowed, missingArgument } from './faults.ts'
 import type { Caller, ListedType, PolicyName } from './policy.ts'
@@ -37,6 +38,12 @@ export interface AnnouncedRoute {
   /** The policies that `request.authorize` may be asked for; empty is a mistake. */
   readonly policies: readonly PolicyName[]
   readonly body?: BodyKind
+  /** What it does, in the words of the API's description: 'Show a member'. */
+  readonly summary?: string
+  /** What it answers when all is well. */
+  readonly answer?: Answer
+  /** What its query may say besides what every list takes. */
+  readonly query?: Readonly<Record<string, TSchema>>
 }
 
 type ParamNames<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`

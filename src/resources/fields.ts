@@ -82,6 +82,43 @@ export const description = text(255, { default: '' })
 /** Where the project may be chosen; `tenant_id` is taken as another spelling of it. */
 export const projectId = Type.Optional(nullable(text(36)))
 
+/** As answers show it: what only a request's check needs, defaults and the meaning of null, is left out. */
+export function shown<P extends Record<string, TSchema>>(fields: P): P {
+  const entries = Object.entries(fields).map(([name, field]) => {
+    const { default: _, onNull: __, ...rest } = field as TSchema & Extra<unknown>
+    return [name, rest]
+  })
+  return Object.fromEntries(entries) as P
+}
+
+/** UTC without saying so, whole seconds: `2026-11-24T17:19:15`. */
+export function time(extra: Extra<string> = {}) {
+  return Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?$', ...extra })
+}
+
+/** Ours: why an object is in ERROR. Shown of such objects alone, `details` to admins alone. */
+export const ShownFault = Type.Object(
+  { message: Type.String(), created_at: time(), details: Type.Optional(Type.String()) },
+  { title: 'ObjectFault' },
+)
+
+/** In answers, whose object it is: both spellings. */
+export const owner = { project_id: Type.String(), tenant_id: Type.String() }
+
+/** What answers show of every object that a flow makes and changes. */
+export const serverSet = {
+  id: uuid(),
+  ...owner,
+  provisioning_status: oneOf(['ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR', 'DELETED']),
+  operating_status: oneOf(['ONLINE', 'OFFLINE', 'DEGRADED', 'ERROR', 'DRAINING', 'NO_MONITOR']),
+  created_at: time(),
+  updated_at: nullable(time()),
+  fault: Type.Optional(ShownFault),
+}
+
+/** How an answer names another object. */
+export const IdOnly = Type.Object({ id: uuid() }, { title: 'IdOnly' })
+
 type Changeable<P extends Record<string, TSchema>> = { [K in keyof P]: TOptional<TUnion<[P[K], TNull]>> }
 
 /** The body of an update: the named fields of the create body, each absent, null or a new value. */

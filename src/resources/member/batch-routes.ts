@@ -1,5 +1,6 @@
 /** All members of a pool at once: what the request lists is what the pool has afterwards, told apart by address and port. */
 import type { FastifyInstance } from 'fastify'
+import { acceptsSilently } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { Fault, immutable, validationFailure } from '../../api/faults.ts'
 import { isTrueWord } from '../../api/query.ts'
@@ -8,7 +9,7 @@ import { type ApiContext, route } from '../../api/route.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import type { NetworkDriver } from '../../drivers/network/driver.ts'
 import { startFlow } from '../../flow/start.ts'
-import { listOf } from '../fields.ts'
+import { boolean, listOf } from '../fields.ts'
 import { findHealthMonitorOfPool } from '../health-monitor/repository.ts'
 import { lockPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
@@ -28,6 +29,9 @@ export function memberBatchRoutes(api: FastifyInstance, context: ApiContext): vo
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/pools/:pool_id/members',
+    summary: 'Update all members of a pool at once',
+    query: { additive_only: boolean({ description: 'leave members that the body does not list', default: false }) },
+    answer: acceptsSilently,
     policies: ['os_load-balancer_api:member:post', 'os_load-balancer_api:member:put', 'os_load-balancer_api:member:delete'],
     async parent({ pool_id }) {
       await findPoolInPath(db, pool_id)

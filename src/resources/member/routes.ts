@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -18,7 +19,7 @@ import { createMember } from './create-flow.ts'
 import { deleteMember } from './delete-flow.ts'
 import { findMember, findPoolInPath, updateMember } from './repository.ts'
 import { memberChanges, newMember, showMember } from './row.ts'
-import { MemberCreate, MemberUpdate } from './schema.ts'
+import { Member, MemberCreate, MemberUpdate } from './schema.ts'
 import { updateMember as updateMemberFlow } from './update-flow.ts'
 
 const createBody = bodyKind('member_', 'member', MemberCreate)
@@ -58,6 +59,8 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/pools/:pool_id/members',
+    summary: 'List the members of a pool',
+    answer: lists('members', Member, listed),
     policies: ['os_load-balancer_api:member:get_all'],
     async handler(request) {
       const { pool_id } = request.params
@@ -71,6 +74,8 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/pools/:pool_id/members/:id',
+    summary: 'Show a member',
+    answer: shows('member', Member),
     policies: ['os_load-balancer_api:member:get_one'],
     async handler(request) {
       const { pool_id, id } = request.params
@@ -86,6 +91,8 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/pools/:pool_id/members',
+    summary: 'Create a member',
+    answer: creates('member', Member),
     policies: ['os_load-balancer_api:member:post'],
     parent,
     body: createBody,
@@ -115,6 +122,8 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/pools/:pool_id/members/:id',
+    summary: 'Update a member',
+    answer: shows('member', Member),
     policies: ['os_load-balancer_api:member:put'],
     parent,
     body: updateBody,
@@ -140,6 +149,8 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/pools/:pool_id/members/:id',
+    summary: 'Delete a member',
+    answer: deletes,
     policies: ['os_load-balancer_api:member:delete'],
     async handler(request, reply) {
       const { pool_id, id } = request.params

@@ -3,7 +3,7 @@ import { memberSriovDisabled } from '../../api/faults.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
-import type { MemberCreate, MemberInBatch, MemberInTree, MemberUpdate } from './schema.ts'
+import type { Member, MemberCreate, MemberInBatch, MemberInTree, MemberUpdate } from './schema.ts'
 
 type Parents = Pick<MemberRow, 'project_id' | 'pool_id'>
 
@@ -53,7 +53,7 @@ export function memberChangesOfBatch(body: MemberInBatch): Partial<MemberRow> {
 }
 
 /** The same shape alone, in a list and within a tree. */
-export function showMember(member: MemberRow) {
+export function showMember(member: MemberRow): Member {
   const { pool_id: _, fault: __, ...fields } = member
   return { ...fields, tenant_id: member.project_id }
 }

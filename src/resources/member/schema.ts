@@ -1,6 +1,6 @@
 /** Fields stand in upstream's order (`octavia/api/v2/types/member.py`): the first wrong one decides the fault. */
 import { type Static, Type } from 'typebox'
-import { boolean, changes, commonFields, integer, ipAddress, nullable, port, projectId, uuid } from '../fields.ts'
+import { boolean, changes, commonFields, integer, ipAddress, nullable, oneOf, port, projectId, serverSet, shown, uuid } from '../fields.ts'
 
 const { name, admin_state_up, tags } = commonFields
 
@@ -19,6 +19,15 @@ const after = {
   tags,
   request_sriov: boolean({ default: false }),
 }
+
+const { request_sriov: _, ...shownAfter } = after
+
+/** In answers: alone, in a list and within a tree. */
+export const Member = Type.Object(
+  { ...shown({ ...before, ...shownAfter }), vnic_type: oneOf(['normal', 'direct']), ...serverSet },
+  { title: 'Member' },
+)
+export type Member = Static<typeof Member>
 
 export const MemberCreate = Type.Object({ ...before, project_id: projectId, ...after })
 export type MemberCreate = Static<typeof MemberCreate>
