@@ -14,6 +14,7 @@ const testing = [
   { package: 'postgresql', provides: '/usr/lib/postgresql', why: 'the tests run on PostgreSQL too' },
   { package: 'python3-openstackclient', provides: 'openstack', why: 'the tests drive us by the real client' },
   { package: 'python3-octaviaclient', provides: '/usr/lib/python3/dist-packages/octaviaclient', why: "the client's loadbalancer commands" },
+  { package: 'python3-neutronclient', provides: 'neutron', why: "the older client's lbaas-* commands, forwarded to us" },
   { package: 'curl', provides: 'curl', why: 'the tests ask load balancers as a user does' },
   { package: 'openssl', provides: 'openssl', why: 'the tests look at certificates with it' },
 ]

@@ -44,10 +44,14 @@ export interface TestClock extends Clock {
 
 export async function embeddedServices(): Promise<EmbeddedServices> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'ottavia-embedded-'))
-  const [identityPort, networkPort, computePort] = await freePorts(3)
+  const [apiPort, identityPort, networkPort, computePort] = await freePorts(4)
   const config = loadConfig({
     stateDirectory,
-    overrides: { identity: { bind_port: identityPort }, embedded: { network_bind_port: networkPort, compute_bind_port: computePort } },
+    overrides: {
+      api_settings: { bind_port: apiPort },
+      identity: { bind_port: identityPort },
+      embedded: { network_bind_port: networkPort, compute_bind_port: computePort },
+    },
   })
   const db = await aDatabase()
   const clock = testClock()

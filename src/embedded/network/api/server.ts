@@ -8,6 +8,7 @@ import { baseUrl, createService, HttpFault, listen, type RunningService, require
 import { NeutronError } from '../errors.ts'
 import type { NetworkBackend } from './backend.ts'
 import { extensionRoutes } from './extensions.ts'
+import { loadBalancingRoutes } from './load-balancing.ts'
 import { networks } from './networks.ts'
 import { ports } from './ports.ts'
 import { resourceRoutes } from './resource.ts'
@@ -42,13 +43,14 @@ export async function startNetworkService(context: NetworkApiContext & { host: s
   return listen(app, host, port)
 }
 
-function routes(app: FastifyInstance, { db, network }: NetworkApiContext): void {
+function routes(app: FastifyInstance, { db, network, config }: NetworkApiContext): void {
   resourceRoutes(app, db, networks(network))
   resourceRoutes(app, db, subnets(network))
   resourceRoutes(app, db, ports(network))
   resourceRoutes(app, db, securityGroups(network))
   resourceRoutes(app, db, securityGroupRules(network))
   extensionRoutes(app)
+  loadBalancingRoutes(app, { config })
 }
 
 /** The names of faults that have no better one, after the exceptions of the library that Neutron's API is written with. */
