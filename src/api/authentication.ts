@@ -3,13 +3,18 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Config } from '../config/config.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import { policyForbidden, unauthenticated } from './faults.ts'
-import { type Caller, isAllowed, type ListedType, type PolicyName } from './policy.ts'
+import type { Caller, ListedType, Policy, PolicyName } from './policy.ts'
 
 /** Longer tokens than any identity service makes; what is longer is refused unasked. */
 const MAX_TOKEN_LENGTH = 8192
 
 /** Throws 401 for a request without a valid token. */
-export async function authenticate(headers: IncomingHttpHeaders, config: Config, identity: IdentityDriver): Promise<Caller> {
+export async function authenticate(
+  headers: IncomingHttpHeaders,
+  config: Config,
+  identity: IdentityDriver,
+  policy: Policy,
+): Promise<Caller> {
   if (config.api_settings.auth_strategy !== 'keystone') {
     return { user_id: null, project_id: oneHeader(headers['x-project-id'] ?? headers['x-tenant-id']), roles: [], is_admin: true }
   }
@@ -17,7 +22,9 @@ export async function authenticate(headers: IncomingHttpHeaders, config: Config,
   if (token === null || token.length > MAX_TOKEN_LENGTH) throw unauthenticated()
   const found = await identity.validate(token)
   if (found === null) throw unauthenticated()
-  return { user_id: found.user_id, project_id: found.project_id, roles: found.roles, is_admin: false }
+  const { user_id, project_id, roles, is_admin_project } = found
+  const caller = { user_id, project_id, roles, is_admin_project }
+  return { ...caller, is_admin: policy.isAdmin(caller) }
 }
 
 function oneHeader(value: string | string[] | undefined): string | null {
@@ -25,17 +32,17 @@ function oneHeader(value: string | string[] | undefined): string | null {
 }
 
 /** Throws 403. `project_id` owns the object; null where no object is concerned. */
-export function authorize(caller: Caller, policy: PolicyName, project_id: string | null): void {
-  if (!isAllowed(policy, caller, project_id)) throw policyForbidden()
+export function authorize(policy: Policy, caller: Caller, name: PolicyName, project_id: string | null): void {
+  if (!policy.isAllowed(name, caller, project_id)) throw policyForbidden()
 }
 
 /**
  * In: the project a list is asked for, if any. Out: the project whose objects the caller may see, null for all. Throws 403.
  */
-export function scopeOfList(caller: Caller, type: ListedType, asked: string | null): string | null {
-  if (isAllowed(`os_load-balancer_api:${type}:get_all-global`, caller, asked)) return asked
+export function scopeOfList(policy: Policy, caller: Caller, type: ListedType, asked: string | null): string | null {
+  if (policy.isAllowed(`os_load-balancer_api:${type}:get_all-global`, caller, asked)) return asked
   const project_id = asked ?? caller.project_id
   if (project_id === null) throw policyForbidden()
-  authorize(caller, `os_load-balancer_api:${type}:get_all`, project_id)
+  authorize(policy, caller, `os_load-balancer_api:${type}:get_all`, project_id)
   return project_id
 }

@@ -1,7 +1,16 @@
 /**
- * Who may do what: Keystone's default roles, as upstream's policies have them since 2025.1 (`octavia/policies/*.py`). A route names the
- * policies it asks for; a test walks the routes and finds those that name none.
+ * Who may do what. Rules are upstream's (`policy-defaults.ts`) unless a policy file says otherwise; the file is read again when it has
+ * changed. A route names the policies it asks for.
  */
+import { statSync } from 'node:fs'
+import type { Config } from '../config/config.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { PolicyName } from './policy-defaults.ts'
+import { policyFiles, type RuleSet, readPolicies } from './policy-file.ts'
+import type { Credentials } from './policy-language.ts'
+
+export type { ListedType, PolicyName } from './policy-defaults.ts'
 
 /** Who sends a request, as far as policies ask. */
 export interface Caller {
@@ -9,84 +18,96 @@ export interface Caller {
   /** The project his token is for; without authentication the header X-Project-Id. */
   readonly project_id: string | null
   readonly roles: readonly string[]
-  /** True for everyone where there is no authentication. */
+  /** What the rule `context_is_admin` says; true for everyone where there is no authentication. */
   readonly is_admin: boolean
+  /** `all` for a token for the system. */
+  readonly system_scope?: string | null
+  /** The domain the token is for. */
+  readonly domain_id?: string | null
+  readonly user_domain_id?: string | null
+  readonly project_domain_id?: string | null
+  readonly is_admin_project?: boolean
+  /** The service that passes the request on (X-Service-Token). */
+  readonly service?: { readonly user_id: string; readonly project_id: string | null; readonly roles: readonly string[] } | null
 }
 
-/** `project_id` owns the object that is asked for; null when no object is concerned. */
-type Rule = (caller: Caller, project_id: string | null) => boolean
+export interface Policy {
+  /** `project_id` owns the object that is asked for; null when no object is concerned. */
+  isAllowed(policy: PolicyName, caller: Caller, project_id: string | null): boolean
+  /** Whether someone with a token counts as admin. */
+  isAdmin(caller: Omit<Caller, 'is_admin'>): boolean
+}
 
-const any =
-  (...rules: Rule[]): Rule =>
-  (caller, project_id) =>
-    rules.some((rule) => rule(caller, project_id))
+/** Files are looked at again no sooner than this; what was changed counts that soon. */
+const CHECK_INTERVAL_MS = 1_000
 
-const owner = (caller: Caller, project_id: string | null) => project_id !== null && caller.project_id === project_id
+/** Throws ConfigError when a file is wrong. One that becomes wrong later is logged, and what was read before goes on. */
+export function openPolicy({ config, log, clock }: { config: Config; log: Log; clock: Clock }): Policy {
+  let files = policyFiles(config)
+  let seen = stateOf(files)
+  let rules = readPolicies(files, config)
+  let lookedAt = clock.monotonic()
+  warn(rules)
+  if (config.given.has('oslo_policy.policy_file') && files.length === 0) {
+    log.warn(`[oslo_policy] policy_file = ${config.oslo_policy.policy_file}: no such file; the default policies hold`)
+  }
 
-const admin: Rule = (caller) => caller.is_admin || caller.roles.includes('admin')
-const globalObserver: Rule = (caller) => caller.roles.includes('admin')
-const quotaAdmin: Rule = (caller) => caller.roles.includes('admin')
-const memberAndOwner: Rule = (caller, project_id) => caller.roles.includes('member') && owner(caller, project_id)
-const observerAndOwner: Rule = (caller, project_id) => caller.roles.includes('reader') && owner(caller, project_id)
-const service: Rule = (caller) => caller.roles.includes('service')
+  function warn({ warnings }: RuleSet): void {
+    for (const warning of warnings) log.warn(warning)
+  }
 
-const read = any(observerAndOwner, globalObserver, memberAndOwner, admin)
-const readGlobal = any(globalObserver, admin)
-const write = any(memberAndOwner, admin)
-const readQuota = any(observerAndOwner, globalObserver, memberAndOwner, quotaAdmin, admin)
-const readQuotaGlobal = any(globalObserver, quotaAdmin, admin)
-const writeQuota = any(quotaAdmin, admin)
+  function current(): RuleSet {
+    if (clock.monotonic() - lookedAt < CHECK_INTERVAL_MS) return rules
+    lookedAt = clock.monotonic()
+    try {
+      files = policyFiles(config)
+      const state = stateOf(files)
+      if (state === seen) return rules
+      seen = state
+      rules = readPolicies(files, config)
+      log.info({ files }, 'policies were read again')
+      warn(rules)
+    } catch (error) {
+      log.error(`the policies stay as they were: ${(error as Error).message}`)
+    }
+    return rules
+  }
 
-const childPolicies = <T extends string>(type: T) =>
-  ({
-    [`os_load-balancer_api:${type}:get_all`]: read,
-    [`os_load-balancer_api:${type}:get_all-global`]: readGlobal,
-    [`os_load-balancer_api:${type}:get_one`]: read,
-    [`os_load-balancer_api:${type}:post`]: write,
-    [`os_load-balancer_api:${type}:put`]: write,
-    [`os_load-balancer_api:${type}:delete`]: write,
-  }) as Record<`os_load-balancer_api:${T}:${'get_all' | 'get_all-global' | 'get_one' | 'post' | 'put' | 'delete'}`, Rule>
+  return {
+    isAllowed(policy, caller, project_id) {
+      return current().check(policy)(credentialsOf(caller, caller.is_admin), { project_id })
+    },
+    isAdmin(caller) {
+      // Upstream defines this rule for project scopes; a token for the system is admin by its roles alone.
+      if (caller.system_scope && config.oslo_policy.enforce_scope) return false
+      return current().check('context_is_admin')(credentialsOf(caller, false), { project_id: caller.project_id })
+    },
+  }
+}
 
-export const policies = {
-  ...childPolicies('loadbalancer'),
-  'os_load-balancer_api:loadbalancer:post:vip_sg_ids': write,
-  'os_load-balancer_api:loadbalancer:put:vip_sg_ids': write,
-  'os_load-balancer_api:loadbalancer:get_stats': read,
-  'os_load-balancer_api:loadbalancer:get_status': read,
-  'os_load-balancer_api:loadbalancer:put_failover': admin,
-  ...childPolicies('listener'),
-  'os_load-balancer_api:listener:get_stats': read,
-  ...childPolicies('pool'),
-  ...childPolicies('member'),
-  // The alarm service reads members' statuses.
-  'os_load-balancer_api:member:get_all': any(read, service),
-  ...childPolicies('healthmonitor'),
-  ...childPolicies('l7policy'),
-  ...childPolicies('l7rule'),
-  'os_load-balancer_api:quota:get_all': readQuota,
-  'os_load-balancer_api:quota:get_all-global': readQuotaGlobal,
-  'os_load-balancer_api:quota:get_one': readQuota,
-  'os_load-balancer_api:quota:get_defaults': readQuota,
-  'os_load-balancer_api:quota:put': writeQuota,
-  'os_load-balancer_api:quota:delete': writeQuota,
-  'os_load-balancer_api:provider:get_all': read,
-  'os_load-balancer_api:provider-flavor:get_all': admin,
-  'os_load-balancer_api:provider-availability-zone:get_all': admin,
-  'os_load-balancer_api:amphora:get_all': admin,
-  'os_load-balancer_api:amphora:get_one': admin,
-  'os_load-balancer_api:amphora:get_stats': admin,
-  'os_load-balancer_api:amphora:put_failover': admin,
-  'os_load-balancer_api:amphora:put_config': admin,
-  'os_load-balancer_api:amphora:delete': admin,
-} satisfies Record<string, Rule>
+/** What tells that a file has changed without reading it. */
+function stateOf(files: readonly string[]): string {
+  return files
+    .map((file) => {
+      const state = statSync(file, { throwIfNoEntry: false })
+      return `${file} ${state?.mtimeMs} ${state?.size} ${state?.ino}`
+    })
+    .join('\n')
+}
 
-export type PolicyName = keyof typeof policies
-
-/** The types whose lists are policed by `get_all` and, across projects, `get_all-global`. */
-export type ListedType = {
-  [P in PolicyName]: P extends `os_load-balancer_api:${infer T}:get_all-global` ? T : never
-}[PolicyName]
-
-export function isAllowed(policy: PolicyName, caller: Caller, project_id: string | null): boolean {
-  return policies[policy](caller, project_id)
+function credentialsOf(caller: Omit<Caller, 'is_admin'>, is_admin: boolean): Credentials {
+  return {
+    user_id: caller.user_id,
+    user_domain_id: caller.user_domain_id ?? null,
+    system_scope: caller.system_scope ?? null,
+    domain_id: caller.domain_id ?? null,
+    project_id: caller.project_id,
+    project_domain_id: caller.project_domain_id ?? null,
+    roles: caller.roles,
+    is_admin,
+    is_admin_project: caller.is_admin_project ?? true,
+    service_user_id: caller.service?.user_id ?? null,
+    service_project_id: caller.service?.project_id ?? null,
+    service_roles: caller.service?.roles ?? [],
+  }
 }

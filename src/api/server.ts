@@ -18,7 +18,7 @@ import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
 import { answerFault, bodyTooLarge, Fault, internalError, malformedJson, notAcceptable, pathNotFound, unknownMediaType } from './faults.ts'
 import { healthCheckRoute } from './health-check.ts'
-import type { Caller } from './policy.ts'
+import { type Caller, openPolicy } from './policy.ts'
 import { type ApiContext, routeOtherMethods } from './route.ts'
 
 const REQUEST_TIMEOUT_MS = 60_000
@@ -29,6 +29,7 @@ const nobody: Caller = { user_id: null, project_id: null, roles: [], is_admin: f
 export function createApi(context: ApiContext): FastifyInstance {
   const { config, log } = context
   refuseRemoteNoauth(config)
+  const policy = openPolicy(context)
   const www_authenticate_uri = `http://${config.identity.bind_host}:${config.identity.bind_port}/v3`
   const api = fastify({
     bodyLimit: config.oslo_middleware.max_request_body_size,
@@ -42,12 +43,12 @@ export function createApi(context: ApiContext): FastifyInstance {
   })
   api.decorate('announced', [])
   api.decorateRequest('caller')
-  api.decorateRequest('authorize', function authorizeCaller(this: FastifyRequest, policy, project_id) {
-    authorize(this.caller, policy, project_id)
+  api.decorateRequest('authorize', function authorizeCaller(this: FastifyRequest, name, project_id) {
+    authorize(policy, this.caller, name, project_id)
   })
   api.decorateRequest('scopeOfList', function scopeOfCallersList(this: FastifyRequest, type) {
     const { project_id, tenant_id } = this.query as Record<string, string | string[] | undefined>
-    return scopeOfList(this.caller, type, [project_id ?? tenant_id ?? []].flat().at(-1) ?? null)
+    return scopeOfList(policy, this.caller, type, [project_id ?? tenant_id ?? []].flat().at(-1) ?? null)
   })
 
   allowCrossOrigin(api, config)
@@ -57,7 +58,7 @@ export function createApi(context: ApiContext): FastifyInstance {
     // PostgreSQL cannot even be asked for such a name.
     if (request.url.includes('%00')) throw pathNotFound()
     if (!isAllowedHost(request.headers.host)) throw new Fault(400, 'The Host header names no host of this service.')
-    request.caller = needsNoToken(request.url) ? nobody : await authenticate(request.headers, config, context.identity)
+    request.caller = needsNoToken(request.url) ? nobody : await authenticate(request.headers, config, context.identity, policy)
     if (!acceptsJson(request.headers.accept) && !needsNoToken(request.url)) throw notAcceptable()
   })
 

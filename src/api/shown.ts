@@ -22,5 +22,5 @@ export function shownTo<O extends object>(
 }
 
 function faultFor(caller: Caller, { message, created_at, details }: Fault): Partial<Fault> {
-  return caller.is_admin || caller.roles.includes('admin') ? { message, created_at, details } : { message, created_at }
+  return caller.is_admin ? { message, created_at, details } : { message, created_at }
 }

@@ -1,3 +1,4 @@
+import { dirname, resolve } from 'node:path'
 import { type Option, type Options, options } from './options.ts'
 import { parseOsloConfig } from './parse.ts'
 
@@ -5,6 +6,8 @@ import { parseOsloConfig } from './parse.ts'
 export interface Config extends Options {
   /** Absolute path; holds the database, certificates and the embedded cloud's files. */
   readonly stateDirectory: string
+  /** Absolute path of the directory of octavia.conf, beside which relative names of other files are; null without one. */
+  readonly configDirectory: string | null
   /** `section.name` of every option that a file or the caller set, to tell a default from a choice. */
   readonly given: ReadonlySet<string>
 }
@@ -63,5 +66,6 @@ export function loadConfig(source: ConfigSource): Config {
     values[section] = result
   }
   // Every section and name of the table was visited above, so the shape is that of Options.
-  return { ...(values as unknown as Options), stateDirectory: source.stateDirectory, given }
+  const configDirectory = source.file === undefined ? null : dirname(resolve(source.file.name))
+  return { ...(values as unknown as Options), stateDirectory: source.stateDirectory, configDirectory, given }
 }

@@ -186,6 +186,13 @@ export const options = {
     bind_port: tcpPort(5000, 'The port the embedded identity service listens on.', ours),
     token_lifetime: number(3600, 'How long a token of the embedded identity service is valid, in seconds.', { min: 1, ...ours }),
   },
+  oslo_policy: {
+    policy_file: text('policy.yaml', 'Rules that differ from the default ones; a relative name is beside octavia.conf.'),
+    policy_dirs: list(['policy.d'], 'Directories of more such files, which win over policy_file.'),
+    policy_default_rule: text('default', 'The rule that stands for those which a file refers to and nobody defines.'),
+    enforce_scope: flag(true, 'Tokens for the system are no admins by the rule context_is_admin, but by their roles.'),
+    enforce_new_defaults: flag(true, 'False: the load-balancer_* roles of before 2025.1 count besides the default roles.'),
+  },
   cors: {
     allowed_origin: list([], 'Origins (`https://host[:port]`, or `*`) whose pages may use the API.'),
     allow_credentials: flag(true, "Whether they may send the user's credentials."),
