@@ -113,6 +113,7 @@ export interface MemberRow extends Owned {
   vnic_type: 'normal' | 'direct'
 }
 
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'TRACE' | 'OPTIONS' | 'CONNECT' | 'PATCH'
 export type HealthMonitorType = 'HTTP' | 'HTTPS' | 'PING' | 'TCP' | 'TLS-HELLO' | 'UDP-CONNECT' | 'SCTP'
 
 export interface HealthMonitorRow extends Owned {
@@ -122,10 +123,10 @@ export interface HealthMonitorRow extends Owned {
   timeout: number
   max_retries: number
   max_retries_down: number
-  http_method: string | null
+  http_method: HttpMethod | null
   url_path: string | null
   expected_codes: string | null
-  http_version: number | null
+  http_version: 1.0 | 1.1 | null
   domain_name: string | null
 }
 
@@ -138,7 +139,7 @@ export interface L7PolicyRow extends Owned {
   redirect_pool_id: string | null
   redirect_url: string | null
   redirect_prefix: string | null
-  redirect_http_code: number | null
+  redirect_http_code: 301 | 302 | 303 | 307 | 308 | null
   position: number
 }
 

@@ -1,11 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { type SqlBool, sql } from 'kysely'
+import { lists, shows } from '../../api/answer.ts'
 import { notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import type { AmphoraRow } from '../../db/tables.ts'
+import { listOf } from '../fields.ts'
 import { checkActionSupported } from '../unsupported.ts'
 import { findAmphora, listStatisticsOfAmphora } from './repository.ts'
+import { Amphora, AmphoraStatistics } from './schema.ts'
 
 const listed: ListSpec<'amphora'> = {
   table: 'amphora',
@@ -48,6 +51,8 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/octavia/amphorae',
+    summary: 'List amphorae',
+    answer: lists('amphorae', Amphora, listed),
     policies: ['os_load-balancer_api:amphora:get_all'],
     async handler(request) {
       request.authorize('os_load-balancer_api:amphora:get_all', request.caller.project_id)
@@ -59,6 +64,8 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/octavia/amphorae/:id',
+    summary: 'Show an amphora',
+    answer: shows('amphora', Amphora),
     policies: ['os_load-balancer_api:amphora:get_one'],
     async handler(request) {
       request.authorize('os_load-balancer_api:amphora:get_one', request.caller.project_id)
@@ -69,6 +76,8 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/octavia/amphorae/:id/stats',
+    summary: 'Show what passed through an amphora, by listener',
+    answer: shows('amphora_stats', listOf(AmphoraStatistics)),
     policies: ['os_load-balancer_api:amphora:get_stats'],
     async handler(request) {
       request.authorize('os_load-balancer_api:amphora:get_stats', request.caller.project_id)
@@ -110,6 +119,6 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
 }
 
 /** Without its key. */
-function showAmphora({ server_certificate: _, ...shown }: AmphoraRow): Omit<AmphoraRow, 'server_certificate'> {
+function showAmphora({ server_certificate: _, ...shown }: AmphoraRow): Amphora {
   return shown
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -14,7 +15,7 @@ import { createHealthMonitor } from './create-flow.ts'
 import { deleteHealthMonitor } from './delete-flow.ts'
 import { findHealthMonitor, updateHealthMonitor } from './repository.ts'
 import { healthMonitorChanges, newHealthMonitor, showHealthMonitor } from './row.ts'
-import { HealthMonitorCreate, HealthMonitorUpdate } from './schema.ts'
+import { HealthMonitor, HealthMonitorCreate, HealthMonitorUpdate } from './schema.ts'
 import { updateHealthMonitor as updateHealthMonitorFlow } from './update-flow.ts'
 
 const createBody = bodyKind('health_monitor_', 'healthmonitor', HealthMonitorCreate)
@@ -51,6 +52,8 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/healthmonitors',
+    summary: 'List health monitors',
+    answer: lists('healthmonitors', HealthMonitor, listed),
     policies: ['os_load-balancer_api:healthmonitor:get_all', 'os_load-balancer_api:healthmonitor:get_all-global'],
     async handler(request) {
       const project_id = request.scopeOfList('healthmonitor')
@@ -63,6 +66,8 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/healthmonitors/:id',
+    summary: 'Show a health monitor',
+    answer: shows('healthmonitor', HealthMonitor),
     policies: ['os_load-balancer_api:healthmonitor:get_one'],
     async handler(request) {
       const { id } = request.params
@@ -76,6 +81,8 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/healthmonitors',
+    summary: 'Create the health monitor of a pool',
+    answer: creates('healthmonitor', HealthMonitor),
     policies: ['os_load-balancer_api:healthmonitor:post'],
     body: createBody,
     async handler(request, reply) {
@@ -103,6 +110,8 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/healthmonitors/:id',
+    summary: 'Update a health monitor',
+    answer: shows('healthmonitor', HealthMonitor),
     policies: ['os_load-balancer_api:healthmonitor:put'],
     body: updateBody,
     async handler(request) {
@@ -130,6 +139,8 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/healthmonitors/:id',
+    summary: 'Delete a health monitor',
+    answer: deletes,
     policies: ['os_load-balancer_api:healthmonitor:delete'],
     async handler(request, reply) {
       const { id } = request.params

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
 import { speaksHttp } from './checks.ts'
-import type { HealthMonitorCreate, HealthMonitorInTree, HealthMonitorUpdate } from './schema.ts'
+import type { HealthMonitor, HealthMonitorCreate, HealthMonitorInTree, HealthMonitorTree, HealthMonitorUpdate } from './schema.ts'
 
 type Parents = Pick<HealthMonitorRow, 'project_id' | 'pool_id'>
 
@@ -43,19 +43,19 @@ export function healthMonitorChanges(update: HealthMonitorUpdate): Partial<Healt
     max_retries: undefined,
     max_retries_down: 3,
   })
-  for (const field of ['http_method', 'url_path', 'expected_codes'] as const) {
-    if (changes[field] === null) changes[field] = httpDefaults[field]
-  }
+  if (changes.http_method === null) changes.http_method = httpDefaults.http_method
+  if (changes.url_path === null) changes.url_path = httpDefaults.url_path
+  if (changes.expected_codes === null) changes.expected_codes = httpDefaults.expected_codes
   return changes
 }
 
 /** Alone or in a list. */
-export function showHealthMonitor(monitor: HealthMonitorRow) {
+export function showHealthMonitor(monitor: HealthMonitorRow): HealthMonitor {
   return { ...showHealthMonitorInTree(monitor), pools: [idOnly(monitor.pool_id)] }
 }
 
 /** Within the answer to a fully populated create: without the way back up. */
-export function showHealthMonitorInTree(monitor: HealthMonitorRow) {
+export function showHealthMonitorInTree(monitor: HealthMonitorRow): HealthMonitorTree {
   const { pool_id: _, fault: __, ...fields } = monitor
   return { ...fields, tenant_id: monitor.project_id }
 }

@@ -1,6 +1,6 @@
 /** Fields stand in upstream's order (`octavia/api/v2/types/health_monitor.py`): the first wrong one decides the fault. */
 import { type Static, Type } from 'typebox'
-import { changes, commonFields, integer, nullable, oneOf, projectId, urlPath, uuid } from '../fields.ts'
+import { changes, commonFields, IdOnly, integer, listOf, nullable, oneOf, projectId, serverSet, shown, urlPath, uuid } from '../fields.ts'
 
 const types = ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT', 'SCTP'] as const
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'OPTIONS', 'CONNECT', 'PATCH'] as const
@@ -34,6 +34,16 @@ const fields = {
 }
 
 const { tags: _tags, http_version, domain_name, ...before } = fields
+
+const shownFields = { ...shown(fields), ...serverSet }
+
+/** In answers, alone and in a list. */
+export const HealthMonitor = Type.Object({ ...shownFields, pools: listOf(IdOnly) }, { title: 'HealthMonitor' })
+export type HealthMonitor = Static<typeof HealthMonitor>
+
+/** In the answer to a fully populated create: without the way back up. */
+export const HealthMonitorTree = Type.Object(shownFields, { title: 'HealthMonitorTree' })
+export type HealthMonitorTree = Static<typeof HealthMonitorTree>
 
 export const HealthMonitorCreate = Type.Object({
   ...before,

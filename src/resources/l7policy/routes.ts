@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { invalidL7PolicyArguments, notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -20,7 +21,7 @@ import { createL7Policy } from './create-flow.ts'
 import { deleteL7Policy } from './delete-flow.ts'
 import { findL7Policy, moveL7Policy, updateL7Policy } from './repository.ts'
 import { l7policyChanges, newL7Policy, showL7Policy } from './row.ts'
-import { L7PolicyCreate, L7PolicyUpdate } from './schema.ts'
+import { L7Policy, L7PolicyCreate, L7PolicyUpdate } from './schema.ts'
 import { updateL7Policy as updateL7PolicyFlow } from './update-flow.ts'
 
 const createBody = bodyKind('l7policy_', 'l7policy', L7PolicyCreate)
@@ -56,6 +57,8 @@ export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/l7policies',
+    summary: 'List l7policies',
+    answer: lists('l7policies', L7Policy, listed),
     policies: ['os_load-balancer_api:l7policy:get_all', 'os_load-balancer_api:l7policy:get_all-global'],
     async handler(request) {
       const project_id = request.scopeOfList('l7policy')
@@ -72,6 +75,8 @@ export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/l7policies/:id',
+    summary: 'Show an l7policy',
+    answer: shows('l7policy', L7Policy),
     policies: ['os_load-balancer_api:l7policy:get_one'],
     async handler(request) {
       const { id } = request.params
@@ -86,6 +91,8 @@ export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/l7policies',
+    summary: 'Create an l7policy',
+    answer: creates('l7policy', L7Policy),
     policies: ['os_load-balancer_api:l7policy:post'],
     body: createBody,
     async handler(request, reply) {
@@ -116,6 +123,8 @@ export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/l7policies/:id',
+    summary: 'Update an l7policy',
+    answer: shows('l7policy', L7Policy),
     policies: ['os_load-balancer_api:l7policy:put'],
     body: updateBody,
     async handler(request) {
@@ -148,6 +157,8 @@ export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/l7policies/:id',
+    summary: 'Delete an l7policy',
+    answer: deletes,
     policies: ['os_load-balancer_api:l7policy:delete'],
     async handler(request, reply) {
       const { id } = request.params

@@ -2,9 +2,10 @@
 import type { L7PolicyRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
+import type { L7Rule } from '../l7rule/schema.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
 import { settleRedirect } from './checks.ts'
-import type { L7PolicyCreate, L7PolicyInTree, L7PolicyUpdate } from './schema.ts'
+import type { L7Policy, L7PolicyCreate, L7PolicyInTree, L7PolicyTree, L7PolicyUpdate } from './schema.ts'
 
 type Parents = Pick<L7PolicyRow, 'project_id' | 'listener_id' | 'redirect_pool_id'>
 
@@ -47,12 +48,15 @@ function redirectOf(update: L7PolicyUpdate): Parameters<typeof settleRedirect>[0
 }
 
 /** Alone or in a list. In: the policy and the ids of its rules. */
-export function showL7Policy(policy: L7PolicyRow, l7rule_ids: string[]) {
-  return showL7PolicyInTree(policy, l7rule_ids.map(idOnly))
+export function showL7Policy(policy: L7PolicyRow, l7rule_ids: string[]): L7Policy {
+  return { ...ownFields(policy), rules: l7rule_ids.map(idOnly) }
 }
 
 /** Within the answer to a fully populated create: with whole rules. */
-export function showL7PolicyInTree<R>(policy: L7PolicyRow, rules: R[]) {
-  const { fault: _, ...fields } = policy
-  return { ...fields, rules, tenant_id: policy.project_id }
+export function showL7PolicyInTree(policy: L7PolicyRow, rules: L7Rule[]): L7PolicyTree {
+  return { ...ownFields(policy), rules }
+}
+
+function ownFields({ fault: _, ...fields }: L7PolicyRow) {
+  return { ...fields, tenant_id: fields.project_id }
 }

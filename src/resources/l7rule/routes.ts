@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { notFound, parentNotFound, tooManyL7Rules } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -16,7 +17,7 @@ import { createL7Rule } from './create-flow.ts'
 import { deleteL7Rule } from './delete-flow.ts'
 import { countL7RulesOfPolicy, findL7Rule, insertL7Rule, updateL7Rule } from './repository.ts'
 import { l7ruleChanges, newL7Rule, showL7Rule } from './row.ts'
-import { L7RuleCreate, L7RuleUpdate } from './schema.ts'
+import { L7Rule, L7RuleCreate, L7RuleUpdate } from './schema.ts'
 import { updateL7Rule as updateL7RuleFlow } from './update-flow.ts'
 
 const createBody = bodyKind('rule_', 'rule', L7RuleCreate)
@@ -51,6 +52,8 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/l7policies/:l7policy_id/rules',
+    summary: 'List the rules of an l7policy',
+    answer: lists('rules', L7Rule, listed),
     policies: ['os_load-balancer_api:l7rule:get_all'],
     async handler(request) {
       const { l7policy_id } = request.params
@@ -64,6 +67,8 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/l7policies/:l7policy_id/rules/:id',
+    summary: 'Show an l7rule',
+    answer: shows('rule', L7Rule),
     policies: ['os_load-balancer_api:l7rule:get_one'],
     async handler(request) {
       const { l7policy_id, id } = request.params
@@ -77,6 +82,8 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/l7policies/:l7policy_id/rules',
+    summary: 'Create an l7rule',
+    answer: creates('rule', L7Rule),
     policies: ['os_load-balancer_api:l7rule:post'],
     parent,
     body: createBody,
@@ -104,6 +111,8 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/l7policies/:l7policy_id/rules/:id',
+    summary: 'Update an l7rule',
+    answer: shows('rule', L7Rule),
     policies: ['os_load-balancer_api:l7rule:put'],
     parent,
     body: updateBody,
@@ -130,6 +139,8 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/l7policies/:l7policy_id/rules/:id',
+    summary: 'Delete an l7rule',
+    answer: deletes,
     policies: ['os_load-balancer_api:l7rule:delete'],
     async handler(request, reply) {
       const { l7policy_id, id } = request.params

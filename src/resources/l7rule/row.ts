@@ -3,7 +3,7 @@ import type { L7RuleRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
 import { checkL7RuleData } from './checks.ts'
-import type { L7RuleCreate, L7RuleInTree, L7RuleUpdate } from './schema.ts'
+import type { L7Rule, L7RuleCreate, L7RuleInTree, L7RuleUpdate } from './schema.ts'
 
 type Parents = Pick<L7RuleRow, 'project_id' | 'l7policy_id'>
 
@@ -43,7 +43,7 @@ function usesNoKey(type: L7RuleRow['type']): boolean {
 }
 
 /** The same shape alone, in a list and within a tree. */
-export function showL7Rule(rule: L7RuleRow) {
+export function showL7Rule(rule: L7RuleRow): L7Rule {
   const { l7policy_id: _, fault: __, ...fields } = rule
   return { ...fields, tenant_id: rule.project_id }
 }

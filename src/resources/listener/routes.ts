@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { noObjectSupplied, notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -17,7 +18,7 @@ import { createListener } from './create-flow.ts'
 import { deleteListener } from './delete-flow.ts'
 import { findListener, sumListenerStatistics, updateListener } from './repository.ts'
 import { listenerChanges, newListener, showListener } from './row.ts'
-import { ListenerCreate, ListenerUpdate } from './schema.ts'
+import { Listener, ListenerCreate, ListenerUpdate, Statistics } from './schema.ts'
 import { updateListener as updateListenerFlow } from './update-flow.ts'
 
 const createBody = bodyKind('listener_', 'listener', ListenerCreate)
@@ -64,6 +65,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/listeners',
+    summary: 'List listeners',
+    answer: lists('listeners', Listener, listed),
     policies: ['os_load-balancer_api:listener:get_all', 'os_load-balancer_api:listener:get_all-global'],
     async handler(request) {
       const project_id = request.scopeOfList('listener')
@@ -80,6 +83,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/listeners/:id',
+    summary: 'Show a listener',
+    answer: shows('listener', Listener),
     policies: ['os_load-balancer_api:listener:get_one'],
     async handler(request) {
       const { id } = request.params
@@ -94,6 +99,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/listeners/:id/stats',
+    summary: 'Show what passed through a listener',
+    answer: shows('stats', Statistics),
     policies: ['os_load-balancer_api:listener:get_stats'],
     async handler(request) {
       const { id } = request.params
@@ -107,6 +114,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/listeners',
+    summary: 'Create a listener',
+    answer: creates('listener', Listener),
     policies: ['os_load-balancer_api:listener:post'],
     body: createBody,
     async handler(request, reply) {
@@ -132,6 +141,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/listeners/:id',
+    summary: 'Update a listener',
+    answer: shows('listener', Listener),
     policies: ['os_load-balancer_api:listener:put'],
     body: updateBody,
     async handler(request) {
@@ -161,6 +172,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/listeners/:id',
+    summary: 'Delete a listener',
+    answer: deletes,
     policies: ['os_load-balancer_api:listener:delete'],
     async handler(request, reply) {
       const { id } = request.params

@@ -3,8 +3,9 @@ import type { Config } from '../../config/config.ts'
 import type { ListenerRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
+import type { L7PolicyTree } from '../l7policy/schema.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
-import type { ListenerCreate, ListenerInTree, ListenerUpdate } from './schema.ts'
+import type { Listener, ListenerCreate, ListenerInTree, ListenerTree, ListenerUpdate } from './schema.ts'
 
 type Parents = Pick<ListenerRow, 'project_id' | 'load_balancer_id' | 'default_pool_id'>
 
@@ -69,12 +70,12 @@ export function listenerChanges(update: ListenerUpdate, listener: ListenerRow, c
 }
 
 /** Alone or in a list. In: the listener and the ids of its l7policies, by position. */
-export function showListener(listener: ListenerRow, l7policy_ids: string[]) {
+export function showListener(listener: ListenerRow, l7policy_ids: string[]): Listener {
   return { ...ownFields(listener), loadbalancers: [idOnly(listener.load_balancer_id)], l7policies: l7policy_ids.map(idOnly) }
 }
 
 /** Within the answer to a fully populated create: with whole l7policies, without the way back up. */
-export function showListenerInTree<P>(listener: ListenerRow, l7policies: P[]) {
+export function showListenerInTree(listener: ListenerRow, l7policies: L7PolicyTree[]): ListenerTree {
   return { ...ownFields(listener), l7policies }
 }
 

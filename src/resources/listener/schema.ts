@@ -7,22 +7,27 @@ import {
   commonFields,
   description,
   dictionary,
+  IdOnly,
   integer,
   listOf,
   nullable,
   oneOf,
   port,
   projectId,
+  serverSet,
+  shown,
   text,
   uuid,
 } from '../fields.ts'
-import { L7PolicyInTree } from '../l7policy/schema.ts'
+import { L7PolicyInTree, L7PolicyTree } from '../l7policy/schema.ts'
 import { PoolInTree } from '../pool/schema.ts'
 
 const protocols = ['TCP', 'HTTP', 'HTTPS', 'TERMINATED_HTTPS', 'UDP', 'SCTP', 'PROMETHEUS'] as const
 
-/** In milliseconds, at most 24 days. Null stands for the default of the configuration. */
-const timeout = nullable(integer({ minimum: 0, maximum: 24 * 24 * 60 * 60 * 1000 }))
+/** In milliseconds, at most 24 days. */
+const milliseconds = integer({ minimum: 0, maximum: 24 * 24 * 60 * 60 * 1000 })
+/** Null stands for the default of the configuration. */
+const timeout = nullable(milliseconds)
 
 const { name, admin_state_up, tags } = commonFields
 
@@ -55,6 +60,31 @@ const after = {
   hsts_include_subdomains: boolean({ default: false }),
   hsts_preload: boolean({ default: false }),
 }
+
+const shownFields = {
+  ...shown({ ...before, default_pool_id: nullable(uuid()), insert_headers, ...after }),
+  timeout_client_data: milliseconds,
+  timeout_member_connect: milliseconds,
+  timeout_member_data: milliseconds,
+  timeout_tcp_inspect: milliseconds,
+  ...serverSet,
+}
+
+/** In answers, alone and in a list. */
+export const Listener = Type.Object({ ...shownFields, loadbalancers: listOf(IdOnly), l7policies: listOf(IdOnly) }, { title: 'Listener' })
+export type Listener = Static<typeof Listener>
+
+/** In the answer to a fully populated create: with whole l7policies, without the way back up. */
+export const ListenerTree = Type.Object({ ...shownFields, l7policies: listOf(L7PolicyTree) }, { title: 'ListenerTree' })
+export type ListenerTree = Static<typeof ListenerTree>
+
+const count = Type.Integer({ minimum: 0 })
+
+/** Of a listener or a whole load balancer, summed over all its amphorae. */
+export const Statistics = Type.Object(
+  { bytes_in: count, bytes_out: count, active_connections: count, total_connections: count, request_errors: count },
+  { title: 'Statistics' },
+)
 
 export const ListenerCreate = Type.Object({
   ...before,

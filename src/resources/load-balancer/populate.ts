@@ -19,13 +19,13 @@ import { newL7Rule, showL7Rule } from '../l7rule/row.ts'
 import { checkListenerAndPool } from '../listener/checks.ts'
 import { storeNewListener } from '../listener/create.ts'
 import { newListener, showListenerInTree } from '../listener/row.ts'
-import type { ListenerInTree } from '../listener/schema.ts'
+import type { ListenerInTree, ListenerTree } from '../listener/schema.ts'
 import { checkAddressNotReserved } from '../member/checks.ts'
 import { insertMembers } from '../member/repository.ts'
 import { newMember, showMember } from '../member/row.ts'
 import { storeNewPool } from '../pool/create.ts'
 import { newPool, showPoolInTree } from '../pool/row.ts'
-import type { PoolInTree } from '../pool/schema.ts'
+import type { PoolInTree, PoolTree } from '../pool/schema.ts'
 import { checkMembersSupported } from '../unsupported.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
@@ -35,8 +35,8 @@ type NewListener = { row: ListenerRow; l7policies: NewL7Policy[] }
 
 /** What was stored, as the answer to the create shows it. */
 export interface Populated {
-  listeners: ReturnType<typeof showListenerInTree>[]
-  pools: ReturnType<typeof showPoolInTree>[]
+  listeners: ListenerTree[]
+  pools: PoolTree[]
 }
 
 export async function populate(

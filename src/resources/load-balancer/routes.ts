@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { acceptsSilently, creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { missingProject, noObjectSupplied, notFound, providerNotEnabled, validationFailure } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -9,7 +10,9 @@ import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
+import { boolean } from '../fields.ts'
 import { sumStatistics } from '../listener/repository.ts'
+import { Statistics } from '../listener/schema.ts'
 import { newlyUpdated } from '../row-fields.ts'
 import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported.ts'
 import { existing, requesterOf, visibleSubnet } from '../visible-networks.ts'
@@ -29,7 +32,7 @@ import {
   updateLoadBalancer,
 } from './repository.ts'
 import { loadBalancerChanges, newLoadBalancer, showLoadBalancer, showLoadBalancerInTree } from './row.ts'
-import { LoadBalancerCreate, LoadBalancerUpdate } from './schema.ts'
+import { LoadBalancer, LoadBalancerCreate, LoadBalancerTree, LoadBalancerUpdate, StatusTree } from './schema.ts'
 import { showStatusTree } from './status-tree.ts'
 import { loadTree } from './tree.ts'
 import { updateLoadBalancer as updateLoadBalancerFlow } from './update-flow.ts'
@@ -74,6 +77,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/loadbalancers',
+    summary: 'List load balancers',
+    answer: lists('loadbalancers', LoadBalancer, listed),
     policies: ['os_load-balancer_api:loadbalancer:get_all', 'os_load-balancer_api:loadbalancer:get_all-global'],
     async handler(request) {
       const project_id = request.scopeOfList('loadbalancer')
@@ -86,6 +91,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/loadbalancers/:id',
+    summary: 'Show a load balancer',
+    answer: shows('loadbalancer', LoadBalancer),
     policies: ['os_load-balancer_api:loadbalancer:get_one'],
     async handler(request) {
       const { id } = request.params
@@ -99,6 +106,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/loadbalancers',
+    summary: 'Create a load balancer, alone or with all that belongs to it',
+    answer: creates('loadbalancer', LoadBalancerTree),
     policies: ['os_load-balancer_api:loadbalancer:post', 'os_load-balancer_api:loadbalancer:post:vip_sg_ids'],
     body: createBody,
     async handler(request, reply) {
@@ -137,6 +146,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/loadbalancers/:id',
+    summary: 'Update a load balancer',
+    answer: shows('loadbalancer', LoadBalancer),
     policies: ['os_load-balancer_api:loadbalancer:put', 'os_load-balancer_api:loadbalancer:put:vip_sg_ids'],
     body: updateBody,
     async handler(request) {
@@ -166,6 +177,9 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/loadbalancers/:id',
+    summary: 'Delete a load balancer',
+    query: { cascade: boolean({ description: 'with all that belongs to it', default: false }) },
+    answer: deletes,
     policies: ['os_load-balancer_api:loadbalancer:delete'],
     async handler(request, reply) {
       const { id } = request.params
@@ -188,6 +202,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     route(api, {
       method: 'GET',
       path,
+      summary: 'Show the statuses of a load balancer and of all that serves it',
+      answer: shows('statuses', StatusTree),
       policies: ['os_load-balancer_api:loadbalancer:get_status'],
       async handler(request) {
         const { id } = request.params
@@ -203,6 +219,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/loadbalancers/:id/stats',
+    summary: 'Show what passed through a load balancer',
+    answer: shows('stats', Statistics),
     policies: ['os_load-balancer_api:loadbalancer:get_stats'],
     async handler(request) {
       const { id } = request.params
@@ -215,6 +233,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/loadbalancers/:id/failover',
+    summary: 'Replace the amphorae of a load balancer',
+    answer: acceptsSilently,
     policies: ['os_load-balancer_api:loadbalancer:put_failover'],
     async handler(request) {
       const { id } = request.params

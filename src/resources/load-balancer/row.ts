@@ -2,9 +2,11 @@
 import type { LoadBalancerRow, Topology } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
+import type { ListenerTree } from '../listener/schema.ts'
+import type { PoolTree } from '../pool/schema.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
 import type { ChildIds } from './repository.ts'
-import type { LoadBalancerCreate, LoadBalancerUpdate } from './schema.ts'
+import type { LoadBalancer, LoadBalancerCreate, LoadBalancerTree, LoadBalancerUpdate } from './schema.ts'
 import type { VipPlace } from './vip.ts'
 import type { VipPort } from './vip-port.ts'
 
@@ -48,8 +50,8 @@ export function loadBalancerChanges(update: LoadBalancerUpdate): Partial<LoadBal
 }
 
 /** Alone or in a list. */
-export function showLoadBalancer(row: LoadBalancerRow & ChildIds) {
-  return showLoadBalancerInTree(row, toIds(row.listener_ids), toIds(row.pool_ids))
+export function showLoadBalancer(row: LoadBalancerRow & ChildIds): LoadBalancer {
+  return { ...ownFields(row), listeners: toIds(row.listener_ids), pools: toIds(row.pool_ids) }
 }
 
 function toIds(joined: string | null): { id: string }[] {
@@ -57,7 +59,11 @@ function toIds(joined: string | null): { id: string }[] {
 }
 
 /** The answer to a create: with whole listeners and pools. */
-export function showLoadBalancerInTree<L, P>(row: LoadBalancerRow, listeners: L[], pools: P[]) {
+export function showLoadBalancerInTree(row: LoadBalancerRow, listeners: ListenerTree[], pools: PoolTree[]): LoadBalancerTree {
+  return { ...ownFields(row), listeners, pools }
+}
+
+function ownFields(row: LoadBalancerRow) {
   return {
     id: row.id,
     name: row.name,
@@ -74,8 +80,6 @@ export function showLoadBalancerInTree<L, P>(row: LoadBalancerRow, listeners: L[
     vip_network_id: row.vip_network_id,
     vip_sg_ids: row.vip_sg_ids,
     additional_vips: row.additional_vips.map(({ subnet_id, ip_address, port_id }) => ({ subnet_id, ip_address, port_id })),
-    listeners,
-    pools,
     provider: row.provider,
     flavor_id: row.flavor_id,
     vip_qos_policy_id: row.vip_qos_policy_id,

@@ -1,15 +1,16 @@
 import type { Db } from '../../db/connection.ts'
 import { listListenerIdsOfPools } from '../pool/repository.ts'
+import type { StatusTree } from './schema.ts'
 import type { LoadBalancerTree, PoolTree } from './tree.ts'
 
-type Statuses = { id: string; name: string; provisioning_status: string; operating_status: string }
+type Statuses = Pick<StatusTree['loadbalancer'], 'id' | 'name' | 'provisioning_status' | 'operating_status'>
 
 function statusesOf({ id, name, provisioning_status, operating_status }: Statuses): Statuses {
   return { id, name, provisioning_status, operating_status }
 }
 
 /** As upstream shows it: pools stand under the listeners that use them, so one without a listener is missing, and l7policies too. */
-export async function showStatusTree(db: Db, loadBalancer: LoadBalancerTree) {
+export async function showStatusTree(db: Db, loadBalancer: LoadBalancerTree): Promise<StatusTree> {
   const users = await listListenerIdsOfPools(
     db,
     loadBalancer.pools.map(({ id }) => id),

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { duplicateDefaultPool, notFound, poolInUse, validationFailure } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
@@ -19,7 +20,7 @@ import { createPool } from './create-flow.ts'
 import { deletePool } from './delete-flow.ts'
 import { findL7PolicyRedirectingTo, findPool, loadPoolReferences, lockListenersOfPool, updatePool } from './repository.ts'
 import { newPool, poolChanges, settlePersistence, showPool } from './row.ts'
-import { PoolCreate, PoolUpdate } from './schema.ts'
+import { Pool, PoolCreate, PoolUpdate } from './schema.ts'
 import { updatePool as updatePoolFlow } from './update-flow.ts'
 
 const createBody = bodyKind('pool_', 'pool', PoolCreate)
@@ -57,6 +58,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/pools',
+    summary: 'List pools',
+    answer: lists('pools', Pool, listed),
     policies: ['os_load-balancer_api:pool:get_all', 'os_load-balancer_api:pool:get_all-global'],
     async handler(request) {
       const project_id = request.scopeOfList('pool')
@@ -73,6 +76,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/pools/:id',
+    summary: 'Show a pool',
+    answer: shows('pool', Pool),
     policies: ['os_load-balancer_api:pool:get_one'],
     async handler(request) {
       const { id } = request.params
@@ -86,6 +91,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'POST',
     path: '/v2/lbaas/pools',
+    summary: 'Create a pool',
+    answer: creates('pool', Pool),
     policies: ['os_load-balancer_api:pool:post'],
     body: createBody,
     async handler(request, reply) {
@@ -123,6 +130,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'PUT',
     path: '/v2/lbaas/pools/:id',
+    summary: 'Update a pool',
+    answer: shows('pool', Pool),
     policies: ['os_load-balancer_api:pool:put'],
     body: updateBody,
     async handler(request) {
@@ -154,6 +163,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'DELETE',
     path: '/v2/lbaas/pools/:id',
+    summary: 'Delete a pool',
+    answer: deletes,
     policies: ['os_load-balancer_api:pool:delete'],
     async handler(request, reply) {
       const { id } = request.params

@@ -6,7 +6,7 @@ import { idOnly } from '../fields.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
 import { checkSessionPersistence } from './checks.ts'
 import type { PoolReferences } from './repository.ts'
-import type { PoolCreate, PoolInTree, PoolUpdate, SessionPersistenceUpdate } from './schema.ts'
+import type { Pool, PoolCreate, PoolInTree, PoolTree, PoolUpdate, SessionPersistenceUpdate } from './schema.ts'
 
 /** A definition: within a tree a pool may be only a name, and the caller has seen that this one is more. */
 type PoolDefinition = PoolCreate | (PoolInTree & Pick<PoolCreate, 'protocol' | 'lb_algorithm'>)
@@ -74,7 +74,7 @@ export function settlePersistence(
 }
 
 /** Alone or in a list. */
-export function showPool(pool: PoolRow, { listener_ids, member_ids, health_monitor_id }: PoolReferences) {
+export function showPool(pool: PoolRow, { listener_ids, member_ids, health_monitor_id }: PoolReferences): Pool {
   return {
     ...ownFields(pool, listener_ids),
     loadbalancers: [idOnly(pool.load_balancer_id)],
@@ -85,7 +85,10 @@ export function showPool(pool: PoolRow, { listener_ids, member_ids, health_monit
 }
 
 /** Within the answer to a fully populated create: with its whole monitor and members, without the way back up. */
-export function showPoolInTree<M, H>(pool: PoolRow, children: { listener_ids: string[]; members: M[]; healthmonitor: H | null }) {
+export function showPoolInTree(
+  pool: PoolRow,
+  children: { listener_ids: string[] } & Pick<PoolTree, 'members' | 'healthmonitor'>,
+): PoolTree {
   const { listener_ids, members, healthmonitor } = children
   return { ...ownFields(pool, listener_ids), members, healthmonitor }
 }

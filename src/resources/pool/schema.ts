@@ -5,17 +5,20 @@ import {
   changes,
   commonFields,
   description,
+  IdOnly,
   integer,
   ipAddress,
   listOf,
   nullable,
   oneOf,
   projectId,
+  serverSet,
+  shown,
   text,
   uuid,
 } from '../fields.ts'
-import { HealthMonitorInTree } from '../health-monitor/schema.ts'
-import { MemberInTree } from '../member/schema.ts'
+import { HealthMonitorInTree, HealthMonitorTree } from '../health-monitor/schema.ts'
+import { Member, MemberInTree } from '../member/schema.ts'
 
 const protocols = ['TCP', 'HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'UDP', 'SCTP'] as const
 const algorithms = ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'] as const
@@ -42,6 +45,33 @@ const tls = {
   tls_versions: nullable(listOf(text(32))),
   alpn_protocols: nullable(listOf(Type.String({ format: 'alpn-protocol' }))),
 }
+
+const shownFields = {
+  ...shown({ name, description, admin_state_up, protocol, lb_algorithm, tags, ...tls }),
+  session_persistence: nullable(SessionPersistenceCreate),
+  listeners: listOf(IdOnly),
+  ...serverSet,
+}
+
+/** In answers, alone and in a list. */
+export const Pool = Type.Object(
+  {
+    ...shownFields,
+    loadbalancers: listOf(IdOnly),
+    /** Absent where there is none, as upstream leaves it out. */
+    healthmonitor_id: Type.Optional(uuid()),
+    members: listOf(IdOnly),
+  },
+  { title: 'Pool' },
+)
+export type Pool = Static<typeof Pool>
+
+/** In the answer to a fully populated create: with its whole monitor and members, without the way back up. */
+export const PoolTree = Type.Object(
+  { ...shownFields, healthmonitor: nullable(HealthMonitorTree), members: listOf(Member) },
+  { title: 'PoolTree' },
+)
+export type PoolTree = Static<typeof PoolTree>
 
 export const PoolCreate = Type.Object({
   name,
