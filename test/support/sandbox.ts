@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exec } from '../../src/lib/exec.ts'
@@ -19,7 +19,7 @@ export function enterSandbox(command: string[]): Promise<number> {
 }
 
 /** A throw-away PostgreSQL on loopback; undefined where none is installed. It refuses to run as root, hence the other user. */
-export async function startPostgres(): Promise<{ url: string; stop(): Promise<void> } | undefined> {
+export async function startPostgres(): Promise<{ url: string; pid: number; stop(): Promise<void> } | undefined> {
   const root = '/usr/lib/postgresql'
   const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined
   if (version === undefined) return undefined
@@ -40,6 +40,7 @@ export async function startPostgres(): Promise<{ url: string; stop(): Promise<vo
   const url = 'postgresql://ottavia@127.0.0.1:54329/postgres'
   return {
     url,
+    pid: Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0]),
     async stop() {
       await retry({ attempts: 2, firstWaitMs: 100, longestWaitMs: 100 }, () => asPostgres('pg_ctl', 'stop', '-D', data, '-m', 'immediate'))
       rmSync(directory, { recursive: true, force: true })
