@@ -28,7 +28,8 @@ interface Owned {
   updated_at: string | null
 }
 
-export type AdditionalVip = { subnet_id: string; network_id: string; ip_address: string; port_id: string; vip_port_owned: boolean }
+/** Another address of the VIP's port, on another subnet of its network. */
+export type AdditionalVip = { subnet_id: string; ip_address: string; port_id: string }
 
 export interface LoadBalancerRow extends Owned {
   description: string

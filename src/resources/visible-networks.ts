@@ -42,6 +42,12 @@ export async function visiblePort(network: NetworkDriver, id: string, requester:
   return port
 }
 
+/** Throws 400. */
+export async function visibleSecurityGroup(network: NetworkDriver, id: string, requester: Requester): Promise<void> {
+  const { project_id } = await existing('Security Group', id, () => network.getSecurityGroup(id))
+  if (project_id !== '' && requester !== null && project_id !== requester.project_id) throw invalidSubresource('Security Group', id)
+}
+
 /** `what` in the words of upstream's fault: what the network service does not have is the request's mistake (400). */
 export async function existing<T>(what: string, id: string, ask: () => Promise<T>): Promise<T> {
   try {

@@ -1,7 +1,8 @@
 /** The load balancer's security group and what its VIP's ports let through. */
 import { task } from '../context.ts'
+import type { LoadBalancerRow } from '../db/tables.ts'
 import { ifThere } from '../drivers/errors.ts'
-import type { NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
+import type { Fence, NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
 import type { StepContext } from '../flow/define.ts'
 import { parseIp } from '../lib/ip.ts'
 import { PEER_PORT } from '../render/haproxy.ts'
@@ -15,41 +16,38 @@ export function securityGroupName(load_balancer_id: string): string {
   return `lb-${load_balancer_id}`
 }
 
-type VipPort = { port_id: string; vip_port_owned: boolean }
-export type VipOfLoadBalancer = { load_balancer_id: string; vip_sg_ids: string[]; ports: VipPort[] }
+export type VipOfLoadBalancer = { load_balancer_id: string; port_id: string; vip_port_owned: boolean; vip_sg_ids: string[] }
 
-/** The VIP's ports and what guards them, small enough for the journal. */
-export function vipOf(loadBalancer: LoadBalancerTree): VipOfLoadBalancer {
-  const { id, vip_port_id, vip_port_owned, vip_sg_ids, additional_vips } = loadBalancer
-  return { load_balancer_id: id, vip_sg_ids, ports: [{ port_id: vip_port_id, vip_port_owned }, ...additional_vips.map(toVipPort)] }
+/** The VIP's port, which has all VIPs' addresses, and what guards it; small enough for the journal. */
+export function vipOf({ id, vip_port_id, vip_port_owned, vip_sg_ids }: LoadBalancerRow): VipOfLoadBalancer {
+  return { load_balancer_id: id, port_id: vip_port_id, vip_port_owned, vip_sg_ids }
 }
 
-function toVipPort({ port_id, vip_port_owned }: VipPort): VipPort {
-  return { port_id, vip_port_owned }
-}
-
-/** Makes the load balancer's security group with its rules and puts it on the VIP's ports. Answers the group's id. */
+/** Makes the load balancer's security group with its rules and puts it on the VIP's port. Answers the group's id. */
 export const guardVip = task('guard-vip', {
   async execute({ db, network, ...step }, vip: VipOfLoadBalancer) {
-    const fence = fenceOf(step)
     const group = await setRules(network, await requireTree(db, vip.load_balancer_id), step)
-    for (const port of vip.ports) {
-      const security_group_ids = [...new Set([group, ...vip.vip_sg_ids, ...(await groupsOfItsOwner(network, port))])]
-      await network.updatePort(port.port_id, { security_group_ids }, fence)
-    }
+    await putGroupsOnVip(network, vip, group, [], fenceOf(step))
     return group
   },
   async revert({ network, ...step }, vip) {
     const group = await network.findSecurityGroup(securityGroupName(vip.load_balancer_id))
     if (group === null) return
-    for (const port of vip.ports) await takeGroupFrom(network, port.port_id, group)
+    await takeGroupFrom(network, vip.port_id, group)
     await network.deleteSecurityGroup(group, { made_by: step.flow_id })
   },
 })
 
-/** A user's own port keeps the groups he gave it. */
-async function groupsOfItsOwner(network: NetworkDriver, port: VipPort): Promise<string[]> {
-  return port.vip_port_owned ? [] : (await network.getPort(port.port_id)).security_group_ids
+/** A user's own port keeps the groups he gave it; `former` are those of the load balancer that are to go. */
+export async function putGroupsOnVip(
+  network: NetworkDriver,
+  { port_id, vip_port_owned, vip_sg_ids }: VipOfLoadBalancer,
+  group: string,
+  former: string[],
+  fence: Fence,
+): Promise<void> {
+  const kept = vip_port_owned ? [] : (await network.getPort(port_id)).security_group_ids.filter((id) => !former.includes(id))
+  await network.updatePort(port_id, { security_group_ids: [...new Set([group, ...vip_sg_ids, ...kept])] }, fence)
 }
 
 /** Content when the port is gone. */
@@ -60,10 +58,10 @@ export async function takeGroupFrom(network: NetworkDriver, port_id: string, gro
   }
 }
 
-/** Lets in exactly what the listeners and, of a pair, the peers need. */
+/** Lets in exactly what the listeners and, of a pair, the peers need. Answers the group's id. */
 export const openVip = task('open-vip', {
   async execute({ db, network, ...step }, load_balancer_id: string) {
-    await setRules(network, await requireTree(db, load_balancer_id), step)
+    return setRules(network, await requireTree(db, load_balancer_id), step)
   },
 })
 

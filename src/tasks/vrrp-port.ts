@@ -33,7 +33,8 @@ export const makeVrrpPort = task('make-vrrp-port', {
       },
       fenceOf(step),
     )
-    const vrrp_ip = port.fixed_ips[0]?.ip_address
+    const fixed = port.fixed_ips.find(({ subnet_id }) => subnet_id === loadBalancer.vip_subnet_id) ?? port.fixed_ips[0]
+    const vrrp_ip = fixed?.ip_address
     if (vrrp_ip === undefined) throw new Error(`port ${port.id} has no address`)
     await db
       .updateTable('amphora')

@@ -11,9 +11,9 @@ export const everything: ProviderCapabilities = {
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'],
   pool_tls: true,
   mixed_families: true,
+  vip_sg_ids: true,
+  additional_vips: true,
   // What no flow does yet.
-  vip_sg_ids: false,
-  additional_vips: false,
   flavors: false,
   availability_zones: false,
   failover: false,

@@ -55,7 +55,7 @@ export function networkContract(name: string, open: () => Promise<NetworkUnderTe
       await assert.rejects(it.driver.getPort(NOWHERE), NotFoundError)
       await assert.rejects(it.driver.updatePort(NOWHERE, { admin_state_up: true }), NotFoundError)
       await assert.rejects(it.driver.checkQosPolicy(NOWHERE), NotFoundError)
-      await assert.rejects(it.driver.checkSecurityGroup(NOWHERE), NotFoundError)
+      await assert.rejects(it.driver.getSecurityGroup(NOWHERE), NotFoundError)
       assert.equal(await it.driver.findPort('nobody'), null)
       assert.equal(await it.driver.findSecurityGroup('nobody'), null)
     })
@@ -121,7 +121,7 @@ export function networkContract(name: string, open: () => Promise<NetworkUnderTe
       const id = await it.driver.ensureSecurityGroup({ name: 'lb-1', made_by: 'flow-1' })
       assert.equal(await it.driver.ensureSecurityGroup({ name: 'lb-1', made_by: 'flow-2' }), id)
       assert.equal(await it.driver.findSecurityGroup('lb-1'), id)
-      await it.driver.checkSecurityGroup(id)
+      assert.equal((await it.driver.getSecurityGroup(id)).id, id)
       const rule = { direction: 'ingress', ethertype: 'IPv4', protocol: 'tcp', port: 80, remote_ip_prefix: null } as const
       await it.driver.setSecurityGroupRules(id, [rule, { ...rule, port: 443 }])
       await it.driver.setSecurityGroupRules(id, [{ ...rule, protocol: '112', port: null }])

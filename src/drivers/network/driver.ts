@@ -25,6 +25,8 @@ export type Subnet = {
   host_routes: HostRoute[]
   /** Addresses that can still be given out; undefined where the backend cannot tell. */
   free_addresses?: number
+  /** True where nothing is kept: it is on whatever network and holds whatever address it is asked for. */
+  anywhere?: boolean
 }
 
 export type Port = {
@@ -62,6 +64,8 @@ export type WantedPort = {
   made_by: string
 }
 
+export type SecurityGroup = { id: string; project_id: string }
+
 export type SecurityGroupRule = {
   direction: 'ingress' | 'egress'
   ethertype: 'IPv4' | 'IPv6'
@@ -87,7 +91,7 @@ export interface NetworkDriver {
   listPortsOfDevice(device_id: string): Promise<Port[]>
   /** Throws NotFoundError. */
   checkQosPolicy(id: string): Promise<void>
-  checkSecurityGroup(id: string): Promise<void>
+  getSecurityGroup(id: string): Promise<SecurityGroup>
 
   ensurePort(wanted: WantedPort, fence?: Fence): Promise<Port>
   /** With `made_by`, a port that another flow made stays. */

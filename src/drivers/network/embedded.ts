@@ -6,7 +6,7 @@ import type { IngressRule } from '../../embedded/network/security-groups.ts'
 import type { EmbeddedNetwork } from '../../embedded/network/service.ts'
 import type { PortRow } from '../../embedded/network/tables.ts'
 import { NotFoundError, RefusedError } from '../errors.ts'
-import type { Fence, Network, NetworkDriver, Port, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
+import type { Fence, Network, NetworkDriver, Port, SecurityGroup, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
 
 export class EmbeddedNetworkDriver implements NetworkDriver {
   readonly #network: EmbeddedNetwork
@@ -48,8 +48,9 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
     await translated(() => Promise.reject(qosPolicyNotFound(id)))
   }
 
-  async checkSecurityGroup(id: string): Promise<void> {
-    await translated(() => this.#network.getSecurityGroup(id))
+  async getSecurityGroup(id: string): Promise<SecurityGroup> {
+    const { project_id } = await translated(() => this.#network.getSecurityGroup(id))
+    return { id, project_id }
   }
 
   ensurePort(wanted: WantedPort, fence?: Fence): Promise<Port> {

@@ -4,13 +4,13 @@ import { cidrContains, formatIp, parseCidr, parseIp } from '../../lib/ip.ts'
 import { NotFoundError, RefusedError } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
-import type { Fence, FixedIp, Network, NetworkDriver, Port, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
+import type { Fence, FixedIp, Network, NetworkDriver, Port, SecurityGroup, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
 
 /** The project that owns what amphorae need. */
 const SERVICE_PROJECT = 'service-project'
 
 export type MemoryPort = Port & { made_by: string }
-export type MemorySecurityGroup = { id: string; name: string; made_by: string; rules: SecurityGroupRule[] }
+export type MemorySecurityGroup = SecurityGroup & { name: string; made_by: string; rules: SecurityGroupRule[] }
 
 export class MemoryNetwork implements NetworkDriver {
   readonly networks: Network[] = []
@@ -60,6 +60,13 @@ export class MemoryNetwork implements NetworkDriver {
     return subnet
   }
 
+  /** A user's own. */
+  addSecurityGroup(given: Partial<MemorySecurityGroup> = {}): MemorySecurityGroup {
+    const group = { id: randomUUID(), project_id: SERVICE_PROJECT, name: 'default', made_by: '', rules: [], ...given }
+    this.securityGroups.push(group)
+    return group
+  }
+
   getNetwork(id: string): Promise<Network> {
     return this.failures.around('getNetwork', () => structuredClone(this.found('Network', this.networks, id)))
   }
@@ -90,8 +97,11 @@ export class MemoryNetwork implements NetworkDriver {
     return this.failures.around('checkQosPolicy', () => void this.found('QoS Policy', this.qosPolicies, id))
   }
 
-  checkSecurityGroup(id: string): Promise<void> {
-    return this.failures.around('checkSecurityGroup', () => void this.found('Security Group', this.securityGroups, id))
+  getSecurityGroup(id: string): Promise<SecurityGroup> {
+    return this.failures.around('getSecurityGroup', () => {
+      const { project_id } = this.found('Security Group', this.securityGroups, id)
+      return { id, project_id }
+    })
   }
 
   ensurePort(wanted: WantedPort, fence?: Fence): Promise<Port> {
@@ -133,7 +143,7 @@ export class MemoryNetwork implements NetworkDriver {
       this.fences.check(wanted.name, fence)
       const known = this.securityGroups.find((group) => group.name === wanted.name)
       if (known !== undefined) return known.id
-      const group = { id: randomUUID(), ...wanted, rules: [] }
+      const group = { id: randomUUID(), project_id: SERVICE_PROJECT, ...wanted, rules: [] }
       this.securityGroups.push(group)
       return group.id
     })

@@ -1,6 +1,6 @@
 /** A network that is not there: any id is accepted, ids are derived from names, nothing is kept. For benchmarks and tests of the API. */
 import { derivedId } from '../../lib/derived-id.ts'
-import type { Network, NetworkDriver, Port, Subnet, WantedPort } from './driver.ts'
+import type { Network, NetworkDriver, Port, SecurityGroup, Subnet, WantedPort } from './driver.ts'
 
 /** What upstream's no-op driver gives to a VIP without an address. */
 const ADDRESS = '198.51.100.1'
@@ -20,6 +20,7 @@ export class NoopNetwork implements NetworkDriver {
       cidr: '198.51.100.0/24',
       gateway_ip: null,
       host_routes: [],
+      anywhere: true,
     }
   }
 
@@ -53,7 +54,9 @@ export class NoopNetwork implements NetworkDriver {
 
   async checkQosPolicy(): Promise<void> {}
 
-  async checkSecurityGroup(): Promise<void> {}
+  async getSecurityGroup(id: string): Promise<SecurityGroup> {
+    return { id, project_id: '' }
+  }
 
   async ensurePort(wanted: WantedPort): Promise<Port> {
     const { fixed_ips, project_id, qos_policy_id, made_by: _, ...rest } = wanted

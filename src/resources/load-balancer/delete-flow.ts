@@ -65,14 +65,12 @@ const deleteAmphora = task('delete-amphora', {
   },
 })
 
-/** The ports that were made for the VIP go; a user's own stays, as he gave it. */
+/** A port that was made for the VIP goes; a user's own stays, as he gave it. */
 const deleteVip = task('delete-vip', {
-  async execute({ network }, { load_balancer_id, ports }: VipOfLoadBalancer) {
+  async execute({ network }, { load_balancer_id, port_id, vip_port_owned }: VipOfLoadBalancer) {
     const group = await network.findSecurityGroup(securityGroupName(load_balancer_id))
-    for (const { port_id, vip_port_owned } of ports) {
-      if (vip_port_owned) await network.deletePort(port_id)
-      else if (group !== null) await takeGroupFrom(network, port_id, group)
-    }
+    if (vip_port_owned) await network.deletePort(port_id)
+    else if (group !== null) await takeGroupFrom(network, port_id, group)
     if (group !== null) await network.deleteSecurityGroup(group)
   },
 })

@@ -15,7 +15,7 @@ import { sumStatistics } from '../listener/repository.ts'
 import { Statistics } from '../listener/schema.ts'
 import { newlyUpdated } from '../row-fields.ts'
 import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported.ts'
-import { existing, requesterOf, visibleSubnet } from '../visible-networks.ts'
+import { existing, requesterOf, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
 import { memberSubnetsIn, populate } from './populate.ts'
@@ -36,7 +36,7 @@ import { LoadBalancer, LoadBalancerCreate, LoadBalancerTree, LoadBalancerUpdate,
 import { showStatusTree } from './status-tree.ts'
 import { loadTree } from './tree.ts'
 import { updateLoadBalancer as updateLoadBalancerFlow } from './update-flow.ts'
-import { checkVipNetwork, placeVip } from './vip.ts'
+import { checkVipNetwork, checkVnicType, placeVip } from './vip.ts'
 import { dropReservation, withVipPort } from './vip-port.ts'
 
 const createBody = bodyKind('load_balancer', 'loadbalancer', LoadBalancerCreate, () => noObjectSupplied('loadbalancer'))
@@ -161,6 +161,10 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       if (vip_qos_policy_id && vip_qos_policy_id !== present.vip_qos_policy_id) {
         await existing('qos_policy', vip_qos_policy_id, () => network.checkQosPolicy(vip_qos_policy_id))
       }
+      for (const group of update.vip_sg_ids ?? []) {
+        await visibleSecurityGroup(network, group, requesterOf(request.caller, present.project_id))
+      }
+      checkVnicType(present.vip_vnic_type, update.vip_sg_ids)
       return db.transaction().execute(async (tx) => {
         await lockLoadBalancerForUpdate(tx, id)
         checkLoadBalancerSupported(context, present, update)
@@ -168,8 +172,10 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
         if (!row) throw notFound('Load Balancer', id)
         const changes = { ...loadBalancerChanges(update), ...newlyUpdated(clock) }
         await updateLoadBalancer(tx, id, changes)
-        await startFlow(tx, updateLoadBalancerFlow, { load_balancer_id: id }, { subject: id })
-        return { loadbalancer: showLoadBalancer({ ...row, ...changes }) }
+        const updated = { ...row, ...changes }
+        const former_vip_sg_ids = row.vip_sg_ids.filter((group) => !updated.vip_sg_ids.includes(group))
+        await startFlow(tx, updateLoadBalancerFlow, { load_balancer_id: id, former_vip_sg_ids }, { subject: id })
+        return { loadbalancer: showLoadBalancer(updated) }
       })
     },
   })

@@ -13,7 +13,7 @@ import type { VipPort } from './vip-port.ts'
 type Decided = VipPort & { id: string; project_id: string; place: VipPlace; provider: string; topology: Topology }
 
 export function newLoadBalancer(body: LoadBalancerCreate, decided: Decided, clock: Clock): LoadBalancerRow {
-  const { id, project_id, place, provider, topology, vip_address, vip_port_id, vip_port_owned } = decided
+  const { id, project_id, place, provider, topology, vip_address, vip_port_id, vip_port_owned, additional_vips } = decided
   return {
     ...newlyCreated(clock),
     id,
@@ -28,8 +28,8 @@ export function newLoadBalancer(body: LoadBalancerCreate, decided: Decided, cloc
     vip_network_id: place.network_id,
     vip_qos_policy_id: place.qos_policy_id,
     vip_vnic_type: 'normal',
-    vip_sg_ids: body.vip_sg_ids ?? [],
-    additional_vips: [],
+    vip_sg_ids: [...new Set(body.vip_sg_ids)],
+    additional_vips,
     vip_port_owned,
     provider,
     flavor_id: body.flavor_id,
@@ -40,13 +40,15 @@ export function newLoadBalancer(body: LoadBalancerCreate, decided: Decided, cloc
 }
 
 export function loadBalancerChanges(update: LoadBalancerUpdate): Partial<LoadBalancerRow> {
-  return changedFields<LoadBalancerUpdate, LoadBalancerRow>(update, {
+  const changes = changedFields<LoadBalancerUpdate, LoadBalancerRow>(update, {
     name: '',
     description: '',
     admin_state_up: false,
     vip_sg_ids: [],
     tags: undefined,
   })
+  if (changes.vip_sg_ids) changes.vip_sg_ids = [...new Set(changes.vip_sg_ids)]
+  return changes
 }
 
 /** Alone or in a list. */
@@ -79,7 +81,7 @@ function ownFields(row: LoadBalancerRow) {
     vip_subnet_id: row.vip_subnet_id,
     vip_network_id: row.vip_network_id,
     vip_sg_ids: row.vip_sg_ids,
-    additional_vips: row.additional_vips.map(({ subnet_id, ip_address, port_id }) => ({ subnet_id, ip_address, port_id })),
+    additional_vips: row.additional_vips,
     provider: row.provider,
     flavor_id: row.flavor_id,
     vip_qos_policy_id: row.vip_qos_policy_id,

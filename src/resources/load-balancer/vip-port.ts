@@ -8,9 +8,10 @@ import { validationFailure } from '../../api/faults.ts'
 import type { ApiContext } from '../../api/route.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
+import type { Port } from '../../drivers/network/driver.ts'
 import { type VipPlace, vipPortName } from './vip.ts'
 
-export type VipPort = Pick<LoadBalancerRow, 'vip_address' | 'vip_port_id' | 'vip_port_owned'>
+export type VipPort = Pick<LoadBalancerRow, 'vip_address' | 'vip_port_id' | 'vip_port_owned' | 'additional_vips'>
 
 type NewLoadBalancer = { id: string; project_id: string }
 
@@ -25,7 +26,7 @@ export async function withVipPort<T>(
   store: (port: VipPort) => Promise<T>,
 ): Promise<T> {
   if (place.port !== null) {
-    return store({ vip_address: place.address!, vip_port_id: place.port.id, vip_port_owned: false })
+    return store(vipOnPort(place, place.port, false))
   }
   const { db, network, clock, log } = context
   await db.insertInto('vip_reservation').values({ load_balancer_id: id, project_id, created_at_ms: clock.now() }).execute()
@@ -33,7 +34,10 @@ export async function withVipPort<T>(
     const port = await network.ensurePort({
       name: vipPortName(id),
       network_id: place.network_id,
-      fixed_ips: [{ subnet_id: place.subnet_id, ...(place.address === null ? {} : { ip_address: place.address }) }],
+      fixed_ips: [place, ...place.additional].map(({ subnet_id, address }) => ({
+        subnet_id,
+        ...(address === null ? {} : { ip_address: address }),
+      })),
       project_id,
       device_owner: 'Octavia',
       device_id: `lb-${id}`,
@@ -44,15 +48,28 @@ export async function withVipPort<T>(
       qos_policy_id: place.qos_policy_id,
       made_by: id,
     })
-    const fixed = port.fixed_ips.find(({ subnet_id }) => subnet_id === place.subnet_id) ?? port.fixed_ips[0]
-    if (fixed === undefined) throw validationFailure(`The VIP port ${port.id} has no address.`)
-    return await store({ vip_address: fixed.ip_address, vip_port_id: port.id, vip_port_owned: true })
+    return await store(vipOnPort(place, port, true))
   } catch (error) {
     // If this fails too, the reservation stays and a periodic job undoes it; the client is told the first reason.
     await undoReservation(context, id).catch((failure: unknown) => {
       log.warn({ load_balancer_id: id, err: failure }, 'the reservation of a VIP could not be undone now')
     })
     throw error
+  }
+}
+
+/** The addresses that the port has in each subnet. */
+function vipOnPort(place: VipPlace, port: Port, vip_port_owned: boolean): VipPort {
+  const addressOn = ({ subnet_id, address }: { subnet_id: string; address: string | null }): string => {
+    const found = address ?? (port.fixed_ips.find((fixed) => fixed.subnet_id === subnet_id) ?? port.fixed_ips[0])?.ip_address
+    if (found === undefined) throw validationFailure(`The VIP port ${port.id} has no address.`)
+    return found
+  }
+  return {
+    vip_address: addressOn(place),
+    vip_port_id: port.id,
+    vip_port_owned,
+    additional_vips: place.additional.map((vip) => ({ subnet_id: vip.subnet_id, ip_address: addressOn(vip), port_id: port.id })),
   }
 }
 

@@ -4,9 +4,11 @@
  */
 import { invalidSubresource, validationFailure, vipMissing } from '../../api/faults.ts'
 import type { Config } from '../../config/config.ts'
+import type { LoadBalancerRow } from '../../db/tables.ts'
+import { ifThere } from '../../drivers/errors.ts'
 import type { Network, NetworkDriver, Port, Subnet } from '../../drivers/network/driver.ts'
 import { cidrContains, parseCidr, parseIp } from '../../lib/ip.ts'
-import { existing, type Requester, visibleNetwork, visiblePort, visibleSubnet } from '../visible-networks.ts'
+import { existing, type Requester, visibleNetwork, visiblePort, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
 export type VipPlace = {
@@ -17,11 +19,18 @@ export type VipPlace = {
   /** The user's own port, or null where one is to be made. */
   port: Port | null
   qos_policy_id: string | null
+  additional: AddressPlace[]
 }
+
+/** A null address: any of the subnet. */
+type AddressPlace = { subnet_id: string; address: string | null }
 
 export const vipPortName = (load_balancer_id: string): string => `octavia-lb-${load_balancer_id}`
 
-type Asked = Pick<LoadBalancerCreate, 'vip_address' | 'vip_port_id' | 'vip_network_id' | 'vip_subnet_id' | 'vip_qos_policy_id'>
+type Asked = Pick<
+  LoadBalancerCreate,
+  'vip_address' | 'vip_port_id' | 'vip_network_id' | 'vip_subnet_id' | 'vip_qos_policy_id' | 'vip_sg_ids' | 'additional_vips'
+>
 
 /** Throws 400. Asks the network service, so no transaction may be open. */
 export async function placeVip(asked: Asked, network: NetworkDriver, config: Config, requester: Requester): Promise<VipPlace> {
@@ -31,7 +40,39 @@ export async function placeVip(asked: Asked, network: NetworkDriver, config: Con
     const { qos_policy_id } = place
     await existing('qos_policy', qos_policy_id, () => network.checkQosPolicy(qos_policy_id))
   }
-  return place
+  const additional = await placeAdditionalVips(asked.additional_vips, place, network)
+  for (const id of asked.vip_sg_ids ?? []) await visibleSecurityGroup(network, id, requester)
+  return { ...place, additional }
+}
+
+/** Each on another subnet of the VIP's network; all are addresses of one port. */
+async function placeAdditionalVips(
+  asked: Asked['additional_vips'],
+  { network_id, subnet_id, port }: MainPlace,
+  network: NetworkDriver,
+): Promise<AddressPlace[]> {
+  const subnet_ids = [subnet_id, ...asked.map((vip) => vip.subnet_id)]
+  if (new Set(subnet_ids).size < subnet_ids.length) {
+    throw validationFailure('Duplicate VIP subnet(s) specified. Only one IP can be bound per subnet.')
+  }
+  const subnets: Subnet[] = []
+  for (const { subnet_id } of asked) {
+    const subnet = await ifThere(network.getSubnet(subnet_id))
+    if (subnet === null) throw validationFailure(`Subnet ${subnet_id} not found`)
+    subnets.push(subnet)
+  }
+  if (subnets.some((subnet) => !subnet.anywhere && subnet.network_id !== network_id)) {
+    throw validationFailure('All VIP subnets must belong to the same network.')
+  }
+  return asked.map(({ subnet_id, ip_address }, i) => {
+    checkAddressInSubnet(ip_address, subnets[i]!)
+    if (port === null || subnets[i]!.anywhere) return { subnet_id, address: ip_address }
+    const fixed = port.fixed_ips.find(
+      (fixed) => fixed.subnet_id === subnet_id && (ip_address === null || isSameAddress(fixed.ip_address, ip_address)),
+    )
+    if (fixed === undefined) throw validationFailure('No VIP address found on the specified VIP port within the specified subnet.')
+    return { subnet_id, address: fixed.ip_address }
+  })
 }
 
 /** `[networking] valid_vip_networks` and `denylist_vip_networks`, which upstream asks after the provider. */
@@ -41,6 +82,11 @@ export function checkVipNetwork(network_id: string, { networking }: Config): voi
   if (isMissing || isListed(networking.denylist_vip_networks)) {
     throw validationFailure('Supplied VIP network_id is not allowed by the configuration of this deployment.')
   }
+}
+
+/** A VIP on a device of its own passes by what enforces security groups. Throws 400. */
+export function checkVnicType(vip_vnic_type: LoadBalancerRow['vip_vnic_type'], vip_sg_ids: string[] | null | undefined): void {
+  if (vip_vnic_type === 'direct' && vip_sg_ids?.length) throw validationFailure('VIP Security Groups are not allowed with VNIC direct type')
 }
 
 function checkAllowedByConfig(asked: Asked, { networking }: Config): void {
@@ -53,7 +99,9 @@ function checkAllowedByConfig(asked: Asked, { networking }: Config): void {
   if (kinds.every((kind) => asked[kind] === null)) throw vipMissing(kinds.filter((kind) => networking[`allow_${kind}`]))
 }
 
-async function findPlace(asked: Asked, network: NetworkDriver, config: Config, requester: Requester): Promise<VipPlace> {
+type MainPlace = Omit<VipPlace, 'additional'>
+
+async function findPlace(asked: Asked, network: NetworkDriver, config: Config, requester: Requester): Promise<MainPlace> {
   const { vip_port_id, vip_network_id, vip_subnet_id } = asked
   const common = { address: asked.vip_address, port: null, qos_policy_id: asked.vip_qos_policy_id }
   if (vip_port_id !== null) {
@@ -125,6 +173,7 @@ function checkAddressInSubnet(address: string | null, subnet: Subnet): void {
 }
 
 function contains(subnet: Subnet, address: string): boolean {
+  if (subnet.anywhere) return true
   const ip = parseIp(address)
   const cidr = parseCidr(subnet.cidr)
   return ip !== null && cidr !== null && cidrContains(cidr, ip)
