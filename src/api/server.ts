@@ -18,6 +18,7 @@ import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
 import { answerFault, bodyTooLarge, Fault, internalError, malformedJson, notAcceptable, pathNotFound, unknownMediaType } from './faults.ts'
 import { healthCheckRoute } from './health-check.ts'
+import { openapiRoute } from './openapi.ts'
 import { type Caller, openPolicy } from './policy.ts'
 import { type ApiContext, routeOtherMethods } from './route.ts'
 
@@ -103,6 +104,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   amphoraRoutes(api, context)
   providerRoutes(api, context)
   routeOtherMethods(api)
+  openapiRoute(api)
   return api
 }
 
@@ -121,7 +123,7 @@ function isLoopback(host: string): boolean {
 const jsonTypes: ReadonlySet<string> = new Set(['application/json', 'application/javascript', 'text/javascript', 'text/x-json'])
 
 function needsNoToken(url: string): boolean {
-  return url === '/' || url.startsWith('/?') || url === '/healthcheck' || url.startsWith('/healthcheck?')
+  return ['/', '/healthcheck', '/openapi'].includes(url.split('?', 1)[0]!)
 }
 
 function acceptsJson(accept: string | undefined): boolean {

@@ -14,6 +14,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
+import { type Answered, checkAnswers } from './answers.ts'
 import { ApiClient, type Shown } from './api-client.ts'
 import { aConfig } from './builders.ts'
 import { aDatabase } from './databases.ts'
@@ -75,6 +76,7 @@ export class Cloud {
   readonly amphora = new MemoryAmphora()
   readonly identity = new MemoryIdentity()
   readonly server: FastifyInstance
+  readonly answered: Answered
   readonly api: ApiClient
   /** 10.0.0.0/24, shared by all projects. */
   readonly vipNetwork: Network
@@ -99,6 +101,7 @@ export class Cloud {
     this.vipNetwork = network.addNetwork({ name: 'private', shared: true })
     this.vipSubnet = network.addSubnet({ network_id: this.vipNetwork.id, cidr: '10.0.0.0/24' })
     this.server = createApi(this.context)
+    this.answered = checkAnswers(this.server)
     this.api = new ApiClient(this.server, { 'x-project-id': 'project-1' })
   }
 
