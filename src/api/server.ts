@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Config, ConfigError } from '../config/config.ts'
+import { isBusy } from '../db/busy.ts'
 import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
 import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
@@ -13,10 +14,21 @@ import { loadBalancerRoutes } from '../resources/load-balancer/routes.ts'
 import { memberRoutes } from '../resources/member/routes.ts'
 import { poolRoutes } from '../resources/pool/routes.ts'
 import { providerRoutes } from '../resources/provider/routes.ts'
+import { quotaRoutes } from '../resources/quota/routes.ts'
 import { authenticate, authorize, scopeOfList } from './authentication.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
-import { answerFault, bodyTooLarge, Fault, internalError, malformedJson, notAcceptable, pathNotFound, unknownMediaType } from './faults.ts'
+import {
+  answerFault,
+  bodyTooLarge,
+  Fault,
+  internalError,
+  malformedJson,
+  notAcceptable,
+  pathNotFound,
+  projectBusy,
+  unknownMediaType,
+} from './faults.ts'
 import { healthCheckRoute } from './health-check.ts'
 import { openapiRoute } from './openapi.ts'
 import { type Caller, openPolicy } from './policy.ts'
@@ -103,6 +115,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   l7ruleRoutes(api, context)
   amphoraRoutes(api, context)
   providerRoutes(api, context)
+  quotaRoutes(api, context)
   routeOtherMethods(api)
   openapiRoute(api)
   return api
@@ -169,6 +182,7 @@ function toFault(error: unknown, request: FastifyRequest): Fault {
   if (typeof code === 'string' && code.startsWith('FST_ERR_CTP')) return malformedJson()
   if (error instanceof NotFoundError) return new Fault(400, error.message)
   if (error instanceof RefusedError) return new Fault(error.status, error.message)
+  if (isBusy(error)) return projectBusy()
   if (error instanceof FencedError) return internalError(request.id)
   const status = (error as { statusCode?: unknown }).statusCode
   if (typeof status === 'number' && status >= 400 && status < 500) return new Fault(status, (error as Error).message)
