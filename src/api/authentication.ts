@@ -8,9 +8,17 @@ import type { Caller, ListedType, Policy, PolicyName } from './policy.ts'
 /** Longer tokens than any identity service makes; what is longer is refused unasked. */
 const MAX_TOKEN_LENGTH = 8192
 
+/** What of a request says who sends it. */
+export interface Envelope {
+  headers: IncomingHttpHeaders
+  method: string
+  /** As the client wrote it. */
+  originalUrl: string
+}
+
 /** Throws 401 for a request without a valid token. */
 export async function authenticate(
-  headers: IncomingHttpHeaders,
+  { headers, method, originalUrl }: Envelope,
   config: Config,
   identity: IdentityDriver,
   policy: Policy,
@@ -19,12 +27,12 @@ export async function authenticate(
     return { user_id: null, project_id: oneHeader(headers['x-project-id'] ?? headers['x-tenant-id']), roles: [], is_admin: true }
   }
   const token = oneHeader(headers['x-auth-token'])
-  if (token === null || token.length > MAX_TOKEN_LENGTH) throw unauthenticated()
-  const found = await identity.validate(token)
+  const service_token = oneHeader(headers['x-service-token'])
+  if (token === null || token.length > MAX_TOKEN_LENGTH || (service_token?.length ?? 0) > MAX_TOKEN_LENGTH) throw unauthenticated()
+  const [path = ''] = originalUrl.split('?', 1)
+  const found = await identity.validate(token, { service_token, method, path })
   if (found === null) throw unauthenticated()
-  const { user_id, project_id, roles, is_admin_project } = found
-  const caller = { user_id, project_id, roles, is_admin_project }
-  return { ...caller, is_admin: policy.isAdmin(caller) }
+  return { ...found, is_admin: policy.isAdmin(found) }
 }
 
 function oneHeader(value: string | string[] | undefined): string | null {

@@ -7,8 +7,11 @@ import { pythonList, pythonText } from './python-text.ts'
 
 export { pythonList }
 
-/** `handler` and `routing` are the two shapes of an error's body (reference: raised inside a handler, or before one was found). */
-export type FaultShape = 'handler' | 'routing' | 'unauthenticated'
+/**
+ * `handler` and `routing` are the two shapes of an error's body (reference: raised inside a handler, or before one was found); the other two
+ * are keystonemiddleware's, which stands in front.
+ */
+export type FaultShape = 'handler' | 'routing' | 'unauthenticated' | 'unavailable'
 
 export class Fault extends Error {
   readonly status: number
@@ -30,7 +33,6 @@ export const unknownAttributes = (argument: string, names: string[]) =>
   new Fault(400, `Unknown attribute${names.length > 1 ? 's' : ''} for argument ${argument}: ${names.join(', ')}`)
 
 export const missingArgument = (name: string) => new Fault(400, `Missing argument: "${name}"`)
-export const unknownArgument = (name: string) => new Fault(400, `Unknown argument: "${name}"`)
 export const malformedJson = () => new Fault(400, 'Request is not in valid JSON format')
 export const unknownMediaType = (type: string) => new Fault(415, `Unknown mimetype: ${type}`)
 export const bodyTooLarge = () => new Fault(413, 'Request is too large.')
@@ -65,6 +67,7 @@ export const invalidMarker = (marker: string) => new Fault(400, `Supplied pagina
 // Who may do what
 
 export const unauthenticated = () => new Fault(401, 'The request you have made requires authentication.', 'unauthenticated')
+export const identityUnavailable = () => new Fault(503, 'The Keystone service is temporarily unavailable.', 'unavailable')
 export const policyForbidden = () => new Fault(403, 'Policy does not allow this request to be performed.')
 export const quotaMet = (resource: string) => new Fault(403, `Quota has been met for resources: ${resource}`)
 
@@ -100,11 +103,6 @@ export const unsupportedOption = (provider: string, detail: string) =>
 export const unsupportedAction = (provider: string, detail: string) =>
   new Fault(501, `Provider '${provider}' does not support a requested action: ${detail}`)
 
-// What may go better in a moment
-
-/** Others hold what the request needs for too long. */
-export const projectBusy = () => new Fault(503, 'Project busy.  Unable to lock the project.  Please try again.')
-
 /** Ours: an error nobody foresaw. Its own words stay in the log, found by the request's id. */
 export const internalError = (request_id: string) =>
   new Fault(500, `The server has either erred or is incapable of performing the requested operation. (Request-ID: ${request_id})`)
@@ -119,24 +117,31 @@ export function answerFault(fault: Fault, request: FastifyRequest, reply: Fastif
   } else if (fault.shape === 'unauthenticated') {
     reply.header('WWW-Authenticate', `Keystone uri="${options.www_authenticate_uri}"`)
     reply.send({ error: { code: 401, title: 'Unauthorized', message: fault.message } })
+  } else if (fault.shape === 'unavailable' && /json/.test(request.headers.accept ?? '')) {
+    const message = `${explanations[503]}<br /><br />\n${fault.message}\n\n`
+    reply.send({ message, code: '503 Service Unavailable', title: 'Service Unavailable' })
   } else if (/json/.test(request.headers.accept ?? '')) {
     // A fault with words keeps the title of the class upstream derives it from, whatever its status.
     reply.send({ code: fault.status, title: titleOf(fault), description: fault.message })
   } else {
-    const explanation = explanations[fault.message === '' ? fault.status : 400]?.replace('METHOD', request.method)
+    const explanation = explanations[fault.message === '' || fault.shape === 'unavailable' ? fault.status : 400]?.replace(
+      'METHOD',
+      request.method,
+    )
     reply.type('text/plain; charset=UTF-8').send(`${fault.status} ${titleOf(fault)}\n\n${explanation}\n\n ${fault.message}  `)
   }
 }
 
 function titleOf(fault: Fault): string {
-  return fault.message === '' ? (titles[fault.status] ?? 'Bad Request') : 'Bad Request'
+  return fault.message === '' || fault.shape === 'unavailable' ? (titles[fault.status] ?? 'Bad Request') : 'Bad Request'
 }
 
-const titles: Record<number, string> = { 404: 'Not Found', 405: 'Method Not Allowed', 406: 'Not Acceptable' }
+const titles: Record<number, string> = { 404: 'Not Found', 405: 'Method Not Allowed', 406: 'Not Acceptable', 503: 'Service Unavailable' }
 
 const explanations: Record<number, string> = {
   400: 'The server could not comply with the request since it is either malformed or otherwise incorrect.',
   404: 'The resource could not be found.',
   405: 'The method METHOD is not allowed for this resource.',
+  503: 'The server is currently unavailable. Please try again at a later time.',
   406: 'The resource could not be generated that was acceptable to your browser.',
 }

@@ -108,6 +108,32 @@ test('without a valid token there is 401 and where to get one', async () => {
   assert.deepEqual(await cloud.apiAs('p', 'reader').list('/v2/lbaas/loadbalancers'), [])
 })
 
+test('where a Keystone is configured, those without a token are sent there', async () => {
+  const keystone_authtoken = { www_authenticate_uri: 'https://keystone.example/identity', auth_url: 'http://10.0.0.1:5000' }
+  const { api } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' }, keystone_authtoken } }).empty()
+  const { headers } = await api.request('GET', '/v2/lbaas/loadbalancers')
+  assert.equal(headers['www-authenticate'], 'Keystone uri="https://keystone.example/identity"')
+})
+
+test('where tokens cannot be validated there is 503, as keystonemiddleware words it, and no way in', async () => {
+  const { cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+  const admin = cloud.apiAs('p', 'admin')
+  cloud.identity.isDown = true
+  const answer = await admin.request('GET', '/v2/lbaas/loadbalancers')
+  assert.equal(answer.status, 503)
+  assert.deepEqual(answer.body, {
+    message:
+      'The server is currently unavailable. Please try again at a later time.<br /><br />\nThe Keystone service is temporarily unavailable.\n\n',
+    code: '503 Service Unavailable',
+    title: 'Service Unavailable',
+  })
+  assert.equal(
+    (await admin.request('POST', '/v2/lbaas/loadbalancers', cloud.aBody(), { accept: '' })).body,
+    '503 Service Unavailable\n\nThe server is currently unavailable. Please try again at a later time.\n\n The Keystone service is temporarily unavailable.  ',
+  )
+  assert.equal((await admin.request('GET', '/')).status, 200)
+})
+
 test('the health check answers where the option says so', async () => {
   const off = await aCloud().empty()
   assert.equal((await off.api.request('GET', '/healthcheck')).status, 404)

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Config, ConfigError } from '../config/config.ts'
-import { isBusy } from '../db/busy.ts'
-import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
+import { FencedError, IdentityUnavailable, NotFoundError, RefusedError } from '../drivers/errors.ts'
+import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
 import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
 import { l7policyRoutes } from '../resources/l7policy/routes.ts'
@@ -14,7 +14,6 @@ import { loadBalancerRoutes } from '../resources/load-balancer/routes.ts'
 import { memberRoutes } from '../resources/member/routes.ts'
 import { poolRoutes } from '../resources/pool/routes.ts'
 import { providerRoutes } from '../resources/provider/routes.ts'
-import { quotaRoutes } from '../resources/quota/routes.ts'
 import { authenticate, authorize, scopeOfList } from './authentication.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
@@ -22,15 +21,14 @@ import {
   answerFault,
   bodyTooLarge,
   Fault,
+  identityUnavailable,
   internalError,
   malformedJson,
   notAcceptable,
   pathNotFound,
-  projectBusy,
   unknownMediaType,
 } from './faults.ts'
 import { healthCheckRoute } from './health-check.ts'
-import { openapiRoute } from './openapi.ts'
 import { type Caller, openPolicy } from './policy.ts'
 import { type ApiContext, routeOtherMethods } from './route.ts'
 
@@ -43,7 +41,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   const { config, log } = context
   refuseRemoteNoauth(config)
   const policy = openPolicy(context)
-  const www_authenticate_uri = `http://${config.identity.bind_host}:${config.identity.bind_port}/v3`
+  const www_authenticate_uri = whereToAuthenticate(config)
   const api = fastify({
     bodyLimit: config.oslo_middleware.max_request_body_size,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -71,7 +69,7 @@ export function createApi(context: ApiContext): FastifyInstance {
     // PostgreSQL cannot even be asked for such a name.
     if (request.url.includes('%00')) throw pathNotFound()
     if (!isAllowedHost(request.headers.host)) throw new Fault(400, 'The Host header names no host of this service.')
-    request.caller = needsNoToken(request.url) ? nobody : await authenticate(request.headers, config, context.identity, policy)
+    request.caller = needsNoToken(request.url) ? nobody : await authenticate(request, config, context.identity, policy)
     if (!acceptsJson(request.headers.accept) && !needsNoToken(request.url)) throw notAcceptable()
   })
 
@@ -115,9 +113,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   l7ruleRoutes(api, context)
   amphoraRoutes(api, context)
   providerRoutes(api, context)
-  quotaRoutes(api, context)
   routeOtherMethods(api)
-  openapiRoute(api)
   return api
 }
 
@@ -136,7 +132,7 @@ function isLoopback(host: string): boolean {
 const jsonTypes: ReadonlySet<string> = new Set(['application/json', 'application/javascript', 'text/javascript', 'text/x-json'])
 
 function needsNoToken(url: string): boolean {
-  return ['/', '/healthcheck', '/openapi'].includes(url.split('?', 1)[0]!)
+  return url === '/' || url.startsWith('/?') || url === '/healthcheck' || url.startsWith('/healthcheck?')
 }
 
 function acceptsJson(accept: string | undefined): boolean {
@@ -182,7 +178,7 @@ function toFault(error: unknown, request: FastifyRequest): Fault {
   if (typeof code === 'string' && code.startsWith('FST_ERR_CTP')) return malformedJson()
   if (error instanceof NotFoundError) return new Fault(400, error.message)
   if (error instanceof RefusedError) return new Fault(error.status, error.message)
-  if (isBusy(error)) return projectBusy()
+  if (error instanceof IdentityUnavailable) return identityUnavailable()
   if (error instanceof FencedError) return internalError(request.id)
   const status = (error as { statusCode?: unknown }).statusCode
   if (typeof status === 'number' && status >= 400 && status < 500) return new Fault(status, (error as Error).message)

@@ -28,6 +28,14 @@ export class FencedError extends Error {
   }
 }
 
+/** The identity service cannot be asked, so nobody is known to be anybody. */
+export class IdentityUnavailable extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = 'IdentityUnavailable'
+  }
+}
+
 /** An amphora's agent did not answer within the attempts it was given. */
 export class AgentUnreachable extends Error {
   readonly amphora_id: string

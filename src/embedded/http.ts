@@ -7,7 +7,9 @@ import { STATUS_CODES } from 'node:http'
 import { isIP } from 'node:net'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from '../config/config.ts'
+import { IdentityUnavailable } from '../drivers/errors.ts'
 import type { Identity, IdentityDriver } from '../drivers/identity/driver.ts'
+import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import type { Log } from '../lib/log.ts'
 
 const bodyLimitBytes = 1_048_576
@@ -71,7 +73,7 @@ export function createService({ host, config, log, renderFault, faultOf }: Servi
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const fault = error instanceof HttpFault ? error : (faultOf?.(error) ?? httpFaultOf(error))
     if (fault.status >= 500) log.error({ err: error, method: request.method, path: request.url.split('?')[0] }, 'request failed')
-    if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="${identityUri(config)}"`)
+    if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="${whereToAuthenticate(config)}"`)
     // A missing or bad token is refused by Keystone's middleware in front of each service, so in Keystone's shape.
     return reply.code(fault.status).send(fault.status === 401 ? renderKeystoneFault(fault) : renderFault(fault))
   })
@@ -138,13 +140,9 @@ export function renderKeystoneFault(fault: HttpFault): object {
   return { error: { code: fault.status, message: fault.message, title: STATUS_CODES[fault.status] ?? 'Error' } }
 }
 
-function identityUri(config: Config): string {
-  const { bind_host, bind_port } = config.identity
-  return `http://${bind_host.includes(':') ? `[${bind_host}]` : bind_host}:${bind_port}`
-}
-
 /** What Fastify itself found wrong (malformed JSON, a body too large or against the schema); the rest is our own mistake. */
 function httpFaultOf(error: FastifyError): HttpFault {
+  if (error instanceof IdentityUnavailable) return new HttpFault(503, 'The Keystone service is temporarily unavailable.')
   const status = error.statusCode ?? 500
   if (status >= 500) return new HttpFault(500, 'An unexpected error prevented the server from fulfilling your request.')
   return new HttpFault(status, error.message)

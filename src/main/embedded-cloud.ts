@@ -8,6 +8,7 @@ import type { ComputeDriver } from '../drivers/compute/driver.ts'
 import { EmbeddedComputeDriver } from '../drivers/compute/embedded.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import { embeddedIdentityDriver } from '../drivers/identity/embedded.ts'
+import { identityDriverOf, identityDrivers } from '../drivers/identity/index.ts'
 import type { NetworkDriver } from '../drivers/network/driver.ts'
 import { startComputeService } from '../embedded/compute/api/server.ts'
 import { serverDirectory } from '../embedded/compute/directory.ts'
@@ -48,8 +49,13 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
   const { compute_driver, network_driver } = given.controller_worker
   const identity = await openEmbeddedIdentity({ db, config: given, clock })
   const passwords = await identity.prepare()
-  await writeClientFiles(given, passwords)
-  const identityDriver = embeddedIdentityDriver(identity, clock)
+  const hasEmbeddedIdentity = identityDriverOf(given) === 'embedded'
+  // They would hold passwords that no Keystone knows.
+  if (hasEmbeddedIdentity) await writeClientFiles(given, passwords)
+  const identityDriver = await identityDrivers[identityDriverOf(given)]({
+    embedded: () => embeddedIdentityDriver(identity, clock, given.keystone_authtoken),
+    keystone: async () => (await import('../drivers/identity/keystone.ts')).keystoneIdentityDriver({ config: given, clock, log }),
+  })
 
   const embeddedNetwork = network_driver === 'network_embedded_driver' ? await openEmbeddedNetwork(options) : null
   const management = embeddedNetwork === null ? null : await managementAddress(embeddedNetwork)
@@ -79,7 +85,7 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     const { bind_host: host, network_bind_port, compute_bind_port } = config.embedded
     const common = { db, config, clock, log, host }
     const { bind_host, bind_port } = config.identity
-    running.push(await startIdentityService({ ...common, identity, host: bind_host, port: bind_port }))
+    if (hasEmbeddedIdentity) running.push(await startIdentityService({ ...common, identity, host: bind_host, port: bind_port }))
     if (embeddedNetwork !== null) {
       running.push(
         await startNetworkService({ ...common, network: embeddedNetwork.service, identity: identityDriver, port: network_bind_port }),
@@ -125,7 +131,8 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     async demonstrate(print) {
       const shown = await db.selectFrom('setting').select('key').where('key', '=', DEMONSTRATED).executeTakeFirst()
       const subnet_id = embeddedNetwork?.first.private_subnet_id ?? null
-      if (shown !== undefined || lab === null || subnet_id === null) return
+      // It is made by the API, as the embedded identity's admin.
+      if (shown !== undefined || lab === null || subnet_id === null || !hasEmbeddedIdentity) return
       await db.insertInto('setting').values({ key: DEMONSTRATED, value: 'yes' }).execute()
       const hosts = lab
       const { bind_host, bind_port } = config.api_settings

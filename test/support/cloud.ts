@@ -7,6 +7,7 @@ import type { Config, ConfigSource } from '../../src/config/config.ts'
 import type { Db } from '../../src/db/connection.ts'
 import { MemoryAmphora } from '../../src/drivers/amphora/memory.ts'
 import { MemoryCompute } from '../../src/drivers/compute/memory.ts'
+import { IdentityUnavailable } from '../../src/drivers/errors.ts'
 import type { Identity, IdentityDriver } from '../../src/drivers/identity/driver.ts'
 import type { Network, Subnet } from '../../src/drivers/network/driver.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
@@ -14,7 +15,6 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
-import { type Answered, checkAnswers } from './answers.ts'
 import { ApiClient, type Shown } from './api-client.ts'
 import { aConfig } from './builders.ts'
 import { aDatabase } from './databases.ts'
@@ -53,7 +53,11 @@ export class MemoryIdentity implements IdentityDriver {
     return { 'x-auth-token': token }
   }
 
+  /** From now on it cannot be asked. */
+  isDown = false
+
   async validate(token: string): Promise<Identity | null> {
+    if (this.isDown) throw new IdentityUnavailable('it is down')
     return this.#identities.get(token) ?? null
   }
 }
@@ -76,7 +80,6 @@ export class Cloud {
   readonly amphora = new MemoryAmphora()
   readonly identity = new MemoryIdentity()
   readonly server: FastifyInstance
-  readonly answered: Answered
   readonly api: ApiClient
   /** 10.0.0.0/24, shared by all projects. */
   readonly vipNetwork: Network
@@ -101,7 +104,6 @@ export class Cloud {
     this.vipNetwork = network.addNetwork({ name: 'private', shared: true })
     this.vipSubnet = network.addSubnet({ network_id: this.vipNetwork.id, cidr: '10.0.0.0/24' })
     this.server = createApi(this.context)
-    this.answered = checkAnswers(this.server)
     this.api = new ApiClient(this.server, { 'x-project-id': 'project-1' })
   }
 

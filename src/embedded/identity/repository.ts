@@ -137,9 +137,9 @@ export async function isRevoked(db: Reader, audit_id: string): Promise<boolean> 
   return row !== undefined
 }
 
-/** Also forgets those that have ended by themselves, so that the table stays as small as a token's lifetime allows. */
-export async function insertRevokedToken(tx: Tx, audit_id: string, expires_at_ms: number, now: number): Promise<void> {
-  await tx.deleteFrom('embedded_revoked_token').where('expires_at_ms', '<', now).execute()
+/** Also forgets those that ended by themselves before `forget_ms`, so that the table stays small. */
+export async function insertRevokedToken(tx: Tx, audit_id: string, expires_at_ms: number, forget_ms: number): Promise<void> {
+  await tx.deleteFrom('embedded_revoked_token').where('expires_at_ms', '<', forget_ms).execute()
   await tx
     .insertInto('embedded_revoked_token')
     .values({ audit_id, expires_at_ms })

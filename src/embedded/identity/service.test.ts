@@ -27,8 +27,12 @@ forEachDatabase('accounts, tokens and their revocation, seen alike by two proces
     assert.deepEqual(await second.identify(issued!.token), {
       user_id: user!.id,
       user_name: 'demo',
+      user_domain_id: 'default',
       project_id,
       project_name: 'demo',
+      project_domain_id: 'default',
+      domain_id: null,
+      system_scope: null,
       roles: issued!.known.roles.map((role) => role.name),
       expires_at: '2026-11-22T18:19:15.000000Z',
     })

@@ -28,6 +28,9 @@ export type KnownToken = {
   roles: RoleRow[]
 }
 
+/** How long after its end a token may pass beside a service token, as Keystone's `[token] allow_expired_window`. */
+const EXPIRED_WINDOW_MS = 48 * 3_600_000
+
 export interface EmbeddedIdentity extends TokenValidator {
   /** First rows and passwords (once), to be called by the process that has the role `embedded`, before the service starts. */
   prepare(): Promise<FirstPasswords>
@@ -35,8 +38,8 @@ export interface EmbeddedIdentity extends TokenValidator {
   login(user: UserRow | undefined, password: string): Promise<UserRow | null>
   /** Null when the user has no role on the scope or it is disabled. `parent` is the token that is exchanged: the new one ends with it. */
   issue(user: UserRow, scope: TokenScope, methods: string[], parent?: TokenContent): Promise<{ token: string; known: KnownToken } | null>
-  /** Null when malformed, expired, revoked, or when something it names is gone or disabled. */
-  validate(token: string): Promise<KnownToken | null>
+  /** Null when malformed, expired, revoked, or when something it names is gone or disabled. `allowExpired`: unless it expired long ago. */
+  validate(token: string, allowExpired?: boolean): Promise<KnownToken | null>
   revoke(content: TokenContent): Promise<void>
   /** To be called after each change of users, projects, domains, roles or assignments. */
   changed(): void
@@ -85,9 +88,10 @@ export async function openEmbeddedIdentity({ db, config, clock }: IdentityContex
     return withImplied(new Set(assigned.map((assignment) => assignment.role_id)), await repository.listRoles(db))
   }
 
-  async function validate(token: string): Promise<KnownToken | null> {
+  async function validate(token: string, allowExpired = false): Promise<KnownToken | null> {
     const content = openToken(key, token)
-    if (content === null || content.expires_at_ms <= clock.now()) return null
+    const grace = allowExpired ? EXPIRED_WINDOW_MS : 0
+    if (content === null || content.expires_at_ms + grace <= clock.now()) return null
     if (await repository.isRevoked(db, content.audit_id)) return null
     return complete(content)
   }
@@ -131,21 +135,27 @@ export async function openEmbeddedIdentity({ db, config, clock }: IdentityContex
 
     validate,
 
-    async identify(token): Promise<Identity | null> {
-      const known = await validate(token)
+    async identify(token, allowExpired): Promise<Identity | null> {
+      const known = await validate(token, allowExpired)
       if (known === null) return null
       return {
         user_id: known.user.id,
         user_name: known.user.name,
+        user_domain_id: known.user_domain.id,
         project_id: known.project?.id ?? null,
         project_name: known.project?.name ?? null,
+        project_domain_id: known.project_domain?.id ?? null,
+        domain_id: known.domain?.id ?? null,
+        system_scope: null,
         roles: known.roles.map((role) => role.name),
         expires_at: isoTime(known.content.expires_at_ms),
       }
     },
 
     async revoke(content) {
-      await db.transaction().execute((tx) => repository.insertRevokedToken(tx, content.audit_id, content.expires_at_ms, clock.now()))
+      await db
+        .transaction()
+        .execute((tx) => repository.insertRevokedToken(tx, content.audit_id, content.expires_at_ms, clock.now() - EXPIRED_WINDOW_MS))
       generation++
     },
   }

@@ -1,0 +1,70 @@
+/** One HTTP request to a service, one answer, each within bounds. What to do about silence is the caller's business. */
+import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+
+export interface HttpClientOptions {
+  /** Connections at once; further requests wait for one. */
+  maxConnections: number
+  /** An answer longer than this is refused. */
+  maxAnswerBytes: number
+  /** From the request to the whole answer. */
+  timeoutMs: number
+  /** PEM. For `https:` only. */
+  tls: { ca?: string | string[]; cert?: string; key?: string; rejectUnauthorized: boolean }
+}
+
+export interface HttpAnswer {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+export interface HttpClient {
+  /** Rejects when there is no whole answer in time. */
+  send(url: string, wanted: { method: string; headers: Record<string, string>; body?: string; signal?: AbortSignal }): Promise<HttpAnswer>
+  close(): void
+}
+
+export function createHttpClient({ maxConnections, maxAnswerBytes, timeoutMs, tls }: HttpClientOptions): HttpClient {
+  const pool = { keepAlive: true, maxSockets: maxConnections }
+  const agents = { 'http:': new HttpAgent(pool), 'https:': new HttpsAgent({ ...pool, ...tls }) }
+  return {
+    send(url, { method, headers, body, signal }) {
+      const { protocol } = new URL(url)
+      const isTls = protocol === 'https:'
+      return new Promise((resolve, reject) => {
+        const outgoing = (isTls ? httpsRequest : httpRequest)(url, {
+          agent: agents[isTls ? 'https:' : 'http:'],
+          method,
+          signal,
+          headers: { ...headers, ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }) },
+        })
+        const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+        const fail = (error: Error) => {
+          clearTimeout(timer)
+          reject(error)
+        }
+        outgoing.on('response', (incoming) => {
+          const chunks: Buffer[] = []
+          let length = 0
+          incoming.on('data', (chunk: Buffer) => {
+            length += chunk.length
+            if (length > maxAnswerBytes) outgoing.destroy(new Error(`an answer of more than ${maxAnswerBytes} bytes`))
+            else chunks.push(chunk)
+          })
+          incoming.on('error', fail)
+          incoming.on('end', () => {
+            clearTimeout(timer)
+            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks).toString('utf8') })
+          })
+        })
+        outgoing.on('error', fail)
+        outgoing.end(body)
+      })
+    },
+    close() {
+      agents['http:'].destroy()
+      agents['https:'].destroy()
+    },
+  }
+}
