@@ -1,6 +1,7 @@
 import type { Config } from './config/config.ts'
 import type { Db } from './db/connection.ts'
 import type { AmphoraDriver } from './drivers/amphora/driver.ts'
+import type { CertificateDriver } from './drivers/certificates/driver.ts'
 import type { ComputeDriver } from './drivers/compute/driver.ts'
 import type { NetworkDriver } from './drivers/network/driver.ts'
 import { flowKit } from './flow/define.ts'
@@ -15,6 +16,8 @@ export interface Context {
   readonly compute: ComputeDriver
   readonly network: NetworkDriver
   readonly amphora: AmphoraDriver
+  /** Users' certificates. */
+  readonly certificates: CertificateDriver
   /** Signs agents' server certificates. */
   readonly serverCa: CertificateAuthority
   /** PEM of the CA that signed the controllers' certificate: agents answer nobody else. */

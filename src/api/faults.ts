@@ -42,6 +42,16 @@ export const disabledOption = (option: string, value: string) =>
   new Fault(400, `The selected ${option} is not allowed in this deployment: ${value}`)
 /** A subnet, network, port, ... that the request names does not exist. */
 export const invalidSubresource = (resource: string, id: string) => new Fault(400, `${resource} ${id} not found.`)
+export const certificateNotRetrieved = (references: string[]) => new Fault(400, `Could not retrieve certificate: ${pythonList(references)}`)
+export const unreadableBundle = (why: string) =>
+  new Fault(
+    400,
+    'The PKCS12 bundle is unreadable. Please check the PKCS12 bundle validity. In addition, make sure it does not require a pass ' +
+      `phrase. Error: ${why}`,
+  )
+/** Ours: upstream always has one. */
+export const noSecretStore = (references: string[]) =>
+  validationFailure(`This deployment has no secret store, so it cannot retrieve: ${pythonList(references)}`)
 export const vipMissing = (accepted: string[]) => validationFailure(`VIP must contain one of: ${accepted.join(', ')}.`)
 export const missingProject = () =>
   validationFailure(

@@ -339,6 +339,12 @@ export const options = {
     server_certs_key_passphrase: list([], 'Encrypt stored server certificates, newest first; default: made in the state directory.', {
       secret: true,
     }),
+    cert_manager: choice(
+      ['barbican_cert_manager', 'castellan_cert_manager', 'local_cert_manager', 'noop_cert_manager'],
+      null,
+      "Where users' certificates are; default: nowhere, with amphora_noop_driver noop_cert_manager. The first two are not served yet.",
+    ),
+    storage_path: text('/var/lib/octavia/certificates/', 'Where local_cert_manager finds its files.'),
     cert_validity_time: number(30 * 86400, "Seconds an agent's certificate is valid.", { min: 3600 }),
   },
   house_keeping: {

@@ -60,6 +60,22 @@ export class AgentError extends Error {
   }
 }
 
+/** A PKCS#12 bundle that is none, or has a pass phrase. `message` is fit for its owner. */
+export class UnreadableBundleError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UnreadableBundleError'
+  }
+}
+
+/** Nobody has configured where users' certificates are kept. */
+export class NoSecretStoreError extends Error {
+  constructor() {
+    super('no secret store is configured ([certificates] cert_manager)')
+    this.name = 'NoSecretStoreError'
+  }
+}
+
 /** Null instead of NotFoundError, for who is content when the thing is gone. */
 export async function ifThere<T>(found: Promise<T>): Promise<T | null> {
   try {

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import { migrate, openDatabase } from '../db/connection.ts'
 import { HaproxyRestDriver } from '../drivers/amphora/haproxy-rest.ts'
 import { amphoraDrivers } from '../drivers/amphora/index.ts'
+import { openCertificates } from '../drivers/certificates/index.ts'
 import { computeDrivers } from '../drivers/compute/index.ts'
 import { networkDrivers } from '../drivers/network/index.ts'
 import { startHealthManager } from '../health-manager/health-manager.ts'
@@ -53,6 +54,7 @@ export async function startController({ config: given, log, clock, print, demo }
       compute,
       network,
       amphora,
+      certificates: await openCertificates(config),
       serverCa: trust.serverCa,
       clientCa: trust.clientCa,
       clock,

@@ -6,6 +6,7 @@ import { createApi } from '../../src/api/server.ts'
 import type { Config, ConfigSource } from '../../src/config/config.ts'
 import type { Db } from '../../src/db/connection.ts'
 import { MemoryAmphora } from '../../src/drivers/amphora/memory.ts'
+import { MemoryCertificates } from '../../src/drivers/certificates/memory.ts'
 import { MemoryCompute } from '../../src/drivers/compute/memory.ts'
 import { IdentityUnavailable } from '../../src/drivers/errors.ts'
 import type { Identity, IdentityDriver } from '../../src/drivers/identity/driver.ts'
@@ -78,6 +79,7 @@ export class Cloud {
   readonly network = new MemoryNetwork()
   readonly compute = new MemoryCompute(this.network)
   readonly amphora = new MemoryAmphora()
+  readonly certificates = new MemoryCertificates()
   readonly identity = new MemoryIdentity()
   readonly server: FastifyInstance
   readonly api: ApiClient
@@ -88,7 +90,7 @@ export class Cloud {
   constructor(db: Db, options: CloudOptions) {
     this.db = db
     this.config = aConfig(options.config)
-    const { config, clock, network, compute, amphora, identity } = this
+    const { config, clock, network, compute, amphora, certificates, identity } = this
     this.context = {
       db,
       config,
@@ -96,6 +98,7 @@ export class Cloud {
       network,
       compute,
       amphora,
+      certificates,
       identity,
       serverCa: memoryCa,
       clientCa: 'PEM',

@@ -15,6 +15,7 @@ import type {
   Topology,
 } from '../../src/db/tables.ts'
 import { MemoryAmphora } from '../../src/drivers/amphora/memory.ts'
+import { MemoryCertificates } from '../../src/drivers/certificates/memory.ts'
 import { MemoryCompute } from '../../src/drivers/compute/memory.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -41,6 +42,7 @@ export class Stage {
   readonly network = new MemoryNetwork()
   readonly compute = new MemoryCompute(this.network)
   readonly amphora = new MemoryAmphora()
+  readonly certificates = new MemoryCertificates()
   readonly vipSubnet = this.addSubnet('10.0.0.0/24')
   readonly memberSubnet = this.addSubnet('10.1.0.0/24')
   readonly db: Db
@@ -49,7 +51,7 @@ export class Stage {
 
   constructor(db: Db, config: ConfigSource['overrides'] = {}) {
     this.db = db
-    const { compute, network, amphora } = this
+    const { compute, network, amphora, certificates } = this
     const serverCa: Context['serverCa'] = {
       certificate: '',
       async issue({ common_name }) {
@@ -57,7 +59,7 @@ export class Stage {
       },
     }
     const services = { clock: systemClock, log: createLog('silent'), serverCa, clientCa: 'client CA' }
-    this.context = { db, config: aConfig(config), compute, network, amphora, ...services }
+    this.context = { db, config: aConfig(config), compute, network, amphora, certificates, ...services }
   }
 
   /** The same in every run, for steps are told apart by the ids in their names. */

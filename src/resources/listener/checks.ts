@@ -12,6 +12,7 @@ import type { Config } from '../../config/config.ts'
 import type { ListenerProtocol, ListenerRow, LoadBalancerRow, PoolProtocol, PoolRow } from '../../db/tables.ts'
 import { parseCidr, parseIp } from '../../lib/ip.ts'
 import { checkAlpnProtocols, checkCiphers, checkTlsVersions } from '../tls-options.ts'
+import type { Named, ReferenceChecks } from '../tls-references.ts'
 import type { ListenerUpdate } from './schema.ts'
 
 const poolProtocols: Record<ListenerProtocol, PoolProtocol[]> = {
@@ -45,7 +46,13 @@ export function checkListenerAndPool(listener: Parent, pool_id: string, pool: Po
 }
 
 /** In: a new listener's row, its load balancer, and the listeners that are already on the same port of it. */
-export function checkNewListener(listener: ListenerRow, loadBalancer: LoadBalancerRow, onSamePort: ListenerRow[], config: Config): void {
+export function checkNewListener(
+  listener: ListenerRow,
+  loadBalancer: LoadBalancerRow,
+  onSamePort: ListenerRow[],
+  config: Config,
+  references: ReferenceChecks,
+): void {
   const { protocol } = listener
   const hasServerCertificate = listener.default_tls_container_ref !== null || listener.sni_container_refs.length > 0
   const hasCertificates = hasServerCertificate || listener.client_ca_tls_container_ref !== null
@@ -72,6 +79,9 @@ export function checkNewListener(listener: ListenerRow, loadBalancer: LoadBalanc
   }
   if (listener.client_crl_container_ref !== null && listener.client_ca_tls_container_ref === null) throw revocationListNeedsCa()
   checkCiphers(listener.tls_ciphers, config)
+  const { certificates, ca, crl } = referencesOfListener(listener)
+  references.checkCertificates(certificates)
+  references.checkAuthority(ca, crl)
   for (const other of onSamePort) {
     if (transport(other.protocol) === transport(protocol)) throw duplicateListener(other.protocol, listener.protocol_port)
   }
@@ -83,8 +93,28 @@ export function checkNewListener(listener: ListenerRow, loadBalancer: LoadBalanc
   checkHsts(listener)
 }
 
+type NamesReferences = {
+  [name in 'default_tls_container_ref' | 'client_ca_tls_container_ref' | 'client_crl_container_ref']?: string | null
+} & { sni_container_refs?: string[] | null }
+
+/** In: a new listener's row, or the body of a create or update. */
+export function referencesOfListener(listener: NamesReferences): Named {
+  const { sni_container_refs, default_tls_container_ref, client_ca_tls_container_ref, client_crl_container_ref } = listener
+  return {
+    certificates: [...(sni_container_refs ?? []), ...(default_tls_container_ref ? [default_tls_container_ref] : [])],
+    ca: client_ca_tls_container_ref || null,
+    crl: client_crl_container_ref || null,
+  }
+}
+
 /** In: the body of an update, null meaning "clear", the listener as it is, and its load balancer. */
-export function checkListenerUpdate(update: ListenerUpdate, listener: ListenerRow, loadBalancer: LoadBalancerRow, config: Config): void {
+export function checkListenerUpdate(
+  update: ListenerUpdate,
+  listener: ListenerRow,
+  loadBalancer: LoadBalancerRow,
+  config: Config,
+  references: ReferenceChecks,
+): void {
   const { protocol } = listener
   const hasCertificates =
     Boolean(update.default_tls_container_ref) || Boolean(update.client_ca_tls_container_ref) || (update.sni_container_refs ?? []).length > 0
@@ -100,7 +130,10 @@ export function checkListenerUpdate(update: ListenerUpdate, listener: ListenerRo
   // Null asks for the default, NONE; upstream means it so too, but refuses it here.
   if (client_authentication && client_authentication !== 'NONE' && !clientCa) throw clientAuthenticationNeedsCa(client_authentication)
   if (headers.length > 0) checkInsertHeaders(headers, protocol, pythonList(headers))
-  if ((update.client_crl_container_ref || listener.client_crl_container_ref) && !clientCa) throw revocationListNeedsCa()
+  references.checkCertificates(referencesOfListener(update).certificates)
+  const revocationList = update.client_crl_container_ref || listener.client_crl_container_ref
+  if (revocationList && !clientCa) throw revocationListNeedsCa()
+  references.checkAuthority(clientCa || null, revocationList || null)
   checkAllowedCidrs(update.allowed_cidrs ?? null, loadBalancer)
   checkCiphers(update.tls_ciphers, config)
   if (update.tls_versions !== undefined && update.tls_versions !== null) checkTlsVersions(update.tls_versions, config)

@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
 import type { ListenerRow, LoadBalancerRow } from '../../db/tables.ts'
+import { type ReferenceChecks, unchecked } from '../tls-references.ts'
 import { checkListenerSupported } from '../unsupported.ts'
 import { checkNewListener } from './checks.ts'
 import { insertListener, listListenersOnPort } from './repository.ts'
@@ -11,9 +12,10 @@ export async function storeNewListener(
   context: Pick<Context, 'config' | 'amphora'>,
   listener: ListenerRow,
   loadBalancer: LoadBalancerRow,
+  references: ReferenceChecks,
 ): Promise<void> {
   const onSamePort = await listListenersOnPort(tx, listener.load_balancer_id, listener.protocol_port)
-  checkNewListener(listener, loadBalancer, onSamePort, context.config)
+  checkNewListener(listener, loadBalancer, onSamePort, context.config, context.amphora.capabilities.listener_tls ? references : unchecked)
   checkListenerSupported(context, loadBalancer, listener)
   await insertListener(tx, listener)
 }

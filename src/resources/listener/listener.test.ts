@@ -147,7 +147,8 @@ const wrongFields: [Record<string, unknown>, number, string | RegExp][] = [
 ]
 
 test('what is wrong with a new listener is told as upstream tells it', async () => {
-  const { api, loadBalancer } = await aCloud().withLoadBalancer()
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  cloud.certificates.addCertificate({ reference: 'c' })
   for (const [body, status, text] of wrongFields) {
     await assert.rejects(api.createListener(loadBalancer, { protocol: 'HTTP', protocol_port: 8080, ...body }), fault(status, text))
   }
@@ -156,7 +157,8 @@ test('what is wrong with a new listener is told as upstream tells it', async () 
 })
 
 test('what amphorae without a data plane are asked for is accepted, and the listener becomes ACTIVE', async () => {
-  const { api, loadBalancer } = await aCloud().withLoadBalancer()
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  cloud.certificates.addCertificate({ reference: 'c' })
   const bodies = [
     { protocol: 'UDP' },
     { protocol: 'SCTP' },

@@ -11,6 +11,7 @@ import { listL7PolicyIdsOfListeners } from '../l7policy/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { findPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { References, unchecked } from '../tls-references.ts'
 import { checkListenerSupported } from '../unsupported.ts'
 import { checkListenerAndPool, checkListenerUpdate } from './checks.ts'
 import { storeNewListener } from './create.ts'
@@ -120,20 +121,23 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
     body: createBody,
     async handler(request, reply) {
       const { body } = request
-      const listener = await db.transaction().execute(async (tx) => {
-        const loadBalancer = await findLoadBalancer(tx, body.loadbalancer_id)
-        if (!loadBalancer) throw notFound('Load Balancer', body.loadbalancer_id)
-        const { id: load_balancer_id, project_id } = loadBalancer
-        request.authorize('os_load-balancer_api:listener:post', project_id)
-        await takeQuota(tx, config, 'listener', project_id)
-        const { default_pool_id } = body
-        const listener = newListener(body, { project_id, load_balancer_id, default_pool_id }, config, clock)
-        if (default_pool_id !== null) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
-        await lockLoadBalancer(tx, load_balancer_id)
-        await storeNewListener(tx, context, listener, loadBalancer)
-        await startFlow(tx, createListener, { listener_id: listener.id, load_balancer_id }, { subject: load_balancer_id })
-        return listener
-      })
+      const references = new References(context, request.caller)
+      const listener = await references.during((checks) =>
+        db.transaction().execute(async (tx) => {
+          const loadBalancer = await findLoadBalancer(tx, body.loadbalancer_id)
+          if (!loadBalancer) throw notFound('Load Balancer', body.loadbalancer_id)
+          const { id: load_balancer_id, project_id } = loadBalancer
+          request.authorize('os_load-balancer_api:listener:post', project_id)
+          await takeQuota(tx, config, 'listener', project_id)
+          const { default_pool_id } = body
+          const listener = newListener(body, { project_id, load_balancer_id, default_pool_id }, config, clock)
+          if (default_pool_id !== null) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
+          await lockLoadBalancer(tx, load_balancer_id)
+          await storeNewListener(tx, context, listener, loadBalancer, checks(load_balancer_id))
+          await startFlow(tx, createListener, { listener_id: listener.id, load_balancer_id }, { subject: load_balancer_id })
+          return listener
+        }),
+      )
       return reply.code(201).send({ listener: showListener(listener, []) })
     },
   })
@@ -148,24 +152,33 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
     async handler(request) {
       const { id } = request.params
       const update = request.body
-      return db.transaction().execute(async (tx) => {
-        const listener = await findListener(tx, id)
-        if (!listener) throw notFound('Listener', id)
-        const { load_balancer_id } = listener
-        request.authorize('os_load-balancer_api:listener:put', listener.project_id)
-        const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
-        if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
-        checkListenerUpdate(update, listener, loadBalancer, config)
-        const { default_pool_id } = update
-        if (default_pool_id) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
-        await lockLoadBalancer(tx, load_balancer_id)
-        checkListenerSupported(context, loadBalancer, update)
-        const changes = { ...listenerChanges(update, listener, config), ...newlyUpdated(clock) }
-        await updateListener(tx, id, changes)
-        await startFlow(tx, updateListenerFlow, { listener_id: id, load_balancer_id }, { subject: load_balancer_id })
-        const policyIds = await listL7PolicyIdsOfListeners(tx, [id])
-        return { listener: showListener({ ...listener, ...changes }, policyIds.get(id) ?? []) }
-      })
+      const references = new References(context, request.caller)
+      return references.during((checks) =>
+        db.transaction().execute(async (tx) => {
+          const listener = await findListener(tx, id)
+          if (!listener) throw notFound('Listener', id)
+          const { load_balancer_id } = listener
+          request.authorize('os_load-balancer_api:listener:put', listener.project_id)
+          const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
+          if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
+          checkListenerUpdate(
+            update,
+            listener,
+            loadBalancer,
+            config,
+            context.amphora.capabilities.listener_tls ? checks(load_balancer_id) : unchecked,
+          )
+          const { default_pool_id } = update
+          if (default_pool_id) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
+          await lockLoadBalancer(tx, load_balancer_id)
+          checkListenerSupported(context, loadBalancer, update)
+          const changes = { ...listenerChanges(update, listener, config), ...newlyUpdated(clock) }
+          await updateListener(tx, id, changes)
+          await startFlow(tx, updateListenerFlow, { listener_id: id, load_balancer_id }, { subject: load_balancer_id })
+          const policyIds = await listL7PolicyIdsOfListeners(tx, [id])
+          return { listener: showListener({ ...listener, ...changes }, policyIds.get(id) ?? []) }
+        }),
+      )
     },
   })
 

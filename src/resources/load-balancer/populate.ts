@@ -16,17 +16,19 @@ import type { L7PolicyInTree } from '../l7policy/schema.ts'
 import { maxRulesPerPolicy } from '../l7rule/checks.ts'
 import { insertL7Rule } from '../l7rule/repository.ts'
 import { newL7Rule, showL7Rule } from '../l7rule/row.ts'
-import { checkListenerAndPool } from '../listener/checks.ts'
+import { checkListenerAndPool, referencesOfListener } from '../listener/checks.ts'
 import { storeNewListener } from '../listener/create.ts'
 import { newListener, showListenerInTree } from '../listener/row.ts'
 import type { ListenerInTree, ListenerTree } from '../listener/schema.ts'
 import { checkAddressNotReserved } from '../member/checks.ts'
 import { insertMembers } from '../member/repository.ts'
 import { newMember, showMember } from '../member/row.ts'
+import { referencesOfPool } from '../pool/checks.ts'
 import { storeNewPool } from '../pool/create.ts'
 import { newPool, showPoolInTree } from '../pool/row.ts'
 import type { PoolInTree, PoolTree } from '../pool/schema.ts'
-import { checkMembersSupported } from '../unsupported.ts'
+import type { Named, ReferenceChecks } from '../tls-references.ts'
+import { checkMembersSupported, type Provider } from '../unsupported.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
 type NewPool = { row: PoolRow; members: MemberRow[]; healthMonitor: HealthMonitorRow | null }
@@ -44,6 +46,7 @@ export async function populate(
   context: Pick<ApiContext, 'config' | 'clock' | 'amphora'>,
   loadBalancer: LoadBalancerRow,
   body: Tree,
+  references: ReferenceChecks,
 ): Promise<Populated> {
   if (body.listeners.length === 0 && body.pools.length === 0) return { listeners: [], pools: [] }
   const { config, clock } = context
@@ -65,7 +68,7 @@ export async function populate(
     if (protocol === null) throw attributeMissing(name, 'protocol')
     if (lb_algorithm === null) throw attributeMissing(name, 'lb_algorithm')
     const row = newPool({ ...definition, protocol, lb_algorithm }, { project_id, load_balancer_id }, config, clock)
-    await storeNewPool(tx, context, row, loadBalancer)
+    await storeNewPool(tx, context, row, loadBalancer, references)
     let healthMonitor: HealthMonitorRow | null = null
     if (healthmonitor !== null) {
       await takeQuota(tx, config, 'health_monitor', project_id)
@@ -89,7 +92,7 @@ export async function populate(
     const pool = asked.default_pool === null ? null : namedPool(asked.default_pool.name)
     const row = newListener(asked, { project_id, load_balancer_id, default_pool_id: pool?.id ?? null }, config, clock)
     if (pool !== null) checkListenerAndPool(row, pool.id, pool)
-    await storeNewListener(tx, context, row, loadBalancer)
+    await storeNewListener(tx, context, row, loadBalancer, references)
     await takeQuota(tx, config, 'l7policy', project_id, asked.l7policies.length)
     const l7policies: NewL7Policy[] = []
     for (const policy of asked.l7policies) l7policies.push(await storeL7Policy(row, policy))
@@ -125,6 +128,14 @@ export async function populate(
 export function memberSubnetsIn(body: Tree): Set<string> {
   const ids = poolsIn(body).flatMap(({ members }) => members.map(({ subnet_id }) => subnet_id))
   return new Set(ids.filter((id) => id !== null))
+}
+
+/** What the certificate store must be asked. */
+export function referencesIn(body: Tree, { amphora: { capabilities } }: Provider): Named[] {
+  return [
+    ...(capabilities.listener_tls ? body.listeners.map(referencesOfListener) : []),
+    ...(capabilities.pool_tls ? poolsIn(body).map(referencesOfPool) : []),
+  ]
 }
 
 type Tree = Pick<LoadBalancerCreate, 'listeners' | 'pools'>

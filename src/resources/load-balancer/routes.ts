@@ -14,11 +14,12 @@ import { boolean } from '../fields.ts'
 import { sumStatistics } from '../listener/repository.ts'
 import { Statistics } from '../listener/schema.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { References } from '../tls-references.ts'
 import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported.ts'
 import { existing, requesterOf, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
-import { memberSubnetsIn, populate } from './populate.ts'
+import { memberSubnetsIn, populate, referencesIn } from './populate.ts'
 import {
   type ChildIds,
   checkMayFailOver,
@@ -124,20 +125,24 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       checkVipNetwork(place.network_id, config)
       for (const subnet_id of memberSubnetsIn(body)) await visibleSubnet(network, subnet_id, requester)
 
+      const references = new References(context, caller)
+      await references.lookUp(referencesIn(body, context))
       const id = randomUUID()
       const loadbalancer = await withVipPort(context, { id, project_id }, place, (port) =>
-        db.transaction().execute(async (tx) => {
-          await dropReservation(tx, id, port)
-          await takeQuota(tx, config, 'load_balancer', project_id)
-          const other = port.vip_port_owned ? undefined : await findLoadBalancerOnPort(tx, port.vip_port_id)
-          if (other) throw validationFailure(`Port ${port.vip_port_id} is already used by device lb-${other.id} `)
-          const topology = config.controller_worker.loadbalancer_topology
-          const row = newLoadBalancer(body, { ...port, id, project_id, place, provider, topology }, clock)
-          await insertLoadBalancer(tx, row)
-          const { listeners, pools } = await populate(tx, context, row, body)
-          await startFlow(tx, createLoadBalancer, { load_balancer_id: id }, { subject: id })
-          return showLoadBalancerInTree(row, listeners, pools)
-        }),
+        references.during((checks) =>
+          db.transaction().execute(async (tx) => {
+            await dropReservation(tx, id, port)
+            await takeQuota(tx, config, 'load_balancer', project_id)
+            const other = port.vip_port_owned ? undefined : await findLoadBalancerOnPort(tx, port.vip_port_id)
+            if (other) throw validationFailure(`Port ${port.vip_port_id} is already used by device lb-${other.id} `)
+            const topology = config.controller_worker.loadbalancer_topology
+            const row = newLoadBalancer(body, { ...port, id, project_id, place, provider, topology }, clock)
+            await insertLoadBalancer(tx, row)
+            const { listeners, pools } = await populate(tx, context, row, body, checks(id))
+            await startFlow(tx, createLoadBalancer, { load_balancer_id: id }, { subject: id })
+            return showLoadBalancerInTree(row, listeners, pools)
+          }),
+        ),
       )
       return reply.code(201).send({ loadbalancer })
     },

@@ -3,6 +3,7 @@ import { validationFailure } from '../../api/faults.ts'
 import type { Config } from '../../config/config.ts'
 import type { PoolRow, SessionPersistence } from '../../db/tables.ts'
 import { checkAlpnProtocols, checkCiphers, checkTlsVersions } from '../tls-options.ts'
+import type { Named, ReferenceChecks } from '../tls-references.ts'
 import type { PoolUpdate } from './schema.ts'
 
 /** In: the pool's protocol and the persistence asked for, whose type may be missing where an update names none and there was none. */
@@ -48,18 +49,28 @@ function checkPersistenceOfDatagrams({ type, cookie_name }: Partial<SessionPersi
 }
 
 /** The rest of a new pool's checks. */
-export function checkNewPool(pool: PoolRow, config: Config): void {
+export function checkNewPool(pool: PoolRow, config: Config, references: ReferenceChecks): void {
   if (pool.crl_container_ref !== null && pool.ca_tls_container_ref === null) {
     throw validationFailure('A CA certificate reference is required to specify a revocation list.')
   }
+  const { certificates, ca, crl } = referencesOfPool(pool)
+  references.checkCertificates(certificates)
+  references.checkAuthority(ca, crl)
   checkCiphers(pool.tls_ciphers, config)
   if (!pool.tls_enabled) return
   checkTlsVersions(pool.tls_versions, config)
   checkAlpnProtocols(pool.alpn_protocols)
 }
 
+type NamesReferences = { [name in 'tls_container_ref' | 'ca_tls_container_ref' | 'crl_container_ref']?: string | null }
+
+/** In: a new pool's row, or the body of a create or update. */
+export function referencesOfPool({ tls_container_ref, ca_tls_container_ref, crl_container_ref }: NamesReferences): Named {
+  return { certificates: tls_container_ref ? [tls_container_ref] : [], ca: ca_tls_container_ref || null, crl: crl_container_ref || null }
+}
+
 /** The rest of an update's checks. In: its body, null meaning "clear", and the pool as it is. */
-export function checkPoolUpdate(update: PoolUpdate, pool: PoolRow, config: Config): void {
+export function checkPoolUpdate(update: PoolUpdate, pool: PoolRow, config: Config, references: ReferenceChecks): void {
   const revocationList = update.crl_container_ref === undefined ? pool.crl_container_ref : update.crl_container_ref
   const ca = update.ca_tls_container_ref === undefined ? pool.ca_tls_container_ref : update.ca_tls_container_ref
   if (revocationList && !ca) {
@@ -69,6 +80,8 @@ export function checkPoolUpdate(update: PoolUpdate, pool: PoolRow, config: Confi
         : 'A CA reference cannot be removed when a certificate revocation list is present.',
     )
   }
+  references.checkCertificates(referencesOfPool(update).certificates)
+  references.checkAuthority(ca || null, revocationList || null)
   checkCiphers(update.tls_ciphers, config)
   if (update.tls_versions !== undefined && update.tls_versions !== null) checkTlsVersions(update.tls_versions, config)
   if (update.alpn_protocols !== undefined && update.alpn_protocols !== null) checkAlpnProtocols(update.alpn_protocols)

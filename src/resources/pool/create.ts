@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow, PoolRow } from '../../db/tables.ts'
+import { type ReferenceChecks, unchecked } from '../tls-references.ts'
 import { checkPoolSupported } from '../unsupported.ts'
 import { checkNewPool } from './checks.ts'
 import { insertPool } from './repository.ts'
@@ -11,8 +12,9 @@ export async function storeNewPool(
   context: Pick<Context, 'config' | 'amphora'>,
   pool: PoolRow,
   loadBalancer: LoadBalancerRow,
+  references: ReferenceChecks,
 ): Promise<void> {
-  checkNewPool(pool, context.config)
+  checkNewPool(pool, context.config, context.amphora.capabilities.pool_tls ? references : unchecked)
   checkPoolSupported(context, loadBalancer, pool)
   await insertPool(tx, pool)
 }

@@ -13,6 +13,7 @@ import { checkPoolProtocol, checkTakesChildren } from '../listener/checks.ts'
 import { findListener, updateListener } from '../listener/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { References, unchecked } from '../tls-references.ts'
 import { checkPoolSupported } from '../unsupported.ts'
 import { checkPoolUpdate, checkSessionPersistence } from './checks.ts'
 import { storeNewPool } from './create.ts'
@@ -97,32 +98,35 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
     body: createBody,
     async handler(request, reply) {
       const { body } = request
-      const pool = await db.transaction().execute(async (tx) => {
-        const listener = body.listener_id === null ? undefined : await findListener(tx, body.listener_id)
-        const load_balancer_id = body.loadbalancer_id ?? listener?.load_balancer_id
-        if (load_balancer_id === undefined) {
-          if (body.listener_id !== null) throw notFound('Listener', body.listener_id)
-          throw validationFailure('Must provide at least one of: loadbalancer_id, listener_id')
-        }
-        const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
-        if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
-        const { project_id } = loadBalancer
-        request.authorize('os_load-balancer_api:pool:post', project_id)
-        // Upstream does not look at a listener that is given besides the load balancer, and could link two load balancers.
-        if (body.listener_id !== null && listener?.load_balancer_id !== load_balancer_id) throw notFound('Listener', body.listener_id)
-        if (listener) {
-          checkTakesChildren(listener)
-          checkPoolProtocol(listener, body.protocol)
-        }
-        const pool = newPool(body, { project_id, load_balancer_id }, config, clock)
-        await takeQuota(tx, config, 'pool', project_id)
-        if (listener && listener.default_pool_id !== null) throw duplicateDefaultPool()
-        await lockLoadBalancer(tx, load_balancer_id)
-        await storeNewPool(tx, context, pool, loadBalancer)
-        if (listener) await updateListener(tx, listener.id, { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE' })
-        await startFlow(tx, createPool, { pool_id: pool.id, load_balancer_id }, { subject: load_balancer_id })
-        return showWithReferences(tx, pool)
-      })
+      const references = new References(context, request.caller)
+      const pool = await references.during((checks) =>
+        db.transaction().execute(async (tx) => {
+          const listener = body.listener_id === null ? undefined : await findListener(tx, body.listener_id)
+          const load_balancer_id = body.loadbalancer_id ?? listener?.load_balancer_id
+          if (load_balancer_id === undefined) {
+            if (body.listener_id !== null) throw notFound('Listener', body.listener_id)
+            throw validationFailure('Must provide at least one of: loadbalancer_id, listener_id')
+          }
+          const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
+          if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
+          const { project_id } = loadBalancer
+          request.authorize('os_load-balancer_api:pool:post', project_id)
+          // Upstream does not look at a listener that is given besides the load balancer, and could link two load balancers.
+          if (body.listener_id !== null && listener?.load_balancer_id !== load_balancer_id) throw notFound('Listener', body.listener_id)
+          if (listener) {
+            checkTakesChildren(listener)
+            checkPoolProtocol(listener, body.protocol)
+          }
+          const pool = newPool(body, { project_id, load_balancer_id }, config, clock)
+          await takeQuota(tx, config, 'pool', project_id)
+          if (listener && listener.default_pool_id !== null) throw duplicateDefaultPool()
+          await lockLoadBalancer(tx, load_balancer_id)
+          await storeNewPool(tx, context, pool, loadBalancer, checks(load_balancer_id))
+          if (listener) await updateListener(tx, listener.id, { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE' })
+          await startFlow(tx, createPool, { pool_id: pool.id, load_balancer_id }, { subject: load_balancer_id })
+          return showWithReferences(tx, pool)
+        }),
+      )
       return reply.code(201).send({ pool })
     },
   })
@@ -137,26 +141,29 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
     async handler(request) {
       const { id } = request.params
       const update = request.body
-      return db.transaction().execute(async (tx) => {
-        const pool = await findPool(tx, id)
-        if (!pool) throw notFound('Pool', id)
-        const { load_balancer_id } = pool
-        request.authorize('os_load-balancer_api:pool:put', pool.project_id)
-        const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
-        if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
-        const { session_persistence: present } = pool
-        const persistence: Partial<SessionPersistence> | null =
-          update.session_persistence === undefined ? present : settlePersistence(update.session_persistence, present)
-        checkSessionPersistence(pool.protocol, persistence, 'update')
-        checkPoolUpdate(update, pool, config)
-        await lockLoadBalancer(tx, load_balancer_id)
-        await lockListenersOfPool(tx, id)
-        checkPoolSupported(context, loadBalancer, update)
-        const changes = { ...poolChanges(update, pool, config), session_persistence: persistence, ...newlyUpdated(clock) }
-        await updatePool(tx, id, changes)
-        await startFlow(tx, updatePoolFlow, { pool_id: id, load_balancer_id }, { subject: load_balancer_id })
-        return { pool: await showWithReferences(tx, { ...pool, ...changes }) }
-      })
+      const references = new References(context, request.caller)
+      return references.during((checks) =>
+        db.transaction().execute(async (tx) => {
+          const pool = await findPool(tx, id)
+          if (!pool) throw notFound('Pool', id)
+          const { load_balancer_id } = pool
+          request.authorize('os_load-balancer_api:pool:put', pool.project_id)
+          const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
+          if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
+          const { session_persistence: present } = pool
+          const persistence: Partial<SessionPersistence> | null =
+            update.session_persistence === undefined ? present : settlePersistence(update.session_persistence, present)
+          checkSessionPersistence(pool.protocol, persistence, 'update')
+          checkPoolUpdate(update, pool, config, context.amphora.capabilities.pool_tls ? checks(load_balancer_id) : unchecked)
+          await lockLoadBalancer(tx, load_balancer_id)
+          await lockListenersOfPool(tx, id)
+          checkPoolSupported(context, loadBalancer, update)
+          const changes = { ...poolChanges(update, pool, config), session_persistence: persistence, ...newlyUpdated(clock) }
+          await updatePool(tx, id, changes)
+          await startFlow(tx, updatePoolFlow, { pool_id: id, load_balancer_id }, { subject: load_balancer_id })
+          return { pool: await showWithReferences(tx, { ...pool, ...changes }) }
+        }),
+      )
     },
   })
 

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { aConfig } from '../../../test/support/builders.ts'
+import { NoSecretStoreError, NotFoundError, UnreadableBundleError } from '../errors.ts'
+import { certificatesContract } from './contract.ts'
+import { openCertificates } from './index.ts'
+import { LocalCertificates } from './local.ts'
+import { MemoryCertificates } from './memory.ts'
+
+const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`
+const content = { certificate: pem('Yw=='), private_key: 'key', intermediates: [pem('aQ=='), pem('ag==')] }
+
+certificatesContract('memory', async () => {
+  const driver = new MemoryCertificates()
+  return {
+    driver,
+    bundle: { reference: driver.addCertificate({ bundle: content }), content },
+    secret: { reference: driver.addSecret('text'), text: 'text' },
+  }
+})
+
+certificatesContract('local', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ottavia-secrets-'))
+  const files = {
+    'a-1.crt': content.certificate,
+    'a-1.key': content.private_key,
+    'a-1.int': content.intermediates.join('\n'),
+    'b-2.crt': 'text',
+  }
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+  return {
+    driver: new LocalCertificates(directory),
+    bundle: { reference: 'http://secrets.example/v1/containers/a-1', content },
+    secret: { reference: 'b-2', text: 'text' },
+    async close() {
+      rmSync(directory, { recursive: true })
+    },
+  }
+})
+
+test('a secret is there for its own project and for admins alone', async () => {
+  const driver = new MemoryCertificates()
+  const [bundle, secret] = [driver.addCertificate({ bundle: content, project_id: 'project-1' }), driver.addSecret('text', 'project-1')]
+  for (const reader of [null, { project_id: 'project-1' }]) {
+    await driver.checkCertificate(bundle, reader)
+    assert.equal(await driver.getSecret(secret, reader), 'text')
+  }
+  for (const reader of [{ project_id: 'project-2' }, { project_id: null }]) {
+    await assert.rejects(driver.checkCertificate(bundle, reader), NotFoundError)
+    await assert.rejects(driver.getSecret(secret, reader), NotFoundError)
+  }
+  await assert.rejects(driver.checkCertificate(driver.addCertificate({ bundle: null }), null), UnreadableBundleError)
+})
+
+test('without a choice no-op amphorae take any certificate, and others say that there is no store', async () => {
+  const noop = await openCertificates(aConfig({ controller_worker: { amphora_driver: 'amphora_noop_driver' } }))
+  await noop.checkCertificate('anything', null)
+  const { certificate, private_key } = await noop.getCertificate('anything', null)
+  assert.match(certificate, /^-----BEGIN CERTIFICATE-----/)
+  assert.match(private_key, /^-----BEGIN PRIVATE KEY-----/)
+  const none = await openCertificates(aConfig())
+  await assert.rejects(none.checkCertificate('anything', null), NoSecretStoreError)
+  await assert.rejects(none.getCertificate('anything', null), NoSecretStoreError)
+  await assert.rejects(none.getSecret('anything', null), NoSecretStoreError)
+})

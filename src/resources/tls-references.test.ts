@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fault } from '../../test/support/api-client.ts'
+import { aCloud, type Cloud } from '../../test/support/cloud.ts'
+import { servedByHaproxy } from '../drivers/amphora/capabilities.ts'
+import { NoSecretStoreError } from '../drivers/errors.ts'
+import { createCertificateAuthority } from '../lib/certificate-authority.ts'
+import { createRevocationList } from '../lib/revocation-list.ts'
+
+const https = { protocol: 'TERMINATED_HTTPS', protocol_port: 443 }
+const http = { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
+const nowhere = 'http://secrets.example/v1/secrets/11111111-1111-4111-8111-111111111111'
+const caInvalid =
+  /^Validation failure: The client authentication CA certificate is invalid\. It must be a valid x509 PEM format certificate\. Error: /
+const listInvalid = /^Validation failure: The client authentication certificate revocation list is invalid\. It must be a valid x509 PEM/
+const listOfAnother = 'Validation failure: The CRL specified is not valid for client certificate authority reference supplied.'
+
+async function anAuthority(cloud: Cloud) {
+  const authority = await createCertificateAuthority({ common_name: 'CA', validitySeconds: 3_600 })
+  const list = await createRevocationList(authority)
+  return { ca: cloud.certificates.addSecret(authority.certificate), crl: cloud.certificates.addSecret(list) }
+}
+
+test('a listener’s certificates must be there, and are all named when they are not', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const known = cloud.certificates.addCertificate()
+  const refuses = (body: object, text: string) => assert.rejects(api.createListener(loadBalancer, { ...https, ...body }), fault(400, text))
+  await refuses({ default_tls_container_ref: 'x' }, "Could not retrieve certificate: ['x']")
+  await refuses(
+    { default_tls_container_ref: nowhere, sni_container_refs: ['y', known] },
+    `Could not retrieve certificate: ['y', '${nowhere}']`,
+  )
+  const unreadable = cloud.certificates.addCertificate({ bundle: null })
+  await refuses(
+    { default_tls_container_ref: 'x', sni_container_refs: [unreadable] },
+    'The PKCS12 bundle is unreadable. Please check the PKCS12 bundle validity. In addition, make sure it does not require a pass phrase. ' +
+      'Error: it is not a PKCS12 bundle',
+  )
+  assert.deepEqual(await api.list('/v2/lbaas/listeners'), [])
+  assert.equal((await api.show(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)).provisioning_status, 'ACTIVE')
+
+  const listener = await api.createListener(loadBalancer, { ...https, default_tls_container_ref: known, sni_container_refs: [known] })
+  assert.deepEqual([listener.default_tls_container_ref, listener.sni_container_refs], [known, [known]])
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  const path = `/v2/lbaas/listeners/${listener.id}`
+  await assert.rejects(api.update(path, { sni_container_refs: ['z'] }), fault(400, "Could not retrieve certificate: ['z']"))
+  await api.update(path, { sni_container_refs: [cloud.certificates.addCertificate()] })
+})
+
+test('a client CA is an X.509 certificate, and its revocation list is its own', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const [own, other] = [await anAuthority(cloud), await anAuthority(cloud)]
+  const noPem = cloud.certificates.addSecret('no PEM')
+  const body = (client_ca_tls_container_ref: string, client_crl_container_ref: string | null = null) => ({
+    ...https,
+    default_tls_container_ref: cloud.certificates.addCertificate(),
+    client_authentication: 'MANDATORY',
+    client_ca_tls_container_ref,
+    client_crl_container_ref,
+  })
+  const refuses = (ca: string, crl: string | null, text: string | RegExp) =>
+    assert.rejects(api.createListener(loadBalancer, body(ca, crl)), fault(400, text))
+  await refuses(nowhere, 'x', `Could not retrieve certificate: ['${nowhere}', 'x']`)
+  await refuses(own.ca, 'x', "Could not retrieve certificate: ['x']")
+  await refuses(noPem, null, caInvalid)
+  await refuses(own.ca, noPem, listInvalid)
+  await refuses(own.ca, other.crl, listOfAnother)
+
+  const listener = await api.createListener(loadBalancer, body(own.ca, own.crl))
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  const path = `/v2/lbaas/listeners/${listener.id}`
+  // The list stays, and is none of the new CA.
+  await assert.rejects(api.update(path, { client_ca_tls_container_ref: other.ca }), fault(400, listOfAnother))
+  await api.update(path, { client_ca_tls_container_ref: other.ca, client_crl_container_ref: other.crl })
+})
+
+test('a pool’s certificate, CA and revocation list are checked as a listener’s', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const [own, other] = [await anAuthority(cloud), await anAuthority(cloud)]
+  const tls_container_ref = cloud.certificates.addCertificate()
+  const refuses = (body: object, text: string | RegExp) =>
+    assert.rejects(api.createPool(loadBalancer, { ...http, tls_enabled: true, ...body }), fault(400, text))
+  await refuses({ tls_container_ref: 'x', ca_tls_container_ref: 'y' }, "Could not retrieve certificate: ['x']")
+  await refuses({ tls_container_ref, ca_tls_container_ref: 'y' }, "Could not retrieve certificate: ['y']")
+  await refuses({ ca_tls_container_ref: cloud.certificates.addSecret('') }, caInvalid)
+  await refuses({ ca_tls_container_ref: own.ca, crl_container_ref: other.crl }, listOfAnother)
+
+  const tls = { tls_container_ref, ca_tls_container_ref: own.ca, crl_container_ref: own.crl }
+  const pool = await api.createPool(loadBalancer, { ...http, tls_enabled: true, ...tls })
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  const path = `/v2/lbaas/pools/${pool.id}`
+  await assert.rejects(api.update(path, { tls_container_ref: 'x' }), fault(400, "Could not retrieve certificate: ['x']"))
+  await assert.rejects(api.update(path, { ca_tls_container_ref: other.ca }), fault(400, listOfAnother))
+  await api.update(path, { ca_tls_container_ref: other.ca, crl_container_ref: null })
+})
+
+test('within a fully populated create they are checked too, and nothing is left', async () => {
+  const { api, cloud } = await aCloud().empty()
+  const known = cloud.certificates.addCertificate()
+  const tree = (default_tls_container_ref: string, tls_container_ref: string) =>
+    cloud.aBody({
+      listeners: [{ ...https, default_tls_container_ref, default_pool: { ...http, name: 'p', tls_enabled: true, tls_container_ref } }],
+    })
+  await assert.rejects(api.createLoadBalancer(tree('x', known)), fault(400, "Could not retrieve certificate: ['x']"))
+  await assert.rejects(api.createLoadBalancer(tree('x', 'y')), fault(400, "Could not retrieve certificate: ['y']"))
+  assert.deepEqual(cloud.network.ports, [])
+  const made = await api.createLoadBalancer(tree(known, known))
+  await api.waitFor(`/v2/lbaas/loadbalancers/${made.id}`)
+})
+
+test('another project’s certificate does not exist for the one who asks', async () => {
+  const { cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+  const member = cloud.apiAs('project-1', 'member', 'reader')
+  const { id } = await member.createLoadBalancer(cloud.aBody())
+  const loadBalancer = await member.waitFor(`/v2/lbaas/loadbalancers/${id}`)
+  const [own, others] = ['project-1', 'project-2'].map((project_id) => cloud.certificates.addCertificate({ project_id }))
+  await assert.rejects(
+    member.createListener(loadBalancer, { ...https, default_tls_container_ref: others }),
+    fault(400, `Could not retrieve certificate: ['${others}']`),
+  )
+  await member.createListener(loadBalancer, { ...https, default_tls_container_ref: own })
+})
+
+test('the store is not asked within a transaction, nor for what is refused before', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const known = cloud.certificates.addCertificate()
+  // Of a database with one connection a second transaction would wait for the first.
+  const { checkCertificate } = cloud.certificates
+  let asked = 0
+  cloud.certificates.checkCertificate = async (...reference) => {
+    asked += 1
+    await cloud.db.transaction().execute((tx) => tx.selectFrom('load_balancer').select('id').execute())
+    return checkCertificate.apply(cloud.certificates, reference)
+  }
+  await assert.rejects(
+    api.createListener(loadBalancer, { ...https, default_tls_container_ref: known, insert_headers: { x: 'true' } }),
+    fault(400, /is not a valid option for insert_headers/),
+  )
+  await assert.rejects(
+    api.createListener({ ...loadBalancer, id: '11111111-1111-4111-8111-111111111111' }, { ...https, default_tls_container_ref: known }),
+    fault(404, /^Load Balancer .* not found\.$/),
+  )
+  assert.equal(asked, 0)
+  await api.createListener(loadBalancer, { ...https, default_tls_container_ref: known })
+  assert.equal(asked, 1)
+})
+
+test('a deployment without a store says so, unless the provider has no TLS anyway', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  cloud.certificates.failNext('checkCertificate', new NoSecretStoreError())
+  const body = { ...https, default_tls_container_ref: 'x' }
+  await assert.rejects(
+    api.createListener(loadBalancer, body),
+    fault(400, "Validation failure: This deployment has no secret store, so it cannot retrieve: ['x']"),
+  )
+  cloud.amphora.capabilities = servedByHaproxy
+  await assert.rejects(api.createListener(loadBalancer, body), fault(501, /does not support TERMINATED_HTTPS protocol/))
+})

@@ -1,0 +1,155 @@
+/**
+ * The certificates that users name by reference, checked in upstream's order and words (`octavia/api/v2/controllers/base.py`). The store may be
+ * remote, so it is not asked within a transaction: a check that does not know its references yet undoes the transaction, and `during` runs it again
+ * when the store has answered.
+ */
+import { certificateNotRetrieved, Fault, immutable, noSecretStore, unreadableBundle, validationFailure } from '../api/faults.ts'
+import type { Caller } from '../api/policy.ts'
+import type { Context } from '../context.ts'
+import type { SecretReader } from '../drivers/certificates/driver.ts'
+import { NoSecretStoreError, NotFoundError, UnreadableBundleError } from '../drivers/errors.ts'
+import { isSignedBy, parseCertificate, parseRevocationList } from '../lib/revocation-list.ts'
+
+/** What one object names. The list of its CA is never without the CA. */
+export type Named = { certificates: string[]; ca: string | null; crl: string | null }
+
+export interface ReferenceChecks {
+  /** Throws 400 unless the requester may use each. */
+  checkCertificates(references: string[]): void
+  /** Throws 400 unless the CA is an X.509 certificate and the list, if any, is signed by it. */
+  checkAuthority(ca: string | null, crl: string | null): void
+}
+
+/** For objects that the provider refuses anyway. */
+export const unchecked: ReferenceChecks = { checkCertificates() {}, checkAuthority() {} }
+
+/** An object's certificates and its CA are two rounds; more come only when others change the object meanwhile. */
+const MAX_ROUNDS = 4
+
+/** Thrown through the transaction to `during`. What stays unknown for ever is as if somebody else were at work on the object. */
+class Unknown extends Fault {
+  readonly named: Named
+  constructor(named: Partial<Named>, load_balancer_id: string) {
+    const { status, message } = immutable('Load Balancer', load_balancer_id)
+    super(status, message)
+    this.named = { certificates: [], ca: null, crl: null, ...named }
+  }
+}
+
+export class References {
+  readonly #context: Pick<Context, 'certificates' | 'log'>
+  readonly #reader: SecretReader
+  /** What is wrong with each certificate; null is nothing. */
+  readonly #certificates = new Map<string, Error | null>()
+  readonly #authorities = new Map<string, Fault | null>()
+
+  constructor(context: Pick<Context, 'certificates' | 'log'>, caller: Caller) {
+    this.#context = context
+    this.#reader = caller.is_admin || caller.roles.includes('admin') ? null : { project_id: caller.project_id }
+  }
+
+  /** Asks the store. May also be called in advance, for what is known to be checked. */
+  async lookUp(named: Named[]): Promise<void> {
+    for (const { certificates, ca, crl } of named) {
+      for (const reference of certificates) {
+        if (this.#certificates.has(reference)) continue
+        this.#certificates.set(
+          reference,
+          await this.#problem(reference, this.#context.certificates.checkCertificate(reference, this.#reader)),
+        )
+      }
+      if (ca !== null && !this.#authorities.has(keyOf(ca, crl))) this.#authorities.set(keyOf(ca, crl), await this.#judgeAuthority(ca, crl))
+    }
+  }
+
+  /** `work` is a whole transaction, and does nothing but by it. It is given the checks of the load balancer's children. */
+  async during<T>(work: (checks: (load_balancer_id: string) => ReferenceChecks) => Promise<T>): Promise<T> {
+    for (let round = 1; ; round++) {
+      try {
+        return await work((load_balancer_id) => this.#checks(load_balancer_id))
+      } catch (error) {
+        if (!(error instanceof Unknown) || round === MAX_ROUNDS) throw error
+        await this.lookUp([error.named])
+      }
+    }
+  }
+
+  #checks(load_balancer_id: string): ReferenceChecks {
+    return {
+      checkCertificates: (references) => {
+        const problems = references.map((reference) => this.#certificates.get(reference))
+        if (problems.includes(undefined)) throw new Unknown({ certificates: references }, load_balancer_id)
+        throwFirst(references, problems)
+      },
+      checkAuthority: (ca, crl) => {
+        if (ca === null) return
+        const fault = this.#authorities.get(keyOf(ca, crl))
+        if (fault === undefined) throw new Unknown({ ca, crl }, load_balancer_id)
+        if (fault !== null) throw fault
+      },
+    }
+  }
+
+  async #judgeAuthority(ca: string, crl: string | null): Promise<Fault | null> {
+    const references = crl === null ? [ca] : [ca, crl]
+    const texts: string[] = []
+    const problems: (Error | null)[] = []
+    for (const reference of references) {
+      const read = this.#context.certificates.getSecret(reference, this.#reader).then((text) => void texts.push(text))
+      problems.push(await this.#problem(reference, read))
+    }
+    try {
+      throwFirst(references, problems)
+      await checkAuthority(texts[0]!, texts[1])
+      return null
+    } catch (error) {
+      if (error instanceof Fault) return error
+      throw error
+    }
+  }
+
+  async #problem(reference: string, asked: Promise<void>): Promise<Error | null> {
+    try {
+      await asked
+      return null
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) this.#context.log.warn({ reference, err: error }, 'a secret could not be read')
+      return error as Error
+    }
+  }
+}
+
+function keyOf(ca: string, crl: string | null): string {
+  return JSON.stringify([ca, crl])
+}
+
+/** A bundle that cannot be opened is told at once, all other trouble once for all references. */
+function throwFirst(references: string[], problems: (Error | null | undefined)[]): void {
+  for (const problem of problems) if (problem instanceof UnreadableBundleError) throw unreadableBundle(problem.message)
+  const bad = references.filter((_, i) => problems[i])
+  if (bad.length === 0) return
+  throw problems.some((problem) => problem instanceof NoSecretStoreError) ? noSecretStore(bad) : certificateNotRetrieved(bad)
+}
+
+async function checkAuthority(ca: string, crl: string | undefined): Promise<void> {
+  const authority = parsed(parseCertificate, ca, (why) => {
+    const what = 'The client authentication CA certificate is invalid. It must be a valid x509 PEM format certificate.'
+    return validationFailure(`${what} Error: ${why}`)
+  })
+  if (crl === undefined) return
+  const list = parsed(parseRevocationList, crl, (why) => {
+    const what = 'The client authentication certificate revocation list is invalid.'
+    return validationFailure(`${what} It must be a valid x509 PEM format certificate revocation list. Error: ${why}`)
+  })
+  if (!(await isSignedBy(list, authority))) {
+    throw validationFailure('The CRL specified is not valid for client certificate authority reference supplied.')
+  }
+}
+
+function parsed<T>(parse: (text: string) => T, text: string, fault: (why: string) => Fault): T {
+  try {
+    return parse(text)
+  } catch (error) {
+    throw fault((error as Error).message)
+  }
+}
