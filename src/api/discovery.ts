@@ -38,6 +38,8 @@ const updated = [
   ['v2.30', '2025-02-26T00:00:00Z'],
 ] as const
 
+export const currentVersion: string = updated.at(-1)![0]
+
 export function discoveryRoutes(api: FastifyInstance, { config }: ApiContext): void {
   api.get('/', async (request) => {
     const base = publicUrl(request, config).replace(/\/*$/, '/')

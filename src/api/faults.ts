@@ -33,6 +33,7 @@ export const unknownAttributes = (argument: string, names: string[]) =>
   new Fault(400, `Unknown attribute${names.length > 1 ? 's' : ''} for argument ${argument}: ${names.join(', ')}`)
 
 export const missingArgument = (name: string) => new Fault(400, `Missing argument: "${name}"`)
+export const unknownArgument = (name: string) => new Fault(400, `Unknown argument: "${name}"`)
 export const malformedJson = () => new Fault(400, 'Request is not in valid JSON format')
 export const unknownMediaType = (type: string) => new Fault(415, `Unknown mimetype: ${type}`)
 export const bodyTooLarge = () => new Fault(413, 'Request is too large.')
@@ -112,6 +113,11 @@ export const unsupportedOption = (provider: string, detail: string) =>
   new Fault(501, `Provider '${provider}' does not support a requested option: ${detail}`)
 export const unsupportedAction = (provider: string, detail: string) =>
   new Fault(501, `Provider '${provider}' does not support a requested action: ${detail}`)
+
+// What may go better in a moment
+
+/** Others hold what the request needs for too long. */
+export const projectBusy = () => new Fault(503, 'Project busy.  Unable to lock the project.  Please try again.')
 
 /** Ours: an error nobody foresaw. Its own words stay in the log, found by the request's id. */
 export const internalError = (request_id: string) =>

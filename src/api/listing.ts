@@ -11,7 +11,9 @@ import { publicUrl, type UrlRequest } from './public-url.ts'
 import { isTrueWord } from './query.ts'
 import type { Query } from './route.ts'
 
-type ListedTable = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule' | 'amphora'
+type ListedTable =
+  | ('load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule' | 'amphora')
+  | ('quota' | 'event')
 
 /** What can be listed of a table, and how it is asked for. */
 export interface ListSpec<T extends ListedTable, E = object> {
@@ -20,8 +22,10 @@ export interface ListSpec<T extends ListedTable, E = object> {
   columns: readonly (keyof Tables[T] & string)[]
   /** Other names for them, such as `loadbalancer_id` for `load_balancer_id`. */
   aliases?: Record<string, keyof Tables[T] & string>
+  /** What rows are sorted by in the end, the last of them unique: markers are its values. Default: `created_at`, `id`. */
+  order?: readonly (keyof Tables[T] & string)[]
   /** Rows whose column has this value are not shown: deleted ones that are kept for a while. */
-  hidden?: { column: keyof Tables[T] & string; value: string }
+  hidden?: { column: keyof Tables[T] & string; value: string | boolean }
   /** What is selected besides the table's columns: the columns of E. */
   extras?: readonly AliasedRawBuilder<unknown, keyof E & string>[]
   /** Filters on what is not a column of the table. */
@@ -29,7 +33,7 @@ export interface ListSpec<T extends ListedTable, E = object> {
 }
 
 /** What of a list the request may name. */
-type Named<T extends ListedTable> = Pick<ListSpec<T>, 'columns' | 'aliases' | 'filters'>
+type Named<T extends ListedTable> = Pick<ListSpec<T>, 'columns' | 'aliases' | 'order' | 'filters'>
 
 /** What of a request a list depends on. */
 export interface ListRequest extends UrlRequest {
@@ -78,7 +82,7 @@ export async function listPage<T extends ListedTable, E = object>(
     const seen = await db
       .selectFrom(spec.table as 'load_balancer')
       .selectAll()
-      .where('id', '=', marker)
+      .where(keyOf(spec) as AnyColumn, '=', marker)
       .executeTakeFirst()
     if (seen === undefined) throw invalidMarker(marker)
     select = select.where((eb) => eb.or(beyond(eb, sort, seen, isReversed)))
@@ -89,7 +93,7 @@ export async function listPage<T extends ListedTable, E = object>(
   if (limit !== null && config.api_settings.allow_pagination) select = select.limit(limit)
   const found = (await select.select(spec.extras ?? []).execute()) as unknown as (Tables[T] & E)[]
   const rows = isReversed ? found.reverse() : found
-  return { rows, links: config.api_settings.allow_pagination ? linksOf(request, config, rows, limit, marker) : [] }
+  return { rows, links: config.api_settings.allow_pagination ? linksOf(request, config, rows, { key: keyOf(spec), limit, marker }) : [] }
 }
 
 /** Arguments that are not filters. */
@@ -113,9 +117,17 @@ type SortKey = { column: string; direction: Direction }
 
 const opposite = (direction: Direction): Direction => (direction === 'asc' ? 'desc' : 'asc')
 
+function orderOf<T extends ListedTable>({ order }: Named<T>): readonly string[] {
+  return order ?? ['created_at', 'id']
+}
+
+function keyOf<T extends ListedTable>(spec: Named<T>): string {
+  return orderOf(spec).at(-1)!
+}
+
 function sortOf<T extends ListedTable>(query: Query, spec: Named<T>, { api_settings }: Config): SortKey[] {
   const keys = api_settings.allow_sorting ? askedSort(query, spec) : []
-  for (const column of ['created_at', 'id']) {
+  for (const column of orderOf(spec)) {
     if (!keys.some((key) => key.column === column)) keys.push({ column, direction: 'asc' })
   }
   return keys
@@ -187,12 +199,14 @@ const nullableColumns: ReadonlySet<string> = new Set([
   ...['lb_network_ip', 'vrrp_ip', 'ha_ip', 'vrrp_port_id', 'ha_port_id', 'cert_expiration', 'role', 'vrrp_interface', 'vrrp_id'],
   ...['vrrp_priority', 'cached_zone', 'image_id', 'compute_flavor', 'default_tls_container_ref', 'client_ca_tls_container_ref'],
   ...['client_crl_container_ref', 'tls_ciphers', 'hsts_max_age', 'tls_container_ref', 'ca_tls_container_ref', 'crl_container_ref'],
+  ...['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule', 'duration_ms'],
 ])
 
 const numberColumns: ReadonlySet<string> = new Set([
   ...['protocol_port', 'connection_limit', 'timeout_client_data', 'timeout_member_connect', 'timeout_member_data'],
   ...['timeout_tcp_inspect', 'hsts_max_age', 'weight', 'monitor_port', 'delay', 'timeout', 'max_retries', 'max_retries_down'],
   ...['http_version', 'redirect_http_code', 'position', 'vrrp_id', 'vrrp_priority'],
+  ...['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule', 'count', 'duration_ms', 'started_at_ms'],
 ])
 
 function filtered<T extends ListedTable>(select: Builder, query: Query, spec: Named<T>): Builder {
@@ -200,7 +214,8 @@ function filtered<T extends ListedTable>(select: Builder, query: Query, spec: Na
   for (const [name, value] of Object.entries(query)) {
     if (auxiliary.has(name)) continue
     if (Object.hasOwn(tagFilters, name)) {
-      if (!(spec.columns as readonly string[]).includes('tags')) throw invalidFilter()
+      // As upstream: what has no tags is not filtered by them.
+      if (!(spec.columns as readonly string[]).includes('tags')) continue
       const tags = [value].flat().flatMap((item) => item.split(','))
       result = result.where((eb) => tagFilters[name as keyof typeof tagFilters](eb, tags))
       continue
@@ -243,7 +258,12 @@ function hasTag(tag: string) {
   return sql<SqlBool>`replace(${list}, ${`,${JSON.stringify(tag)}`}, '') <> ${list}`
 }
 
-function linksOf(request: ListRequest, config: Config, rows: object[], limit: number | null, marker: string | undefined): Link[] {
+function linksOf(
+  request: ListRequest,
+  config: Config,
+  rows: object[],
+  { key, limit, marker }: { key: string; limit: number | null; marker: string | undefined },
+): Link[] {
   if (rows.length === 0) return []
   const url = publicUrl(request, config)
   const kept = [`limit=${limit}`]
@@ -253,7 +273,7 @@ function linksOf(request: ListRequest, config: Config, rows: object[], limit: nu
   }
   const link = (rel: Link['rel'], row: object, ...more: string[]): Link => ({
     rel,
-    href: `${url}?${[...kept, `marker=${(row as { id: string }).id}`, ...more].join('&')}`,
+    href: `${url}?${[...kept, `marker=${encodeURIComponent((row as Record<string, string>)[key]!)}`, ...more].join('&')}`,
   })
   const links: Link[] = []
   if (marker !== undefined) links.push(link('previous', rows[0]!, 'page_reverse=True'))

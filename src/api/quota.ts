@@ -3,7 +3,7 @@
  * removes its row, so that no crash can charge twice or forget.
  */
 import type { Config } from '../config/config.ts'
-import type { Tx } from '../db/connection.ts'
+import { isPostgresql, type Tx } from '../db/connection.ts'
 import type { QuotaRow } from '../db/tables.ts'
 import { quotaMet } from './faults.ts'
 
@@ -18,6 +18,10 @@ const shownNames = {
 } as const
 
 export type QuotaResource = keyof typeof shownNames
+export const quotaResources = Object.keys(shownNames) as QuotaResource[]
+
+/** What a project may have of each; null is the configured default, -1 as many as it likes. */
+export type QuotaLimits = Pick<QuotaRow, QuotaResource>
 
 /**
  * Counts `count` new objects; throws 403 when the project may not have that many. Without authentication there are no limits. In:
@@ -33,17 +37,29 @@ export async function takeQuota(
 ): Promise<void> {
   if (count === 0) return
   const inUse = `in_use_${resource}` as const
+  const isLimited = config.api_settings.auth_strategy === 'keystone'
+  // As upstream, a project whose objects are limited is in the list of quotas from its first object on.
+  const listed = isLimited ? { listed: true } : {}
   const stored = await tx
     .insertInto('quota')
-    .values({ ...noQuota(project_id), [inUse]: count })
+    .values({ ...noQuota(project_id), ...listed, [inUse]: count })
     .onConflict((conflict) =>
-      conflict.column('project_id').doUpdateSet(({ eb, ref }) => ({ [inUse]: eb(ref(`quota.${inUse}`), '+', count) })),
+      conflict.column('project_id').doUpdateSet(({ eb, ref }) => ({ ...listed, [inUse]: eb(ref(`quota.${inUse}`), '+', count) })),
     )
     .returning([resource, inUse])
     .executeTakeFirstOrThrow()
-  if (config.api_settings.auth_strategy !== 'keystone') return
+  if (!isLimited) return
   const limit = stored[resource] ?? config.quotas[`default_${resource}_quota`]
   if (limit >= 0 && stored[inUse] - leaving > limit) throw quotaMet(shownNames[resource])
+}
+
+/**
+ * Nobody else counts objects of the project until the transaction ends. Whoever takes several locks takes this one first, then the load
+ * balancer's, so that no two transactions wait for each other; `takeQuota` takes it too.
+ */
+export async function lockQuota(tx: Tx, project_id: string): Promise<void> {
+  // SQLite has one writer, which the transaction is already.
+  if (isPostgresql(tx)) await tx.selectFrom('quota').select('project_id').where('project_id', '=', project_id).forUpdate().execute()
 }
 
 /** Counts objects whose rows are removed in the same transaction. */
@@ -65,9 +81,11 @@ export async function releaseQuota(tx: Tx, resource: QuotaResource, project_id: 
     .execute()
 }
 
-function noQuota(project_id: string): QuotaRow {
+/** A project of which nothing is set or counted. */
+export function noQuota(project_id: string): QuotaRow {
   return {
     project_id,
+    listed: false,
     load_balancer: null,
     listener: null,
     pool: null,

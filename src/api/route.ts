@@ -8,7 +8,7 @@ import type { Context } from '../context.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import type { Answer } from './answer.ts'
 import type { BodyKind } from './body.ts'
-import { methodNotAllowed, missingArgument } from './faults.ts'
+import { methodNotAllowed, missingArgument, unknownArgument } from './faults.ts'
 import type { Caller, ListedType, PolicyName } from './policy.ts'
 
 /** What routes are given: the application's context and who says who is who. */
@@ -87,20 +87,27 @@ export function route<const P extends string, S extends TSchema>(
   })
 }
 
+/** For routes that take nothing in their query: upstream tells of the first argument too many. Throws 400. */
+export function refuseArguments(query: Query): void {
+  const [name] = Object.keys(query)
+  if (name !== undefined) throw unknownArgument(name)
+}
+
 const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'] as const
 
 /** Answers the methods that no route announced: PUT and DELETE of a collection 400, the rest 405 (OPTIONS: `cross-origin.ts`). Called once, last. */
 export function routeOtherMethods(api: FastifyInstance): void {
   const methods = Map.groupBy(api.announced, ({ path }) => path)
   for (const [path, routes] of methods) {
-    const isCollection = [...methods.keys()].some((other) => other.startsWith(`${path}/:`))
+    // How upstream calls what stands behind a collection's name: the id, mostly.
+    const item = [...methods.keys()].find((other) => other.startsWith(`${path}/:`))?.slice(path.length + 2)
     for (const method of everyMethod) {
       if (routes.some((announced) => announced.method === method)) continue
       api.route({
         method,
         url: path,
         async handler() {
-          if (isCollection && (method === 'PUT' || method === 'DELETE')) throw missingArgument('id')
+          if (item !== undefined && (method === 'PUT' || method === 'DELETE')) throw missingArgument(item.split('/')[0]!)
           throw methodNotAllowed()
         },
       })

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Config, ConfigError } from '../config/config.ts'
+import { isBusy } from '../db/busy.ts'
 import { FencedError, IdentityUnavailable, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
@@ -14,6 +15,7 @@ import { loadBalancerRoutes } from '../resources/load-balancer/routes.ts'
 import { memberRoutes } from '../resources/member/routes.ts'
 import { poolRoutes } from '../resources/pool/routes.ts'
 import { providerRoutes } from '../resources/provider/routes.ts'
+import { quotaRoutes } from '../resources/quota/routes.ts'
 import { authenticate, authorize, scopeOfList } from './authentication.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
@@ -26,9 +28,11 @@ import {
   malformedJson,
   notAcceptable,
   pathNotFound,
+  projectBusy,
   unknownMediaType,
 } from './faults.ts'
 import { healthCheckRoute } from './health-check.ts'
+import { openapiRoute } from './openapi.ts'
 import { type Caller, openPolicy } from './policy.ts'
 import { type ApiContext, routeOtherMethods } from './route.ts'
 
@@ -113,7 +117,9 @@ export function createApi(context: ApiContext): FastifyInstance {
   l7ruleRoutes(api, context)
   amphoraRoutes(api, context)
   providerRoutes(api, context)
+  quotaRoutes(api, context)
   routeOtherMethods(api)
+  openapiRoute(api)
   return api
 }
 
@@ -132,7 +138,7 @@ function isLoopback(host: string): boolean {
 const jsonTypes: ReadonlySet<string> = new Set(['application/json', 'application/javascript', 'text/javascript', 'text/x-json'])
 
 function needsNoToken(url: string): boolean {
-  return url === '/' || url.startsWith('/?') || url === '/healthcheck' || url.startsWith('/healthcheck?')
+  return ['/', '/healthcheck', '/openapi'].includes(url.split('?', 1)[0]!)
 }
 
 function acceptsJson(accept: string | undefined): boolean {
@@ -178,6 +184,7 @@ function toFault(error: unknown, request: FastifyRequest): Fault {
   if (typeof code === 'string' && code.startsWith('FST_ERR_CTP')) return malformedJson()
   if (error instanceof NotFoundError) return new Fault(400, error.message)
   if (error instanceof RefusedError) return new Fault(error.status, error.message)
+  if (isBusy(error)) return projectBusy()
   if (error instanceof IdentityUnavailable) return identityUnavailable()
   if (error instanceof FencedError) return internalError(request.id)
   const status = (error as { statusCode?: unknown }).statusCode

@@ -1,5 +1,7 @@
 import { Kysely, PostgresAdapter, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
+import { retry } from '../lib/retry.ts'
+import { isBusy } from './busy.ts'
 import { migrations } from './migrations/index.ts'
 import { postgresqlDialect } from './postgresql.ts'
 import { sqliteDialect } from './sqlite.ts'
@@ -9,6 +11,7 @@ export type Db = Kysely<Tables>
 export type Tx = Transaction<Tables>
 
 const DEFAULT_POOL_SIZE = 10
+const MIGRATE_RETRY = { attempts: 30, firstWaitMs: 100, longestWaitMs: 1_000 }
 
 const postgresqlConnections = new WeakMap<Db, string>()
 
@@ -46,8 +49,11 @@ function sqlitePath(connection: string): string {
 /** Brings the schema up to date; several processes may call it at once. Throws what the failed migration threw. */
 export async function migrate(db: Db): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
-  const { error } = await migrator.migrateToLatest()
-  if (error !== undefined) throw error
+  // Whoever comes second waits for the first one's lock, which takes its time over a large table.
+  await retry({ ...MIGRATE_RETRY, when: isBusy }, async () => {
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+  })
 }
 
 /** For the few statements that differ. */

@@ -13,6 +13,11 @@ const CONNECT_TIMEOUT_MS = 5_000
 /** A connection whose server vanished is noticed by the kernel's probes. */
 const KEEPALIVE_DELAY_MS = 5_000
 
+/** Whoever waits longer for somebody's lock gives up (`busy.ts`). */
+const LOCK_TIMEOUT_MS = 20_000
+/** A controller that stops in the middle of a transaction loses it, and its locks, before others give up. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+
 const INT8 = 20
 const NUMERIC = 1700
 
@@ -52,6 +57,8 @@ export function clientConfig(connection: string): pg.ClientConfig {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     types: {
       // Sums and counts are within the safe integers; a string would spread into the API's answers.
       getTypeParser: ((oid: number, format?: 'text') =>

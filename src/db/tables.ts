@@ -218,6 +218,8 @@ export interface ListenerStatisticsRow {
 /** A null limit is the configured default; counters are kept in the transaction that stores or removes the object. */
 export interface QuotaRow {
   project_id: string
+  /** Shown in lists: limits were set, or hold. A row may also only count what is in use. */
+  listed: boolean
   load_balancer: number | null
   listener: number | null
   pool: number | null
@@ -233,6 +235,38 @@ export interface QuotaRow {
   in_use_l7policy: number
   in_use_l7rule: number
 }
+
+/** Something that happened to a load balancer or to what is below it; how it ended is written in the transaction that ends it. */
+export interface EventRow {
+  id: string
+  load_balancer_id: string
+  event: EventName
+  object_type: EventObject
+  object_id: string
+  object_name: string
+  /** What it is since the event; null where the event is about something else. */
+  operating_status: OperatingStatus | null
+  /** How many alike this one stands for: the changes of a flapping member, the members of a batch. */
+  count: number
+  started_at_ms: number
+  duration_ms: number | null
+  outcome: 'in_progress' | 'success' | 'failure'
+  /** Why it failed, from a fixed list of texts. */
+  message: string | null
+  /** For admins. */
+  details: string | null
+}
+
+export type EventName =
+  | 'create'
+  | 'update'
+  | 'delete'
+  | 'update_members'
+  | 'failover'
+  | 'replace_amphora'
+  | 'configure_amphora'
+  | 'operating_status'
+export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
 
 /** A VIP's port is made between this row and the load balancer's (design, decision 3); old ones are undone by a periodic job. */
 export interface VipReservationRow {
@@ -260,6 +294,7 @@ export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables, E
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
   quota: QuotaRow
+  event: EventRow
   vip_reservation: VipReservationRow
   setting: SettingRow
   flow: FlowRow
@@ -283,6 +318,7 @@ export const booleanColumns: ReadonlySet<string> = new Set([
   'port_security_enabled',
   'enable_dhcp',
   'is_default',
+  'listed',
 ])
 
 /** Columns that hold JSON as text in every table. */

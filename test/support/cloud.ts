@@ -16,6 +16,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
+import { type Answered, checkAnswers } from './answers.ts'
 import { ApiClient, type Shown } from './api-client.ts'
 import { aConfig } from './builders.ts'
 import { aDatabase } from './databases.ts'
@@ -82,6 +83,7 @@ export class Cloud {
   readonly certificates = new MemoryCertificates()
   readonly identity = new MemoryIdentity()
   readonly server: FastifyInstance
+  readonly answered: Answered
   readonly api: ApiClient
   /** 10.0.0.0/24, shared by all projects. */
   readonly vipNetwork: Network
@@ -107,6 +109,7 @@ export class Cloud {
     this.vipNetwork = network.addNetwork({ name: 'private', shared: true })
     this.vipSubnet = network.addSubnet({ network_id: this.vipNetwork.id, cidr: '10.0.0.0/24' })
     this.server = createApi(this.context)
+    this.answered = checkAnswers(this.server)
     this.api = new ApiClient(this.server, { 'x-project-id': 'project-1' })
   }
 

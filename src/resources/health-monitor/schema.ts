@@ -56,7 +56,7 @@ export const HealthMonitorCreate = Type.Object({
 export type HealthMonitorCreate = Static<typeof HealthMonitorCreate>
 
 /** Within a fully populated create. */
-export const HealthMonitorInTree = Type.Object(fields)
+export const HealthMonitorInTree = Type.Object(fields, { title: 'HealthMonitorInTree' })
 export type HealthMonitorInTree = Static<typeof HealthMonitorInTree>
 
 export const HealthMonitorUpdate = changes(HealthMonitorCreate, [

@@ -71,19 +71,22 @@ export const L7PolicyCreate = Type.Object({
 export type L7PolicyCreate = Static<typeof L7PolicyCreate>
 
 /** Within a fully populated create: the pool by its definition or by its name, and the rules. */
-export const L7PolicyInTree = Type.Object({
-  name,
-  description,
-  admin_state_up,
-  action,
-  redirect_pool: nullable(PoolInTree),
-  redirect_url,
-  redirect_prefix,
-  position,
-  rules: listOf(L7RuleInTree, { default: [] }),
-  tags,
-  redirect_http_code,
-})
+export const L7PolicyInTree = Type.Object(
+  {
+    name,
+    description,
+    admin_state_up,
+    action,
+    redirect_pool: nullable(PoolInTree),
+    redirect_url,
+    redirect_prefix,
+    position,
+    rules: listOf(L7RuleInTree, { default: [] }),
+    tags,
+    redirect_http_code,
+  },
+  { title: 'L7PolicyInTree' },
+)
 export type L7PolicyInTree = Static<typeof L7PolicyInTree>
 
 export const L7PolicyUpdate = changes(L7PolicyCreate, [

@@ -28,7 +28,7 @@ export const L7RuleCreate = Type.Object(fields)
 export type L7RuleCreate = Static<typeof L7RuleCreate>
 
 /** Within a fully populated create. */
-export const L7RuleInTree = Type.Omit(L7RuleCreate, ['project_id'])
+export const L7RuleInTree = Type.Omit(L7RuleCreate, ['project_id'], { title: 'L7RuleInTree' })
 export type L7RuleInTree = Static<typeof L7RuleInTree>
 
 export const L7RuleUpdate = changes(L7RuleCreate, ['type', 'compare_type', 'key', 'value', 'invert', 'admin_state_up', 'tags'])

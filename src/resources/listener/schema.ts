@@ -97,13 +97,16 @@ export const ListenerCreate = Type.Object({
 export type ListenerCreate = Static<typeof ListenerCreate>
 
 /** Within a fully populated create: the default pool by its definition or by its name, and whole l7policies. */
-export const ListenerInTree = Type.Object({
-  ...before,
-  default_pool: nullable(PoolInTree),
-  l7policies: listOf(L7PolicyInTree, { default: [] }),
-  insert_headers,
-  ...after,
-})
+export const ListenerInTree = Type.Object(
+  {
+    ...before,
+    default_pool: nullable(PoolInTree),
+    l7policies: listOf(L7PolicyInTree, { default: [] }),
+    insert_headers,
+    ...after,
+  },
+  { title: 'ListenerInTree' },
+)
 export type ListenerInTree = Static<typeof ListenerInTree>
 
 export const ListenerUpdate = changes(ListenerCreate, [

@@ -4,7 +4,7 @@ import { acceptsSilently } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { Fault, immutable, validationFailure } from '../../api/faults.ts'
 import { isTrueWord } from '../../api/query.ts'
-import { takeQuota } from '../../api/quota.ts'
+import { lockQuota, takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import type { NetworkDriver } from '../../drivers/network/driver.ts'
@@ -52,6 +52,7 @@ export function memberBatchRoutes(api: FastifyInstance, context: ApiContext): vo
 
       await db.transaction().execute(async (tx) => {
         const pool = await findPoolInPath(tx, pool_id)
+        await lockQuota(tx, project_id)
         await lockPool(tx, pool)
         const { created, updated, missing } = compare(await listMembersOfPool(tx, pool_id), wanted)
         const deleted = additiveOnly ? [] : missing

@@ -33,17 +33,20 @@ export const MemberCreate = Type.Object({ ...before, project_id: projectId, ...a
 export type MemberCreate = Static<typeof MemberCreate>
 
 /** Within a fully populated create. */
-export const MemberInTree = Type.Object({ ...before, ...after })
+export const MemberInTree = Type.Object({ ...before, ...after }, { title: 'MemberInTree' })
 export type MemberInTree = Static<typeof MemberInTree>
 
 /** Within a batch update: a member as at its creation; of one that is there already, name and tags stay when they are left out. */
-export const MemberInBatch = Type.Object({
-  ...before,
-  name: Type.Optional(nullable(name)),
-  project_id: projectId,
-  ...after,
-  tags: Type.Optional(nullable(tags)),
-})
+export const MemberInBatch = Type.Object(
+  {
+    ...before,
+    name: Type.Optional(nullable(name)),
+    project_id: projectId,
+    ...after,
+    tags: Type.Optional(nullable(tags)),
+  },
+  { title: 'MemberInBatch' },
+)
 export type MemberInBatch = Static<typeof MemberInBatch>
 
 export const MemberUpdate = changes(MemberCreate, ['name', 'admin_state_up', 'weight', 'backup', 'monitor_port', 'monitor_address', 'tags'])

@@ -89,18 +89,21 @@ export const PoolCreate = Type.Object({
 export type PoolCreate = Static<typeof PoolCreate>
 
 /** Within a fully populated create: a definition, or only the name of one that stands elsewhere. */
-export const PoolInTree = Type.Object({
-  name,
-  description,
-  admin_state_up,
-  protocol: nullable(protocol),
-  lb_algorithm: nullable(lb_algorithm),
-  session_persistence: nullable(SessionPersistenceCreate),
-  healthmonitor: nullable(HealthMonitorInTree),
-  members: listOf(MemberInTree, { default: [] }),
-  tags,
-  ...tls,
-})
+export const PoolInTree = Type.Object(
+  {
+    name,
+    description,
+    admin_state_up,
+    protocol: nullable(protocol),
+    lb_algorithm: nullable(lb_algorithm),
+    session_persistence: nullable(SessionPersistenceCreate),
+    healthmonitor: nullable(HealthMonitorInTree),
+    members: listOf(MemberInTree, { default: [] }),
+    tags,
+    ...tls,
+  },
+  { title: 'PoolInTree' },
+)
 export type PoolInTree = Static<typeof PoolInTree>
 
 const { properties: updatable } = changes(PoolCreate, ['name', 'description', 'admin_state_up', 'lb_algorithm'])
