@@ -1,0 +1,14 @@
+/** A client of the load balancing API, Octavia's as well as ours: `new LoadBalancing({ endpoint, token })`. */
+export {
+  ConnectionError,
+  type ConnectionOptions,
+  each,
+  Fault,
+  type Page,
+  type QueryValue,
+  WaitError,
+  type WaitOptions,
+  waitForActive,
+  waitForDeleted,
+} from './connection.ts'
+export * from './operations.ts'
