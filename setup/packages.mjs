@@ -15,6 +15,7 @@ const testing = [
   { package: 'python3-openstackclient', provides: 'openstack', why: 'the tests drive us by the real client' },
   { package: 'python3-octaviaclient', provides: '/usr/lib/python3/dist-packages/octaviaclient', why: "the client's loadbalancer commands" },
   { package: 'python3-neutronclient', provides: 'neutron', why: "the older client's lbaas-* commands, forwarded to us" },
+  { package: 'python3-keystone', provides: 'keystone-wsgi-public', why: 'the tests validate tokens with a real Keystone' },
   { package: 'curl', provides: 'curl', why: 'the tests ask load balancers as a user does' },
   { package: 'openssl', provides: 'openssl', why: 'the tests look at certificates with it' },
 ]

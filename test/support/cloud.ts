@@ -27,6 +27,8 @@ export interface CloudOptions {
   db?: Db
   /** False: flows are stored and wait. */
   worker?: boolean
+  /** Default: `cloud.identity`, whose tokens the test hands out. */
+  identity?: IdentityDriver
 }
 
 /** Time that moves when the test says so. */
@@ -101,7 +103,7 @@ export class Cloud {
       compute,
       amphora,
       certificates,
-      identity,
+      identity: options.identity ?? identity,
       serverCa: memoryCa,
       clientCa: 'PEM',
       log: createLog('silent'),

@@ -52,7 +52,9 @@ export class KeystoneAdmin {
   async person(scope: Scope, roles: string[]): Promise<{ user: Person; token: string }> {
     const user = await this.createUser()
     await this.assign(user, scope, roles)
-    return { user, token: await this.login(user, scope) }
+    const [[kind, target]] = Object.entries(scope) as [[string, { id?: string }]]
+    // Beside an id Keystone takes no name.
+    return { user, token: await this.login(user, { [kind]: target.id === undefined ? target : { id: target.id } }) }
   }
 
   async disable(user: Person): Promise<void> {
