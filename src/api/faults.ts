@@ -106,8 +106,16 @@ export const duplicateDefaultPool = () => new Fault(409, 'This listener already 
 export const poolInUse = (pool_id: string, l7policy_id: string) => new Fault(409, `Pool ${pool_id} is in use by L7 policy ${l7policy_id}`)
 export const tooManyL7Rules = (l7policy_id: string) => new Fault(409, `Too many rules on L7 policy ${l7policy_id}`)
 
+/** `kind` in upstream's words: flavor, availability zone. */
+export const nameInUse = (kind: string, name: string) => new Fault(409, `A ${kind} of ${name} already exists.`)
+export const objectInUse = (object: string, id: string) => new Fault(409, `${object} ${id} is in use and cannot be modified.`)
+
 // What the provider cannot do
 
+/** The configuration enables a provider that this program does not have. */
+export const providerNotFound = (provider: string) => new Fault(501, `Provider '${provider}' was not found.`)
+export const flavorNotOfProvider = (flavor_id: string, provider: string) =>
+  new Fault(400, `Flavor '${flavor_id}' is not compatible with provider '${provider}'`)
 export const providerNotEnabled = (provider: string) => new Fault(400, `Provider '${provider}' is not enabled.`)
 export const unsupportedOption = (provider: string, detail: string) =>
   new Fault(501, `Provider '${provider}' does not support a requested option: ${detail}`)

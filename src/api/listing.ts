@@ -14,6 +14,7 @@ import type { Query } from './route.ts'
 type ListedTable =
   | ('load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule' | 'amphora')
   | ('quota' | 'event')
+  | ('flavor' | 'flavor_profile' | 'availability_zone' | 'availability_zone_profile')
 
 /** What can be listed of a table, and how it is asked for. */
 export interface ListSpec<T extends ListedTable, E = object> {

@@ -38,6 +38,8 @@ export interface AnnouncedRoute {
   /** The policies that `request.authorize` may be asked for; empty is a mistake. */
   readonly policies: readonly PolicyName[]
   readonly body?: BodyKind
+  /** What upstream's fault says is missing where the item's method is sent to the collection; default: the name in the path. */
+  readonly idArgument?: string
   /** What it does, in the words of the API's description: 'Show a member'. */
   readonly summary?: string
   /** What it answers when all is well. */
@@ -101,13 +103,15 @@ export function routeOtherMethods(api: FastifyInstance): void {
   for (const [path, routes] of methods) {
     // How upstream calls what stands behind a collection's name: the id, mostly.
     const item = [...methods.keys()].find((other) => other.startsWith(`${path}/:`))?.slice(path.length + 2)
+    const ofItem = api.announced.filter((other) => other.path.startsWith(`${path}/:`))
     for (const method of everyMethod) {
       if (routes.some((announced) => announced.method === method)) continue
+      const argument = ofItem.find((other) => other.method === method)?.idArgument ?? item?.split('/')[0] ?? ''
       api.route({
         method,
         url: path,
         async handler() {
-          if (item !== undefined && (method === 'PUT' || method === 'DELETE')) throw missingArgument(item.split('/')[0]!)
+          if (item !== undefined && (method === 'PUT' || method === 'DELETE')) throw missingArgument(argument)
           throw methodNotAllowed()
         },
       })

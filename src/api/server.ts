@@ -7,6 +7,10 @@ import { isBusy } from '../db/busy.ts'
 import { FencedError, IdentityUnavailable, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
+import { availabilityZoneRoutes } from '../resources/availability-zone/routes.ts'
+import { availabilityZoneProfileRoutes } from '../resources/availability-zone-profile/routes.ts'
+import { flavorRoutes } from '../resources/flavor/routes.ts'
+import { flavorProfileRoutes } from '../resources/flavor-profile/routes.ts'
 import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
 import { l7policyRoutes } from '../resources/l7policy/routes.ts'
 import { l7ruleRoutes } from '../resources/l7rule/routes.ts'
@@ -118,6 +122,10 @@ export function createApi(context: ApiContext): FastifyInstance {
   amphoraRoutes(api, context)
   providerRoutes(api, context)
   quotaRoutes(api, context)
+  flavorProfileRoutes(api, context)
+  flavorRoutes(api, context)
+  availabilityZoneProfileRoutes(api, context)
+  availabilityZoneRoutes(api, context)
   routeOtherMethods(api)
   openapiRoute(api)
   return api

@@ -61,6 +61,15 @@ export function isPostgresql(db: Db): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter
 }
 
+/**
+ * The rows stay as they are until the transaction ends, for readers that store something because of them (`share`) and for whoever is
+ * about to change them (`update`). SQLite has one writer at a time and needs no such words.
+ */
+export function heldFor<Q extends { forShare(): Q; forUpdate(): Q }>(tx: Tx, use: 'share' | 'update', query: Q): Q {
+  if (!isPostgresql(tx)) return query
+  return use === 'share' ? query.forShare() : query.forUpdate()
+}
+
 /** The URI of a PostgreSQL database, for a connection beside the pool; undefined on SQLite. */
 export function connectionOf(db: Db): string | undefined {
   return postgresqlConnections.get(db)

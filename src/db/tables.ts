@@ -268,6 +268,39 @@ export type EventName =
   | 'operating_status'
 export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
 
+/** What flavors of it give: `flavor_data` is the JSON text that the client wrote. */
+export interface FlavorProfileRow {
+  id: string
+  name: string
+  provider_name: string
+  flavor_data: string
+}
+
+export interface FlavorRow {
+  id: string
+  /** Unique. */
+  name: string
+  description: string
+  enabled: boolean
+  flavor_profile_id: string
+}
+
+/** What zones of it mean: `availability_zone_data` is the JSON text that the client wrote. */
+export interface AvailabilityZoneProfileRow {
+  id: string
+  name: string
+  provider_name: string
+  availability_zone_data: string
+}
+
+/** Its name is its key. */
+export interface AvailabilityZoneRow {
+  name: string
+  description: string
+  enabled: boolean
+  availability_zone_profile_id: string
+}
+
 /** A VIP's port is made between this row and the load balancer's (design, decision 3); old ones are undone by a periodic job. */
 export interface VipReservationRow {
   load_balancer_id: string
@@ -295,6 +328,10 @@ export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables, E
   listener_statistics: ListenerStatisticsRow
   quota: QuotaRow
   event: EventRow
+  flavor_profile: FlavorProfileRow
+  flavor: FlavorRow
+  availability_zone_profile: AvailabilityZoneProfileRow
+  availability_zone: AvailabilityZoneRow
   vip_reservation: VipReservationRow
   setting: SettingRow
   flow: FlowRow

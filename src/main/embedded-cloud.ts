@@ -10,6 +10,7 @@ import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import { embeddedIdentityDriver } from '../drivers/identity/embedded.ts'
 import { identityDriverOf, identityDrivers } from '../drivers/identity/index.ts'
 import type { NetworkDriver } from '../drivers/network/driver.ts'
+import { amphoraFlavor } from '../embedded/compute/api/answers.ts'
 import { startComputeService } from '../embedded/compute/api/server.ts'
 import { serverDirectory } from '../embedded/compute/directory.ts'
 import { EmbeddedCompute } from '../embedded/compute/service.ts'
@@ -115,7 +116,8 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     identity: identityDriver,
     async compute() {
       if (embeddedCompute === null) throw new Error('there is no embedded compute')
-      return new EmbeddedComputeDriver(embeddedCompute)
+      const kind = { flavor: amphoraFlavor(config).id, image_tag: config.controller_worker.amp_image_tag, availability_zone: 'nova' }
+      return new EmbeddedComputeDriver(embeddedCompute, kind)
     },
     async network() {
       if (embeddedNetwork === null) throw new Error('there is no embedded network')

@@ -15,12 +15,19 @@ type Asked<R> = { [K in keyof R]?: R[K] | null }
 export function checkLoadBalancerSupported(
   { amphora: { capabilities } }: Provider,
   { provider }: Provided,
-  asked: { vip_sg_ids?: unknown[] | null; additional_vips?: unknown[]; flavor_id?: string | null; availability_zone?: string | null },
+  asked: { vip_sg_ids?: unknown[] | null; additional_vips?: unknown[] },
 ): void {
-  const fields = ['vip_sg_ids', 'additional_vips', 'flavor_id', 'availability_zone'] as const
-  const able = { ...capabilities, flavor_id: capabilities.flavors, availability_zone: capabilities.availability_zones }
-  const unable = fields.filter((field) => !able[field])
+  const unable = (['vip_sg_ids', 'additional_vips'] as const).filter((field) => !capabilities[field])
   refuseGiven(provider, asked, unable, 'load balancers')
+}
+
+/** In: what a flavor gives. */
+export function checkFlavorSupported(
+  { amphora: { capabilities } }: Provider,
+  { provider }: Provided,
+  asked: { sriov_vip?: boolean; allow_member_sriov?: boolean },
+): void {
+  if (!capabilities.sriov) refuseGiven(provider, asked, ['sriov_vip', 'allow_member_sriov'], 'flavors')
 }
 
 export function checkListenerSupported(

@@ -26,7 +26,7 @@ const opened = async () => {
 computeContract('embedded', async () => {
   const { compute, network, management, tenant, lab, wanted, close, db } = await opened()
   return {
-    driver: new EmbeddedComputeDriver(compute),
+    driver: new EmbeddedComputeDriver(compute, { flavor: 'amphora', image_tag: 'amphora', availability_zone: 'nova' }),
     network,
     management_network_id: management.network.id,
     tenant: { network_id: tenant.network.id, subnet_id: tenant.subnet.id },

@@ -5,6 +5,7 @@ import * as embeddedNetwork from './0002-embedded-network.ts'
 import * as embeddedCompute from './0003-embedded-compute.ts'
 import * as embeddedIdentity from './0004-embedded-identity.ts'
 import * as embeddedNetworkTags from './0005-embedded-network-tags.ts'
+import * as flavorsAndZones from './0006-flavors-and-zones.ts'
 import * as events from './0007-events.ts'
 
 export const migrations: Record<string, Migration> = {
@@ -13,5 +14,6 @@ export const migrations: Record<string, Migration> = {
   '0003-embedded-compute': embeddedCompute,
   '0004-embedded-identity': embeddedIdentity,
   '0005-embedded-network-tags': embeddedNetworkTags,
+  '0006-flavors-and-zones': flavorsAndZones,
   '0007-events': events,
 }

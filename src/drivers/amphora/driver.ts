@@ -45,8 +45,8 @@ export type ProviderCapabilities = {
   mixed_families: boolean
   vip_sg_ids: boolean
   additional_vips: boolean
-  flavors: boolean
-  availability_zones: boolean
+  /** VIPs and members on SR-IOV ports, which flavors give. */
+  sriov: boolean
   /** Of load balancers and of single amphorae, when asked for. */
   failover: boolean
   amphora_configuration: boolean

@@ -44,4 +44,9 @@ export interface ComputeDriver {
   detachPort(compute_id: string, port_id: string): Promise<void>
   ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string>
   deleteServerGroup(id: string): Promise<void>
+
+  // Whether there is what profiles of flavors and availability zones name; each throws NotFoundError.
+  checkFlavor(id: string): Promise<void>
+  checkImageTag(tag: string): Promise<void>
+  checkAvailabilityZone(name: string): Promise<void>
 }

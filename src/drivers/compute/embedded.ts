@@ -1,14 +1,20 @@
-/** Amphorae as sandboxes on this host. */
+/** Amphorae as sandboxes on this host. All are alike: there is one flavor, one image and one zone. */
 import type { EmbeddedCompute } from '../../embedded/compute/service.ts'
+import { NotFoundError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
 import type { ComputeDriver, Server, WantedServer } from './driver.ts'
+
+/** What amphorae are called that are all alike. */
+export type AmphoraKind = { flavor: string; image_tag: string; availability_zone: string }
 
 export class EmbeddedComputeDriver implements ComputeDriver {
   readonly hasHosts = false
   readonly #compute: EmbeddedCompute
+  readonly #kind: AmphoraKind
 
-  constructor(compute: EmbeddedCompute) {
+  constructor(compute: EmbeddedCompute, kind: AmphoraKind) {
     this.#compute = compute
+    this.#kind = kind
   }
 
   ensureServer(wanted: WantedServer, fence: Fence): Promise<{ compute_id: string }> {
@@ -41,5 +47,17 @@ export class EmbeddedComputeDriver implements ComputeDriver {
 
   deleteServerGroup(id: string): Promise<void> {
     return this.#compute.deleteServerGroup(id)
+  }
+
+  async checkFlavor(id: string): Promise<void> {
+    if (id !== this.#kind.flavor) throw new NotFoundError('Nova flavor', id)
+  }
+
+  async checkImageTag(tag: string): Promise<void> {
+    if (tag !== this.#kind.image_tag) throw new NotFoundError('Image with tag', tag)
+  }
+
+  async checkAvailabilityZone(name: string): Promise<void> {
+    if (name !== this.#kind.availability_zone) throw new NotFoundError('Nova availability zone', name)
   }
 }

@@ -12,10 +12,16 @@ export type MemoryServerGroup = { id: string; name: string; policy: string; made
 /** Used where no management network is asked for: documentation addresses, one for each machine. */
 const FIRST_ADDRESS = '192.0.2.'
 
+const DEFAULT_ZONE = 'nova'
+
 export class MemoryCompute implements ComputeDriver {
   hasHosts = true
   readonly servers: MemoryServer[] = []
   readonly serverGroups: MemoryServerGroup[] = []
+  /** What there is; a test adds what it needs. */
+  readonly flavors: string[] = []
+  readonly imageTags: string[] = ['amphora']
+  readonly availabilityZones: string[] = [DEFAULT_ZONE]
   private readonly network: NetworkDriver
   private readonly failures = new Failures<keyof ComputeDriver>()
   private readonly fences = new Fences()
@@ -51,7 +57,7 @@ export class MemoryCompute implements ComputeDriver {
           lb_network_ip: `${FIRST_ADDRESS}${this.made}`,
           image_id: wanted.image_tag === null ? null : `image-of-${wanted.image_tag}`,
           compute_flavor: wanted.compute_flavor,
-          availability_zone: wanted.availability_zone ?? 'nova',
+          availability_zone: wanted.availability_zone ?? DEFAULT_ZONE,
         },
         management_port_ids: [],
         attached_port_ids: [],
@@ -145,6 +151,18 @@ export class MemoryCompute implements ComputeDriver {
     })
   }
 
+  checkFlavor(id: string): Promise<void> {
+    return this.failures.around('checkFlavor', () => mustBeAmong(this.flavors, 'Nova flavor', id))
+  }
+
+  checkImageTag(tag: string): Promise<void> {
+    return this.failures.around('checkImageTag', () => mustBeAmong(this.imageTags, 'Image with tag', tag))
+  }
+
+  checkAvailabilityZone(name: string): Promise<void> {
+    return this.failures.around('checkAvailabilityZone', () => mustBeAmong(this.availabilityZones, 'Nova availability zone', name))
+  }
+
   private found(compute_id: string): MemoryServer {
     const server = this.servers.find((known) => known.state.compute_id === compute_id)
     if (server === undefined) throw new NotFoundError('Server', compute_id)
@@ -159,4 +177,8 @@ export class MemoryCompute implements ComputeDriver {
       if (!(error instanceof NotFoundError)) throw error
     }
   }
+}
+
+function mustBeAmong(known: string[], what: string, name: string): void {
+  if (!known.includes(name)) throw new NotFoundError(what, name)
 }

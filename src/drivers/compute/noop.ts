@@ -40,4 +40,10 @@ export class NoopCompute implements ComputeDriver {
   }
 
   async deleteServerGroup(): Promise<void> {}
+
+  async checkFlavor(): Promise<void> {}
+
+  async checkImageTag(): Promise<void> {}
+
+  async checkAvailabilityZone(): Promise<void> {}
 }

@@ -1,3 +1,9 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 
-export const Provider = Type.Object({ name: Type.String(), description: Type.String() }, { title: 'Provider' })
+const named = { name: Type.String(), description: Type.String() }
+
+export const Provider = Type.Object(named, { title: 'Provider' })
+
+/** A key of the data of flavor profiles or availability zone profiles. */
+export const Capability = Type.Object(named, { title: 'Capability' })
+export type Capability = Static<typeof Capability>
