@@ -101,12 +101,12 @@ const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'] as const
 export function routeOtherMethods(api: FastifyInstance): void {
   const methods = Map.groupBy(api.announced, ({ path }) => path)
   for (const [path, routes] of methods) {
+    const ofItem = api.announced.filter((other) => other.path.startsWith(`${path}/:`) && !other.path.slice(path.length + 2).includes('/'))
     // How upstream calls what stands behind a collection's name: the id, mostly.
-    const item = [...methods.keys()].find((other) => other.startsWith(`${path}/:`))?.slice(path.length + 2)
-    const ofItem = api.announced.filter((other) => other.path.startsWith(`${path}/:`))
+    const item = ofItem[0]?.path.slice(path.length + 2)
     for (const method of everyMethod) {
       if (routes.some((announced) => announced.method === method)) continue
-      const argument = ofItem.find((other) => other.method === method)?.idArgument ?? item?.split('/')[0] ?? ''
+      const argument = ofItem.find((other) => other.method === method)?.idArgument ?? item ?? ''
       api.route({
         method,
         url: path,

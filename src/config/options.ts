@@ -362,6 +362,7 @@ export const options = {
     reserved_ips: list(['169.254.169.254'], 'Addresses members may not have.'),
   },
   nova: {
+    availability_zone: text(null, 'The availability zone of amphorae, where the load balancer is in none of its own.'),
     enable_anti_affinity: flag(false, 'Put the amphorae of a pair on different hosts.'),
     anti_affinity_policy: choice(['anti-affinity', 'soft-anti-affinity'], 'anti-affinity', 'How strictly.'),
   },

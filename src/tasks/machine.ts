@@ -7,6 +7,8 @@ import { type StepContext, VisibleError } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { openSecret, sealSecret } from '../lib/secret-box.ts'
 import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
+import { zoneEffects } from '../resources/availability-zone/effects.ts'
+import { flavorEffects } from '../resources/flavor/effects.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
@@ -23,16 +25,18 @@ export const startMachine = task('start-machine', {
   async execute(context, { load_balancer_id, amphora_id }: { load_balancer_id: string; amphora_id: string }) {
     const { config, compute, db, clock } = context
     const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
+    const flavor = await flavorEffects(db, config, loadBalancer)
+    const zone = await zoneEffects(db, config, loadBalancer)
     const { compute_id } = await compute.ensureServer(
       {
         amphora_id,
         name: serverName(amphora_id),
-        network_ids: config.controller_worker.amp_boot_network_list,
+        network_ids: zone.boot_network_ids,
         security_group_ids: config.controller_worker.amp_secgroup_list,
-        compute_flavor: config.controller_worker.amp_flavor_id,
-        image_tag: config.controller_worker.amp_image_tag,
+        compute_flavor: flavor.compute_flavor,
+        image_tag: flavor.image_tag,
         server_group_id: loadBalancer.server_group_id,
-        availability_zone: loadBalancer.availability_zone,
+        availability_zone: zone.compute_zone,
         files: await machineFiles(context, amphora_id, loadBalancer.topology),
         made_by: context.flow_id,
       },

@@ -29,6 +29,7 @@ export const makeVrrpPort = task('make-vrrp-port', {
           (ip_address) => ({ ip_address }),
         ),
         qos_policy_id: loadBalancer.vip_qos_policy_id,
+        vnic_type: loadBalancer.vip_vnic_type,
         made_by: step.flow_id,
       },
       fenceOf(step),

@@ -23,11 +23,8 @@ const skipped: Record<number, string> = {
   12: 'XML is not imitated',
   13: 'upstream fails with 500',
   19: notSent,
-  73: `capabilities: ${later}`,
-  74: `capabilities: ${later}`,
   78: 'the answer is cut off',
   92: 'upstream takes the id for a body',
-  ...Object.fromEntries([95, 96, 97, 98, 99, 100, 101, 102].map((number) => [number, `flavors and zones: ${later}`])),
   113: 'upstream fails with 500, later versions do not',
   114: 'upstream fails with 500, later versions do not',
   116: 'XML is not imitated',
@@ -37,8 +34,6 @@ const skipped: Record<number, string> = {
   129: `allowed_cidrs: ${later}`,
   130: `allowed_cidrs: ${later}`,
   133: `allowed_cidrs: ${later}`,
-  138: `flavors: ${later}`,
-  139: `zones: ${later}`,
 }
 
 const subnet = '11111111-1111-4111-8111-111111111111'
@@ -110,6 +105,9 @@ const notCompared = new Set([
   'healthmonitor',
   'href',
 ])
+
+/** Lists that later versions made longer. */
+const grown = new Set(['flavor_capabilities', 'availability_zone_capabilities'])
 
 if (existsSync(transcript)) {
   test('recorded exchanges get the same answers', async (t) => {
@@ -205,13 +203,13 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** Whether `actual` has everything that `expected` has. Objects in a list may stand in another order: all were made in one second. */
-function isLike(expected: unknown, actual: unknown): boolean {
+function isLike(expected: unknown, actual: unknown, mayBeLonger = false): boolean {
   if (isObject(expected)) {
     if (!isObject(actual)) return false
-    return Object.entries(expected).every(([key, value]) => notCompared.has(key) || isLike(value, actual[key]))
+    return Object.entries(expected).every(([key, value]) => notCompared.has(key) || isLike(value, actual[key], grown.has(key)))
   }
   if (Array.isArray(expected)) {
-    if (!Array.isArray(actual) || actual.length !== expected.length) return false
+    if (!Array.isArray(actual) || (actual.length !== expected.length && !mayBeLonger)) return false
     const rest = [...actual]
     return expected.every((item) => {
       const index = rest.findIndex((candidate) => isLike(item, candidate))

@@ -39,6 +39,10 @@ const kinds = {
   healthmonitors: 'healthmonitor',
   l7policies: 'l7policy',
   rules: 'rule',
+  flavorprofiles: 'flavorprofile',
+  flavors: 'flavor',
+  availabilityzoneprofiles: 'availability_zone_profile',
+  availabilityzones: 'availability_zone',
 } as const
 
 export class ApiClient {
@@ -88,6 +92,12 @@ export class ApiClient {
   createHealthMonitor = (pool: Shown, body: Body) => this.#create('/v2/lbaas/healthmonitors', { pool_id: pool.id, ...body })
   createL7Policy = (listener: Shown, body: Body) => this.#create('/v2/lbaas/l7policies', { listener_id: listener.id, ...body })
   createL7Rule = (l7policy: Shown, body: Body) => this.#create(`/v2/lbaas/l7policies/${l7policy.id}/rules`, body)
+  createFlavorProfile = (body: Body) => this.#create('/v2/lbaas/flavorprofiles', { name: 'profile', provider_name: 'amphora', ...body })
+  createFlavor = (profile: Shown, body: Body) => this.#create('/v2/lbaas/flavors', { flavor_profile_id: profile.id, ...body })
+  createAvailabilityZoneProfile = (body: Body) =>
+    this.#create('/v2/lbaas/availabilityzoneprofiles', { name: 'profile', provider_name: 'amphora', ...body })
+  createAvailabilityZone = (profile: Shown, body: Body) =>
+    this.#create('/v2/lbaas/availabilityzones', { availability_zone_profile_id: profile.id, ...body })
   updateMembers = (pool: Shown, members: Body[], query = '') =>
     this.expect(202, 'PUT', `/v2/lbaas/pools/${pool.id}/members${query}`, { members })
 

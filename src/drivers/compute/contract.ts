@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { FencedError } from '../errors.ts'
+import { FencedError, NotFoundError } from '../errors.ts'
 import type { NetworkDriver } from '../network/driver.ts'
 import type { ComputeDriver, WantedServer } from './driver.ts'
 
@@ -124,6 +124,14 @@ export function computeContract(name: string, open: () => Promise<ComputeUnderTe
       assert.equal(await it.driver.ensureServerGroup(group, fence), id)
       await it.driver.deleteServerGroup(id)
       await it.driver.deleteServerGroup(id)
+    })
+
+    test('zones, flavors and images that there are not are told from those that there are', async () => {
+      await it.driver.checkAvailabilityZone('nova')
+      await it.driver.checkImageTag('amphora')
+      await assert.rejects(it.driver.checkAvailabilityZone('nowhere'), NotFoundError)
+      await assert.rejects(it.driver.checkImageTag('nothing'), NotFoundError)
+      await assert.rejects(it.driver.checkFlavor('none'), NotFoundError)
     })
 
     function leg(name: string) {

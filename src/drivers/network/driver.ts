@@ -60,6 +60,8 @@ export type WantedPort = {
   security_group_ids: string[]
   allowed_address_pairs: { ip_address: string }[]
   qos_policy_id?: string | null
+  /** `direct` is an SR-IOV port; default: normal. Asked for only where the amphora driver's capabilities have `sriov`. */
+  vnic_type?: 'normal' | 'direct'
   /** The flow that makes it, kept with the port (its description). */
   made_by: string
 }

@@ -9,7 +9,7 @@ import type { Fence, FixedIp, Network, NetworkDriver, Port, SecurityGroup, Secur
 /** The project that owns what amphorae need. */
 const SERVICE_PROJECT = 'service-project'
 
-export type MemoryPort = Port & { made_by: string }
+export type MemoryPort = Port & { made_by: string; vnic_type?: WantedPort['vnic_type'] }
 export type MemorySecurityGroup = SecurityGroup & { name: string; made_by: string; rules: SecurityGroupRule[] }
 
 export class MemoryNetwork implements NetworkDriver {

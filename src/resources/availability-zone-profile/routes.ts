@@ -98,7 +98,8 @@ export function availabilityZoneProfileRoutes(api: FastifyInstance, context: Api
       if (changesMeaning && (await isAvailabilityZoneProfileInUse(db, id))) throw objectInUse('Availability Zone Profile', id)
       if (typeof availability_zone_data === 'string') {
         const provider = provider_name ?? (await requireAvailabilityZoneProfile(db, id)).provider_name
-        await checkAvailabilityZoneData(context, providerNamed(provider), availability_zone_data)
+        // The word is upstream's.
+        await checkAvailabilityZoneData(context, providerNamed(provider), availability_zone_data, 'flavor_data')
       }
       return db.transaction().execute(async (tx) => {
         const row = await findAvailabilityZoneProfileToChange(tx, id)

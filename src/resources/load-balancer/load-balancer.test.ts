@@ -71,8 +71,6 @@ test('what the provider cannot do yet is refused with 501, never passed over', a
     fault(501, `Provider 'amphora' does not support a requested option: Amphora provider does not support ${names} of load balancers yet.`)
   const other = cloud.network.addSubnet({ network_id: cloud.vipNetwork.id, cidr: '10.1.0.0/24' })
   const group = cloud.network.addSecurityGroup({ project_id: 'project-1' })
-  await assert.rejects(api.createLoadBalancer(cloud.aBody({ flavor_id: nowhere })), unsupported('flavor_id'))
-  await assert.rejects(api.createLoadBalancer(cloud.aBody({ availability_zone: 'z' })), unsupported('availability_zone'))
   await assert.rejects(api.createLoadBalancer(cloud.aBody({ vip_sg_ids: [group.id] })), unsupported('vip_sg_ids'))
   await assert.rejects(api.createLoadBalancer(cloud.aBody({ additional_vips: [{ subnet_id: other.id }] })), unsupported('additional_vips'))
 })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { acceptsSilently, creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
-import { missingProject, noObjectSupplied, notFound, providerNotEnabled, validationFailure } from '../../api/faults.ts'
+import { missingProject, noObjectSupplied, notFound, validationFailure } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
 import { isTrueWord } from '../../api/query.ts'
 import { takeQuota } from '../../api/quota.ts'
@@ -19,6 +19,7 @@ import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported
 import { existing, requesterOf, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
+import { choose, holdChosen } from './offer.ts'
 import { memberSubnetsIn, populate, referencesIn } from './populate.ts'
 import {
   type ChildIds,
@@ -119,10 +120,11 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       if (body.vip_sg_ids !== undefined) request.authorize('os_load-balancer_api:loadbalancer:post:vip_sg_ids', project_id)
       const requester = requesterOf(caller, project_id)
       const place = await placeVip(body, network, config, requester)
-      const provider = body.provider ?? config.api_settings.default_provider_driver
-      if (!Object.hasOwn(config.api_settings.enabled_provider_drivers, provider)) throw providerNotEnabled(provider)
-      checkLoadBalancerSupported(context, { provider }, body)
-      checkVipNetwork(place.network_id, config)
+      const chosen = await choose(context, body)
+      checkLoadBalancerSupported(context, chosen, body)
+      checkVipNetwork(place.network_id, chosen.zone, config)
+      const vip_vnic_type = chosen.flavor.sriov_vip ? 'direct' : 'normal'
+      checkVnicType(vip_vnic_type, body.vip_sg_ids)
       for (const subnet_id of memberSubnetsIn(body)) await visibleSubnet(network, subnet_id, requester)
 
       const references = new References(context, caller)
@@ -135,8 +137,8 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
             await takeQuota(tx, config, 'load_balancer', project_id)
             const other = port.vip_port_owned ? undefined : await findLoadBalancerOnPort(tx, port.vip_port_id)
             if (other) throw validationFailure(`Port ${port.vip_port_id} is already used by device lb-${other.id} `)
-            const topology = config.controller_worker.loadbalancer_topology
-            const row = newLoadBalancer(body, { ...port, id, project_id, place, provider, topology }, clock)
+            await holdChosen(tx, body)
+            const row = newLoadBalancer(body, { ...port, id, project_id, place, vip_vnic_type, chosen }, clock)
             await insertLoadBalancer(tx, row)
             const { listeners, pools } = await populate(tx, context, row, body, checks(id))
             await startFlow(tx, createLoadBalancer, { load_balancer_id: id }, { subject: id })

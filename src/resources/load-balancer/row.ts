@@ -1,19 +1,20 @@
 /** How a load balancer's row comes from a body, and what an answer shows of it. */
-import type { LoadBalancerRow, Topology } from '../../db/tables.ts'
+import type { LoadBalancerRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
 import type { ListenerTree } from '../listener/schema.ts'
 import type { PoolTree } from '../pool/schema.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
+import type { Chosen } from './offer.ts'
 import type { ChildIds } from './repository.ts'
 import type { LoadBalancer, LoadBalancerCreate, LoadBalancerTree, LoadBalancerUpdate } from './schema.ts'
 import type { VipPlace } from './vip.ts'
 import type { VipPort } from './vip-port.ts'
 
-type Decided = VipPort & { id: string; project_id: string; place: VipPlace; provider: string; topology: Topology }
+type Decided = VipPort & Pick<LoadBalancerRow, 'id' | 'project_id' | 'vip_vnic_type'> & { place: VipPlace; chosen: Chosen }
 
 export function newLoadBalancer(body: LoadBalancerCreate, decided: Decided, clock: Clock): LoadBalancerRow {
-  const { id, project_id, place, provider, topology, vip_address, vip_port_id, vip_port_owned, additional_vips } = decided
+  const { id, project_id, place, chosen, vip_address, vip_port_id, vip_port_owned, vip_vnic_type, additional_vips } = decided
   return {
     ...newlyCreated(clock),
     id,
@@ -27,14 +28,14 @@ export function newLoadBalancer(body: LoadBalancerCreate, decided: Decided, cloc
     vip_subnet_id: place.subnet_id,
     vip_network_id: place.network_id,
     vip_qos_policy_id: place.qos_policy_id,
-    vip_vnic_type: 'normal',
+    vip_vnic_type,
     vip_sg_ids: [...new Set(body.vip_sg_ids)],
     additional_vips,
     vip_port_owned,
-    provider,
-    flavor_id: body.flavor_id,
-    availability_zone: body.availability_zone,
-    topology,
+    provider: chosen.provider,
+    flavor_id: body.flavor_id ?? null,
+    availability_zone: body.availability_zone ?? null,
+    topology: chosen.flavor.topology,
     server_group_id: null,
   }
 }

@@ -41,10 +41,11 @@ export const LoadBalancerCreate = Type.Object({
   project_id: projectId,
   listeners: listOf(ListenerInTree, { default: [] }),
   pools: listOf(PoolInTree, { default: [] }),
-  provider: nullable(text(64)),
+  // Here null is not the same as nothing: there is no such provider, flavor or zone.
+  provider: Type.Optional(nullable(text(64))),
   tags,
-  flavor_id: nullable(uuid()),
-  availability_zone: nullable(text(255)),
+  flavor_id: Type.Optional(nullable(uuid())),
+  availability_zone: Type.Optional(nullable(text(255))),
 })
 export type LoadBalancerCreate = Static<typeof LoadBalancerCreate>
 

@@ -8,6 +8,7 @@ import type { LoadBalancerRow } from '../../db/tables.ts'
 import { ifThere } from '../../drivers/errors.ts'
 import type { Network, NetworkDriver, Port, Subnet } from '../../drivers/network/driver.ts'
 import { cidrContains, parseCidr, parseIp } from '../../lib/ip.ts'
+import type { ZoneEffects } from '../availability-zone/effects.ts'
 import { existing, type Requester, visibleNetwork, visiblePort, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
@@ -75,10 +76,10 @@ async function placeAdditionalVips(
   })
 }
 
-/** `[networking] valid_vip_networks` and `denylist_vip_networks`, which upstream asks after the provider. */
-export function checkVipNetwork(network_id: string, { networking }: Config): void {
+/** The zone's valid networks and `[networking] denylist_vip_networks`, which upstream asks after the provider. */
+export function checkVipNetwork(network_id: string, { valid_vip_networks }: ZoneEffects, { networking }: Config): void {
   const isListed = (list: string[]) => list.some((id) => id.toLowerCase() === network_id.toLowerCase())
-  const isMissing = networking.valid_vip_networks.length > 0 && !isListed(networking.valid_vip_networks)
+  const isMissing = valid_vip_networks.length > 0 && !isListed(valid_vip_networks)
   if (isMissing || isListed(networking.denylist_vip_networks)) {
     throw validationFailure('Supplied VIP network_id is not allowed by the configuration of this deployment.')
   }

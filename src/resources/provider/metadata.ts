@@ -109,15 +109,15 @@ function isOfType({ type }: Property, value: unknown): boolean {
   return type === 'array' ? Array.isArray(value) : typeof value === type
 }
 
-type ValueOf<P extends Property> = P['type'] extends 'boolean'
+type ValueOf<P> = P extends { type: 'boolean' }
   ? boolean
-  : P['type'] extends 'array'
+  : P extends { type: 'array' }
     ? unknown[]
     : P extends { enum: readonly (infer E)[] }
       ? E
       : string
 
-type Understood<K extends Kind> = { -readonly [N in keyof (typeof amphora)[K]]?: ValueOf<(typeof amphora)[K][N] & Property> }
+type Understood<K extends Kind> = { -readonly [N in keyof (typeof amphora)[K]]?: ValueOf<(typeof amphora)[K][N]> }
 
 /** What amphorae are made by: the known keys of a profile's data, each of its type. A no-op provider has taken others, which mean nothing. */
 export function understood<K extends Kind>(kind: K, data: unknown): Understood<K> {
