@@ -35,6 +35,95 @@ export interface AmphoraStatistics {
   request_errors: number
 }
 
+export interface AvailabilityZone {
+  name: string
+  description: string
+  enabled: boolean
+  availability_zone_profile_id: string
+}
+
+export interface AvailabilityZoneCreate {
+  name: string
+  description?: string | null
+  enabled?: boolean | null
+  availability_zone_profile_id: string
+}
+
+export interface AvailabilityZoneProfile {
+  id: string
+  name: string
+  provider_name: string
+  /** JSON: an object whose keys the provider lists as its availability zone capabilities */
+  availability_zone_data: string
+}
+
+export interface AvailabilityZoneProfileCreate {
+  name: string
+  provider_name: string
+  /** JSON: an object whose keys the provider lists as its availability zone capabilities */
+  availability_zone_data: string
+}
+
+export interface AvailabilityZoneProfileUpdate {
+  name?: string | null
+  provider_name?: string | null
+  /** JSON: an object whose keys the provider lists as its availability zone capabilities */
+  availability_zone_data?: string | null
+}
+
+export interface AvailabilityZoneUpdate {
+  description?: string | null
+  enabled?: boolean | null
+}
+
+export interface Capability {
+  name: string
+  description: string
+}
+
+export interface Flavor {
+  id: string
+  name: string
+  description: string
+  enabled: boolean
+  flavor_profile_id: string
+}
+
+export interface FlavorCreate {
+  name: string
+  description?: string | null
+  enabled?: boolean | null
+  flavor_profile_id: string
+}
+
+export interface FlavorProfile {
+  id: string
+  name: string
+  provider_name: string
+  /** JSON: an object whose keys the provider lists as its flavor capabilities */
+  flavor_data: string
+}
+
+export interface FlavorProfileCreate {
+  name: string
+  provider_name: string
+  /** JSON: an object whose keys the provider lists as its flavor capabilities */
+  flavor_data: string
+}
+
+export interface FlavorProfileUpdate {
+  name?: string | null
+  provider_name?: string | null
+  /** JSON: an object whose keys the provider lists as its flavor capabilities */
+  flavor_data?: string | null
+}
+
+export interface FlavorUpdate {
+  name?: string | null
+  description?: string | null
+  enabled?: boolean | null
+}
+
 export interface HealthMonitor {
   name: string
   type: 'HTTP' | 'HTTPS' | 'PING' | 'TCP' | 'TLS-HELLO' | 'UDP-CONNECT' | 'SCTP'
@@ -1090,7 +1179,14 @@ export interface ListAmphoraeQuery extends Pick<SharedQuery, 'fields' | 'sort' |
 
 export interface GetAmphoraQuery extends Pick<SharedQuery, 'fields'> {}
 
-export interface ListProvidersQuery extends Pick<SharedQuery, 'fields'> {
+export interface ListProvidersQuery extends Pick<SharedQuery, 'fields'> {}
+
+export interface ListProviderFlavorCapabilitiesQuery extends Pick<SharedQuery, 'fields'> {
+  name?: string
+  description?: string
+}
+
+export interface ListProviderAvailabilityZoneCapabilitiesQuery extends Pick<SharedQuery, 'fields'> {
   name?: string
   description?: string
 }
@@ -1108,6 +1204,43 @@ export interface ListQuotasQuery extends Pick<SharedQuery, 'fields' | 'sort' | '
 }
 
 export interface GetQuotaQuery extends Pick<SharedQuery, 'fields'> {}
+
+export interface ListFlavorProfilesQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
+  id?: string
+  name?: string
+  provider_name?: string
+  flavor_data?: string
+}
+
+export interface GetFlavorProfileQuery extends Pick<SharedQuery, 'fields'> {}
+
+export interface ListFlavorsQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
+  id?: string
+  name?: string
+  description?: string
+  enabled?: boolean
+  flavor_profile_id?: string
+}
+
+export interface GetFlavorQuery extends Pick<SharedQuery, 'fields'> {}
+
+export interface ListAvailabilityZoneProfilesQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
+  id?: string
+  name?: string
+  provider_name?: string
+  availability_zone_data?: string
+}
+
+export interface GetAvailabilityZoneProfileQuery extends Pick<SharedQuery, 'fields'> {}
+
+export interface ListAvailabilityZonesQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
+  name?: string
+  description?: string
+  enabled?: boolean
+  availability_zone_profile_id?: string
+}
+
+export interface GetAvailabilityZoneQuery extends Pick<SharedQuery, 'fields'> {}
 
 /** The load balancing API: a method for each of its operations. Each throws `Fault` when the service refuses. */
 export class LoadBalancing extends Connection {
@@ -1351,6 +1484,16 @@ export class LoadBalancing extends Connection {
     return this.object<Provider[]>('GET', '/v2/lbaas/providers', 'providers', { query })
   }
 
+  /** List what the profiles of flavors may say to a provider. */
+  listProviderFlavorCapabilities(provider: string, query: ListProviderFlavorCapabilitiesQuery = {}): Promise<Capability[]> {
+    return this.object<Capability[]>('GET', `/v2/lbaas/providers/${segment(provider)}/flavor_capabilities`, 'flavor_capabilities', { query })
+  }
+
+  /** List what the profiles of availability zones may say to a provider. */
+  listProviderAvailabilityZoneCapabilities(provider: string, query: ListProviderAvailabilityZoneCapabilitiesQuery = {}): Promise<Capability[]> {
+    return this.object<Capability[]>('GET', `/v2/lbaas/providers/${segment(provider)}/availability_zone_capabilities`, 'availability_zone_capabilities', { query })
+  }
+
   /** List the quotas that were set. */
   listQuotas(query: ListQuotasQuery = {}): Promise<Page<QuotaInList>> {
     return this.page<QuotaInList>('/v2/lbaas/quotas', 'quotas', 'quotas_links', { query })
@@ -1374,5 +1517,105 @@ export class LoadBalancing extends Connection {
   /** Show what a project may have where nothing was set for it. */
   getQuotaDefault(project_id: string): Promise<Quota> {
     return this.object<Quota>('GET', `/v2/lbaas/quotas/${segment(project_id)}/default`, 'quota')
+  }
+
+  /** List flavor profiles. */
+  listFlavorProfiles(query: ListFlavorProfilesQuery = {}): Promise<Page<FlavorProfile>> {
+    return this.page<FlavorProfile>('/v2/lbaas/flavorprofiles', 'flavorprofiles', 'flavorprofile_links', { query })
+  }
+
+  /** Create a flavor profile. */
+  createFlavorProfile(flavorprofile: FlavorProfileCreate): Promise<FlavorProfile> {
+    return this.object<FlavorProfile>('POST', '/v2/lbaas/flavorprofiles', 'flavorprofile', { body: { flavorprofile } })
+  }
+
+  /** Show a flavor profile. */
+  getFlavorProfile(id: string, query: GetFlavorProfileQuery = {}): Promise<FlavorProfile> {
+    return this.object<FlavorProfile>('GET', `/v2/lbaas/flavorprofiles/${segment(id)}`, 'flavorprofile', { query })
+  }
+
+  /** Update a flavor profile. */
+  updateFlavorProfile(id: string, flavorprofile: FlavorProfileUpdate): Promise<FlavorProfile> {
+    return this.object<FlavorProfile>('PUT', `/v2/lbaas/flavorprofiles/${segment(id)}`, 'flavorprofile', { body: { flavorprofile } })
+  }
+
+  /** Delete a flavor profile. */
+  deleteFlavorProfile(id: string): Promise<void> {
+    return this.nothing('DELETE', `/v2/lbaas/flavorprofiles/${segment(id)}`)
+  }
+
+  /** List flavors. */
+  listFlavors(query: ListFlavorsQuery = {}): Promise<Page<Flavor>> {
+    return this.page<Flavor>('/v2/lbaas/flavors', 'flavors', 'flavors_links', { query })
+  }
+
+  /** Create a flavor. */
+  createFlavor(flavor: FlavorCreate): Promise<Flavor> {
+    return this.object<Flavor>('POST', '/v2/lbaas/flavors', 'flavor', { body: { flavor } })
+  }
+
+  /** Show a flavor. */
+  getFlavor(id: string, query: GetFlavorQuery = {}): Promise<Flavor> {
+    return this.object<Flavor>('GET', `/v2/lbaas/flavors/${segment(id)}`, 'flavor', { query })
+  }
+
+  /** Update a flavor. */
+  updateFlavor(id: string, flavor: FlavorUpdate): Promise<Flavor> {
+    return this.object<Flavor>('PUT', `/v2/lbaas/flavors/${segment(id)}`, 'flavor', { body: { flavor } })
+  }
+
+  /** Delete a flavor. */
+  deleteFlavor(id: string): Promise<void> {
+    return this.nothing('DELETE', `/v2/lbaas/flavors/${segment(id)}`)
+  }
+
+  /** List availability zone profiles. */
+  listAvailabilityZoneProfiles(query: ListAvailabilityZoneProfilesQuery = {}): Promise<Page<AvailabilityZoneProfile>> {
+    return this.page<AvailabilityZoneProfile>('/v2/lbaas/availabilityzoneprofiles', 'availability_zone_profiles', 'availability_zone_profile_links', { query })
+  }
+
+  /** Create an availability zone profile. */
+  createAvailabilityZoneProfile(availability_zone_profile: AvailabilityZoneProfileCreate): Promise<AvailabilityZoneProfile> {
+    return this.object<AvailabilityZoneProfile>('POST', '/v2/lbaas/availabilityzoneprofiles', 'availability_zone_profile', { body: { availability_zone_profile } })
+  }
+
+  /** Show an availability zone profile. */
+  getAvailabilityZoneProfile(id: string, query: GetAvailabilityZoneProfileQuery = {}): Promise<AvailabilityZoneProfile> {
+    return this.object<AvailabilityZoneProfile>('GET', `/v2/lbaas/availabilityzoneprofiles/${segment(id)}`, 'availability_zone_profile', { query })
+  }
+
+  /** Update an availability zone profile. */
+  updateAvailabilityZoneProfile(id: string, availability_zone_profile: AvailabilityZoneProfileUpdate): Promise<AvailabilityZoneProfile> {
+    return this.object<AvailabilityZoneProfile>('PUT', `/v2/lbaas/availabilityzoneprofiles/${segment(id)}`, 'availability_zone_profile', { body: { availability_zone_profile } })
+  }
+
+  /** Delete an availability zone profile. */
+  deleteAvailabilityZoneProfile(id: string): Promise<void> {
+    return this.nothing('DELETE', `/v2/lbaas/availabilityzoneprofiles/${segment(id)}`)
+  }
+
+  /** List availability zones. */
+  listAvailabilityZones(query: ListAvailabilityZonesQuery = {}): Promise<Page<AvailabilityZone>> {
+    return this.page<AvailabilityZone>('/v2/lbaas/availabilityzones', 'availability_zones', 'availability_zones_links', { query })
+  }
+
+  /** Create an availability zone. */
+  createAvailabilityZone(availability_zone: AvailabilityZoneCreate): Promise<AvailabilityZone> {
+    return this.object<AvailabilityZone>('POST', '/v2/lbaas/availabilityzones', 'availability_zone', { body: { availability_zone } })
+  }
+
+  /** Show an availability zone. */
+  getAvailabilityZone(name: string, query: GetAvailabilityZoneQuery = {}): Promise<AvailabilityZone> {
+    return this.object<AvailabilityZone>('GET', `/v2/lbaas/availabilityzones/${segment(name)}`, 'availability_zone', { query })
+  }
+
+  /** Update an availability zone. */
+  updateAvailabilityZone(name: string, availability_zone: AvailabilityZoneUpdate): Promise<AvailabilityZone> {
+    return this.object<AvailabilityZone>('PUT', `/v2/lbaas/availabilityzones/${segment(name)}`, 'availability_zone', { body: { availability_zone } })
+  }
+
+  /** Delete an availability zone. */
+  deleteAvailabilityZone(name: string): Promise<void> {
+    return this.nothing('DELETE', `/v2/lbaas/availabilityzones/${segment(name)}`)
   }
 }
