@@ -185,6 +185,7 @@ export interface AmphoraRow {
   compute_flavor: string | null
   /** The server certificate and key, encrypted with `[certificates] server_certs_key_passphrase`; null on no-op drivers. */
   server_certificate: string | null
+  fault: Fault | null
   created_at: string
   updated_at: string | null
 }

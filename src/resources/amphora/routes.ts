@@ -118,7 +118,7 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
   }
 }
 
-/** Without its key. */
-function showAmphora({ server_certificate: _, ...shown }: AmphoraRow): Amphora {
+/** Without its key, and without what is not in upstream's answers. */
+function showAmphora({ server_certificate: _, fault: __, ...shown }: AmphoraRow): Amphora {
   return shown
 }

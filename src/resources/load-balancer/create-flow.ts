@@ -151,6 +151,7 @@ function newAmphora(known: Pick<AmphoraRow, 'id' | 'loadbalancer_id' | 'role' | 
     image_id: null,
     compute_flavor: null,
     server_certificate: null,
+    fault: null,
     updated_at: null,
     ...known,
   }
