@@ -1,6 +1,7 @@
 /** The legs of amphorae in members' subnets: one for each amphora and subnet, but not for the VIP's own, which is reached anyway. */
 import type { Context } from '../context.ts'
 import { task } from '../context.ts'
+import type { MemberRow } from '../db/tables.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import { isWanted, type LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
@@ -71,6 +72,7 @@ export const plugLeg = task('plug-leg', {
           admin_state_up: true,
           security_group_ids: [],
           allowed_address_pairs: [],
+          vnic_type: await vnicTypeOf(db, leg),
           made_by: context.flow_id,
         },
         fence,
@@ -106,6 +108,20 @@ export const plugLeg = task('plug-leg', {
     await db.deleteFrom('amphora_member_port').where('port_id', '=', port.id).execute()
   },
 })
+
+/** As a member asks for it that is reached by this leg. */
+async function vnicTypeOf(db: Context['db'], { load_balancer_id, subnet_id }: Leg): Promise<MemberRow['vnic_type']> {
+  const direct = await db
+    .selectFrom('member')
+    .innerJoin('pool', 'pool.id', 'member.pool_id')
+    .select('member.id')
+    .where('pool.load_balancer_id', '=', load_balancer_id)
+    .where('member.subnet_id', '=', subnet_id)
+    .where('member.vnic_type', '=', 'direct')
+    .limit(1)
+    .executeTakeFirst()
+  return direct === undefined ? 'normal' : 'direct'
+}
 
 /** Takes away a leg that no member needs any more. */
 export const unplugLeg = task('unplug-leg', {

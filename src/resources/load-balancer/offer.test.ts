@@ -107,6 +107,27 @@ test('with an SR-IOV flavor the VIP is direct, and takes no security groups', as
   )
 })
 
+test('members get SR-IOV ports where the flavor allows it', async () => {
+  const { api, cloud } = await aCloud().empty()
+  const { id } = await aFlavor(api, { allow_member_sriov: true })
+  const subnet = cloud.network.addSubnet({ network_id: cloud.network.addNetwork({ shared: true }).id, cidr: '10.9.0.0/24' })
+  const member = (last: number) => ({ address: `10.9.0.${last}`, protocol_port: 80, subnet_id: subnet.id, request_sriov: true })
+  const pool = { name: 'p', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', members: [member(5)] }
+  const loadBalancer = await cloud.aLoadBalancer({ flavor_id: id, pools: [pool] })
+  const [made] = await api.list('/v2/lbaas/pools')
+  assert.equal(cloud.network.ports.find((port) => port.name.startsWith('octavia-lb-member-'))?.vnic_type, 'direct')
+  assert.equal((await api.createMember(made!, member(6))).vnic_type, 'direct')
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  await api.updateMembers(made!, [member(7)], '?additive_only=true')
+  const members = await api.list(`/v2/lbaas/pools/${made!.id}/members`)
+  assert.deepEqual(
+    members.map(({ vnic_type }) => vnic_type),
+    ['direct', 'direct', 'direct'],
+  )
+  const disabled = fault(400, 'The load balancer flavor does not allow SR-IOV member ports.')
+  await assert.rejects(api.createLoadBalancer(cloud.aBody({ pools: [pool] })), disabled)
+})
+
 test('flavors and zones that are not there, or are disabled, are refused', async () => {
   const { api, cloud } = await aCloud().empty()
   const create = (body: object) => api.createLoadBalancer(cloud.aBody({ ...body }))

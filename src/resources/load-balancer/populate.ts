@@ -21,6 +21,7 @@ import { storeNewListener } from '../listener/create.ts'
 import { newListener, showListenerInTree } from '../listener/row.ts'
 import type { ListenerInTree, ListenerTree } from '../listener/schema.ts'
 import { checkAddressNotReserved } from '../member/checks.ts'
+import { checkSriovAllowed } from '../member/create.ts'
 import { insertMembers } from '../member/repository.ts'
 import { newMember, showMember } from '../member/row.ts'
 import { referencesOfPool } from '../pool/checks.ts'
@@ -78,6 +79,7 @@ export async function populate(
       await storeNewHealthMonitor(tx, healthMonitor)
     }
     await takeQuota(tx, config, 'member', project_id, definition.members.length)
+    await checkSriovAllowed(tx, config, load_balancer_id, definition.members)
     const members = definition.members.map((member) => {
       checkAddressNotReserved(member.address, config)
       return newMember(member, { project_id, pool_id: row.id }, healthMonitor !== null, clock)

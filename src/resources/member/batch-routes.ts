@@ -16,7 +16,7 @@ import { newlyUpdated } from '../row-fields.ts'
 import { type Requester, requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { batchUpdateMembers } from './batch-update-flow.ts'
 import { checkAddressNotReserved } from './checks.ts'
-import { checkFamilies } from './create.ts'
+import { checkFamilies, checkSriovAllowed } from './create.ts'
 import { findPoolInPath, insertMembers, listMembersOfPool, setMembersProvisioningStatus, updateMember } from './repository.ts'
 import { memberChangesOfBatch, newMember } from './row.ts'
 import { MemberInBatch } from './schema.ts'
@@ -61,6 +61,7 @@ export function memberBatchRoutes(api: FastifyInstance, context: ApiContext): vo
         await takeQuota(tx, config, 'member', project_id, created.length, deleted.length)
         for (const { subnet_id } of created) checkSubnet(subnets, subnet_id, pool_id)
 
+        await checkSriovAllowed(tx, config, pool.load_balancer_id, created)
         const monitored = (await findHealthMonitorOfPool(tx, pool_id)) !== undefined
         const rows = created.map((body) => newMember(body, { project_id, pool_id }, monitored, clock))
         await checkFamilies(tx, context, pool, rows)

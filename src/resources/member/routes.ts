@@ -14,7 +14,7 @@ import { newlyUpdated } from '../row-fields.ts'
 import { requesterOf, visibleSubnet } from '../visible-networks.ts'
 import { memberBatchRoutes } from './batch-routes.ts'
 import { checkAddressNotReserved } from './checks.ts'
-import { storeNewMember } from './create.ts'
+import { checkSriovAllowed, storeNewMember } from './create.ts'
 import { createMember } from './create-flow.ts'
 import { deleteMember } from './delete-flow.ts'
 import { findMember, findPoolInPath, updateMember } from './repository.ts'
@@ -107,6 +107,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
       const member = await db.transaction().execute(async (tx) => {
         const pool = await findPoolInPath(tx, pool_id)
         await takeQuota(tx, config, 'member', project_id)
+        await checkSriovAllowed(tx, config, pool.load_balancer_id, [body])
         const monitored = (await findHealthMonitorOfPool(tx, pool_id)) !== undefined
         const member = newMember(body, { project_id, pool_id }, monitored, clock)
         await lockPool(tx, pool)

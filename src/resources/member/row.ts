@@ -1,5 +1,4 @@
 /** How a member's row comes from a body, and what an answer shows of it. */
-import { memberSriovDisabled } from '../../api/faults.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
@@ -7,17 +6,13 @@ import type { Member, MemberCreate, MemberInBatch, MemberInTree, MemberUpdate } 
 
 type Parents = Pick<MemberRow, 'project_id' | 'pool_id'>
 
-/**
- * In: `monitored`, whether the pool has a health monitor; its members are OFFLINE until their first check. Throws 400 where SR-IOV is asked
- * for: only a flavor can allow it.
- */
+/** In: `monitored`, whether the pool has a health monitor; its members are OFFLINE until their first check. */
 export function newMember(
   body: MemberCreate | MemberInTree | MemberInBatch,
   parents: Parents,
   monitored: boolean,
   clock: Clock,
 ): MemberRow {
-  if (body.request_sriov) throw memberSriovDisabled()
   return {
     ...newlyCreated(clock),
     ...parents,
@@ -32,7 +27,7 @@ export function newMember(
     subnet_id: body.subnet_id,
     monitor_address: body.monitor_address,
     monitor_port: body.monitor_port,
-    vnic_type: 'normal',
+    vnic_type: body.request_sriov ? 'direct' : 'normal',
   }
 }
 
