@@ -55,7 +55,7 @@ def describe(shell, prefix):
         if name.startswith(prefix):
             factory, _, _ = shell.command_manager.find_command(name.split())
             parser = factory(shell, shell.options).get_parser(name)
-            printing = {action.dest for group in parser._action_groups if 'formatter' in (group.title or '') for action in group._group_actions}
+            printing = {action.dest for group in parser._action_groups if 'formatter' in (group.title or '').lower() for action in group._group_actions}
             described[name] = [
                 action.option_strings
                 for action in parser._actions
