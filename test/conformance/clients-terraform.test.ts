@@ -377,3 +377,52 @@ test('a load balancer that could not be made is in ERROR, which ends the wait, a
   const [failed] = await terraform.lb.list('loadbalancers', `${base}/loadbalancers?name=lb`)
   await terraform.destroyLoadBalancer(failed!.id)
 })
+
+test('openstack_lb_quota_v2 sets quotas at the address without /lbaas, in the spelling without underscores', async () => {
+  const { terraform } = await anEmptyPlan()
+  const path = '/v2.0/quotas/project-1'
+  const made = await terraform.lb.update('quota', path, {
+    loadbalancer: 5,
+    listener: 10,
+    member: -1,
+    pool: 8,
+    healthmonitor: 2,
+    l7policy: 3,
+    l7rule: 4,
+  })
+  assert.deepEqual(made, { loadbalancer: 5, listener: 10, member: -1, pool: 8, healthmonitor: 2, l7policy: 3, l7rule: 4 })
+  assert.deepEqual(await terraform.lb.get('quota', path), made)
+  assert.equal((await terraform.lb.update('quota', path, { healthmonitor: 9 })).healthmonitor, 9)
+  assert.equal((await terraform.lb.get('quota', path)).loadbalancer, 5)
+  await terraform.lb.delete(path)
+  assert.equal((await terraform.lb.get('quota', path)).loadbalancer, -1)
+})
+
+test('openstack_lb_flavorprofile_v2 and openstack_lb_flavor_v2, and a load balancer of that flavor', async () => {
+  const { terraform, vip } = await anEmptyPlan()
+  const profile = await terraform.lb.create('flavorprofile', `${base}/flavorprofiles`, {
+    ...{ name: 'pair', provider_name: 'amphora', flavor_data: '{"loadbalancer_topology":"ACTIVE_STANDBY"}' },
+  })
+  const flavor = await terraform.lb.create('flavor', `${base}/flavors`, {
+    name: 'pair',
+    description: '',
+    flavor_profile_id: profile.id,
+    enabled: true,
+  })
+  // The data source finds it among all.
+  const [found] = (await terraform.lb.list('flavors', `${base}/flavors`)).filter(({ name }) => name === 'pair')
+  assert.deepEqual(found, flavor)
+  const loadBalancer = await terraform.createLoadBalancer({ name: 'lb', flavor_id: flavor.id, ...vip })
+  assert.equal(loadBalancer.flavor_id, flavor.id)
+  assert.equal((await terraform.lb.list('amphorae', `/v2.0/octavia/amphorae?loadbalancer_id=${loadBalancer.id}`)).length, 2)
+
+  assert.equal(
+    (await terraform.lb.update('flavor', `${base}/flavors/${flavor.id}`, { description: 'two amphorae' })).description,
+    'two amphorae',
+  )
+  const inUse = (error: unknown) => error instanceof UnexpectedResponseCode && error.status === 409
+  await assert.rejects(terraform.lb.delete(`${base}/flavors/${flavor.id}`), inUse)
+  await terraform.destroyLoadBalancer(loadBalancer.id)
+  await terraform.lb.delete(`${base}/flavors/${flavor.id}`)
+  await terraform.lb.delete(`${base}/flavorprofiles/${profile.id}`)
+})
