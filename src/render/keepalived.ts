@@ -71,7 +71,9 @@ export function renderKeepalived(
   }
   const fractional = !Number.isInteger(options.advertInterval)
   const device = interfaceName(amphora.vrrp_interface)
-  const peers = loadBalancer.amphorae.filter(({ id }) => id !== amphora_id).flatMap(({ vrrp_ip }) => vrrp_ip ?? [])
+  const peers = loadBalancer.amphorae
+    .filter(({ id, status }) => id !== amphora_id && status !== 'PENDING_DELETE')
+    .flatMap(({ vrrp_ip }) => vrrp_ip ?? [])
   const [ofOwnFamily, ofOtherFamily] = [true, false].map((same) => vips.filter((vip) => (familyOf(vip) === familyOf(vips[0]!)) === same))
   return print([
     ...(fractional

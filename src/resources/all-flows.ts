@@ -1,4 +1,7 @@
 /** Every flow there is: by this list a restarted worker finds again what it was doing. */
+import { configureAmphora } from './amphora/configure-flow.ts'
+import { deleteAmphora } from './amphora/delete-flow.ts'
+import { failoverAmphora } from './amphora/failover-flow.ts'
 import { createHealthMonitor } from './health-monitor/create-flow.ts'
 import { deleteHealthMonitor } from './health-monitor/delete-flow.ts'
 import { updateHealthMonitor } from './health-monitor/update-flow.ts'
@@ -13,6 +16,7 @@ import { deleteListener } from './listener/delete-flow.ts'
 import { updateListener } from './listener/update-flow.ts'
 import { createLoadBalancer } from './load-balancer/create-flow.ts'
 import { deleteLoadBalancer } from './load-balancer/delete-flow.ts'
+import { failoverLoadBalancer } from './load-balancer/failover-flow.ts'
 import { updateLoadBalancer } from './load-balancer/update-flow.ts'
 import { batchUpdateMembers } from './member/batch-update-flow.ts'
 import { createMember } from './member/create-flow.ts'
@@ -26,6 +30,10 @@ export const allFlows = [
   createLoadBalancer,
   updateLoadBalancer,
   deleteLoadBalancer,
+  failoverLoadBalancer,
+  failoverAmphora,
+  configureAmphora,
+  deleteAmphora,
   createListener,
   updateListener,
   deleteListener,

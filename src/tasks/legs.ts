@@ -2,7 +2,9 @@
 import type { Context } from '../context.ts'
 import { task } from '../context.ts'
 import type { MemberRow } from '../db/tables.ts'
+import type { NetworkPlug } from '../drivers/amphora/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
+import type { NetworkDriver, Port, Subnet } from '../drivers/network/driver.ts'
 import { isWanted, type LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
@@ -11,7 +13,7 @@ import { noteUnreached, type ServingAmphora } from './serving-amphorae.ts'
 export type Leg = { amphora: ServingAmphora; load_balancer_id: string; subnet_id: string }
 export type UnneededLeg = { amphora_id: string; compute_id: string; subnet_id: string; port_id: string }
 
-export function legName({ amphora, subnet_id }: Leg): string {
+export function legName({ amphora, subnet_id }: { amphora: { id: string }; subnet_id: string }): string {
   return `octavia-lb-member-${amphora.id}-${subnet_id}`
 }
 
@@ -59,34 +61,27 @@ export const plugLeg = task('plug-leg', {
     const { amphora, subnet_id } = leg
     const fence = fenceOf(context)
     const subnet = await network.getSubnet(subnet_id)
-    const [{ mtu }, port] = await Promise.all([
-      network.getNetwork(subnet.network_id),
-      network.ensurePort(
-        {
-          name: legName(leg),
-          network_id: subnet.network_id,
-          fixed_ips: [{ subnet_id }],
-          project_id: null,
-          device_owner: 'Octavia',
-          device_id: `lb-${leg.load_balancer_id}`,
-          admin_state_up: true,
-          security_group_ids: [],
-          allowed_address_pairs: [],
-          vnic_type: await vnicTypeOf(db, leg),
-          made_by: context.flow_id,
-        },
-        fence,
-      ),
-    ])
+    const { network_id } = subnet
+    const port = await network.ensurePort(
+      {
+        name: legName(leg),
+        network_id,
+        fixed_ips: [{ subnet_id }],
+        project_id: null,
+        device_owner: 'Octavia',
+        device_id: `lb-${leg.load_balancer_id}`,
+        admin_state_up: true,
+        security_group_ids: [],
+        allowed_address_pairs: [],
+        vnic_type: await vnicTypeOf(db, leg),
+        made_by: context.flow_id,
+      },
+      fence,
+    )
     await compute.attachPort(amphora.compute_id, port.id, fence)
-    const fixed_ips = port.fixed_ips.map(({ ip_address }) => ({
-      ip_address,
-      subnet_cidr: subnet.cidr,
-      gateway: subnet.gateway_ip,
-      host_routes: subnet.host_routes,
-    }))
+    const plug = await networkPlug(network, port, subnet)
     try {
-      await whileMachineLives(context, amphora, () => agents.plugNetwork(amphora, { mac_address: port.mac_address, mtu, fixed_ips }, fence))
+      await whileMachineLives(context, amphora, () => agents.plugNetwork(amphora, plug, fence))
     } catch (error) {
       if (!(error instanceof AgentUnreachable)) throw error
       await noteUnreached(context, amphora.id, error)
@@ -94,7 +89,7 @@ export const plugLeg = task('plug-leg', {
     }
     await db
       .insertInto('amphora_member_port')
-      .values({ port_id: port.id, amphora_id: amphora.id, network_id: subnet.network_id, subnet_id })
+      .values({ port_id: port.id, amphora_id: amphora.id, network_id, subnet_id })
       .onConflict((conflict) => conflict.doNothing())
       .execute()
     return true
@@ -121,6 +116,13 @@ async function vnicTypeOf(db: Context['db'], { load_balancer_id, subnet_id }: Le
     .limit(1)
     .executeTakeFirst()
   return direct === undefined ? 'normal' : 'direct'
+}
+
+/** What an agent is told of a leg. */
+export async function networkPlug(network: NetworkDriver, { mac_address, fixed_ips }: Port, subnet: Subnet): Promise<NetworkPlug> {
+  const { mtu } = await network.getNetwork(subnet.network_id)
+  const onSubnet = { subnet_cidr: subnet.cidr, gateway: subnet.gateway_ip, host_routes: subnet.host_routes }
+  return { mac_address, mtu, fixed_ips: fixed_ips.map(({ ip_address }) => ({ ip_address, ...onSubnet })) }
 }
 
 /** Takes away a leg that no member needs any more. */

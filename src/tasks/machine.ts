@@ -89,14 +89,10 @@ async function serverCertificateOf({ config, db, clock, serverCa }: Context, amp
   return pem
 }
 
-/**
- * Waits until the machine runs and has its management address, and puts a port into it that was made before; the port needs no revert of its own, for it is
- * deleted and so is the machine. VisibleError when the machine fails, ends, or takes longer than the configuration allows.
- */
-export const prepareMachine = task('prepare-machine', {
-  async execute(context, { amphora_id, compute_id, port_id }: { amphora_id: string; compute_id: string; port_id: string }) {
+/** Waits until the machine runs and has its management address. VisibleError when it fails, ends, or takes longer than the configuration allows. */
+export const awaitMachine = task('await-machine', {
+  async execute(context, { amphora_id, compute_id }: { amphora_id: string; compute_id: string }) {
     const server = await runningServer(context, compute_id)
-    await context.compute.attachPort(compute_id, port_id, fenceOf(context))
     await context.db
       .updateTable('amphora')
       .set({
@@ -109,6 +105,17 @@ export const prepareMachine = task('prepare-machine', {
       .where('id', '=', amphora_id)
       .execute()
     return { id: amphora_id, compute_id, lb_network_ip: server.lb_network_ip }
+  },
+})
+
+/**
+ * As `awaitMachine`, and then puts a port into the machine that was made before; the port needs no revert of its own, for it is deleted and so is the machine.
+ */
+export const prepareMachine = task('prepare-machine', {
+  async execute(context, { amphora_id, compute_id, port_id }: { amphora_id: string; compute_id: string; port_id: string }) {
+    const amphora = await awaitMachine.execute(context, { amphora_id, compute_id })
+    await context.compute.attachPort(compute_id, port_id, fenceOf(context))
+    return amphora
   },
 })
 

@@ -33,6 +33,15 @@ export async function markActive(tx: Tx, load_balancer_id: string, nowMs: number
   }
 }
 
+/** All of it was made anew: also what was in ERROR serves. What is being deleted is not touched. */
+export async function markAllActive(tx: Tx, load_balancer_id: string, nowMs: number): Promise<void> {
+  for (const table of tables) {
+    await sql`
+      update ${sql.table(table)} set provisioning_status = 'ACTIVE', fault = null, updated_at = ${timestamp(nowMs)}
+      where provisioning_status = 'ERROR' and ${scopes[table](load_balancer_id)}`.execute(tx)
+  }
+}
+
 /** Which objects a flow worked on, and of which load balancer. */
 export type Failed = { load_balancer_id: string; table: Exclude<StatusTable, 'load_balancer'>; ids: string[] }
 

@@ -1,5 +1,5 @@
 /** The load balancer's security group and what its VIP's ports let through. */
-import { task } from '../context.ts'
+import { type Context, task } from '../context.ts'
 import type { LoadBalancerRow } from '../db/tables.ts'
 import { ifThere } from '../drivers/errors.ts'
 import type { Fence, NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
@@ -25,10 +25,8 @@ export function vipOf({ id, vip_port_id, vip_port_owned, vip_sg_ids }: LoadBalan
 
 /** Makes the load balancer's security group with its rules and puts it on the VIP's port. Answers the group's id. */
 export const guardVip = task('guard-vip', {
-  async execute({ db, network, ...step }, vip: VipOfLoadBalancer) {
-    const group = await setRules(network, await requireTree(db, vip.load_balancer_id), step)
-    await putGroupsOnVip(network, vip, group, [], fenceOf(step))
-    return group
+  async execute(context, vip: VipOfLoadBalancer) {
+    return guard(context, vip)
   },
   async revert({ network, ...step }, vip) {
     const group = await network.findSecurityGroup(securityGroupName(vip.load_balancer_id))
@@ -37,6 +35,19 @@ export const guardVip = task('guard-vip', {
     await network.deleteSecurityGroup(group, { made_by: step.flow_id })
   },
 })
+
+/** For a load balancer that should have its group already: nothing of it is taken back. */
+export const guardVipAgain = task('guard-vip-again', {
+  async execute(context, vip: VipOfLoadBalancer) {
+    return guard(context, vip)
+  },
+})
+
+async function guard({ db, network, ...step }: Context & StepContext, vip: VipOfLoadBalancer): Promise<string> {
+  const group = await setRules(network, await requireTree(db, vip.load_balancer_id), step)
+  await putGroupsOnVip(network, vip, group, [], fenceOf(step))
+  return group
+}
 
 /** A user's own port keeps the groups he gave it; `former` are those of the load balancer that are to go. */
 export async function putGroupsOnVip(
@@ -88,12 +99,17 @@ export function rulesFor(loadBalancer: LoadBalancerTree): SecurityGroupRule[] {
       ingress(ethertype, protocolOf(protocol), protocol_port, cidr),
     )
   })
-  const peers = loadBalancer.topology === 'ACTIVE_STANDBY' ? loadBalancer.amphorae.flatMap(({ vrrp_ip }) => vrrp_ip ?? []) : []
+  const peers = loadBalancer.topology === 'ACTIVE_STANDBY' ? addressesOfAmphorae(loadBalancer) : []
   const forPeers = peers.flatMap((address) => {
     const prefix = `${address}/${etherTypeOf(address) === 'IPv4' ? 32 : 128}`
     return [ingress(etherTypeOf(address), VRRP_PROTOCOL, null, prefix), ingress(etherTypeOf(address), 'tcp', PEER_PORT, prefix)]
   })
   return [...forListeners, ...forPeers]
+}
+
+/** While one replaces the other, both may have the same. */
+function addressesOfAmphorae({ amphorae }: LoadBalancerTree): string[] {
+  return [...new Set(amphorae.flatMap(({ vrrp_ip }) => vrrp_ip ?? []))]
 }
 
 function ingress(

@@ -135,6 +135,7 @@ export class Stage {
             lb_network_ip: (await compute.getServer(compute_id)).lb_network_ip,
             vrrp_ip: port.fixed_ips[0]?.ip_address,
             vrrp_port_id: port.id,
+            ...(role === 'STANDALONE' ? {} : { vrrp_id: 1, vrrp_priority: role === 'MASTER' ? 100 : 90 }),
           }),
         )
         .execute()

@@ -14,10 +14,9 @@ export const everything: ProviderCapabilities = {
   vip_sg_ids: true,
   additional_vips: true,
   sriov: true,
-  // What no flow does yet.
-  failover: false,
-  amphora_configuration: false,
-  amphora_deletion: false,
+  failover: true,
+  amphora_configuration: true,
+  amphora_deletion: true,
 }
 
 /** What amphorae serve today. A feature that arrives adds itself here, and nothing else changes in the resources. */

@@ -101,6 +101,7 @@ export interface NetworkDriver {
   updatePort(
     id: string,
     changes: {
+      name?: string
       device_owner?: string
       device_id?: string
       admin_state_up?: boolean

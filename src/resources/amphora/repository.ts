@@ -1,9 +1,22 @@
-import type { Db } from '../../db/connection.ts'
+import { immutable } from '../../api/faults.ts'
+import type { Db, Tx } from '../../db/connection.ts'
 import type { AmphoraRow, ListenerStatisticsRow } from '../../db/tables.ts'
+import { timestamp } from '../../lib/clock.ts'
 
 /** A deleted amphora's row is kept for a while, but nobody sees it. */
 export async function findAmphora(db: Db, id: string): Promise<AmphoraRow | undefined> {
   return db.selectFrom('amphora').selectAll().where('id', '=', id).where('status', '!=', 'DELETED').executeTakeFirst()
+}
+
+/** Only one in ERROR may be deleted. Throws 409. */
+export async function lockAmphoraForDelete(tx: Tx, id: string, nowMs: number): Promise<void> {
+  const { numUpdatedRows } = await tx
+    .updateTable('amphora')
+    .set({ status: 'PENDING_DELETE', updated_at: timestamp(nowMs) })
+    .where('id', '=', id)
+    .where('status', '=', 'ERROR')
+    .executeTakeFirst()
+  if (numUpdatedRows === 0n) throw immutable('amphora', id)
 }
 
 /** One row for each listener it ever served. */

@@ -1,13 +1,19 @@
 import type { FastifyInstance } from 'fastify'
 import { type SqlBool, sql } from 'kysely'
-import { lists, shows } from '../../api/answer.ts'
+import { acceptsSilently, deletes, lists, shows } from '../../api/answer.ts'
 import { notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
-import type { AmphoraRow } from '../../db/tables.ts'
+import type { Db, Tx } from '../../db/connection.ts'
+import type { AmphoraRow, LoadBalancerRow } from '../../db/tables.ts'
+import { startFlow } from '../../flow/start.ts'
 import { listOf } from '../fields.ts'
+import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { checkActionSupported } from '../unsupported.ts'
-import { findAmphora, listStatisticsOfAmphora } from './repository.ts'
+import { configureAmphora } from './configure-flow.ts'
+import { deleteAmphora } from './delete-flow.ts'
+import { failoverAmphora } from './failover-flow.ts'
+import { findAmphora, listStatisticsOfAmphora, lockAmphoraForDelete } from './repository.ts'
 import { Amphora, AmphoraStatistics } from './schema.ts'
 
 const listed: ListSpec<'amphora'> = {
@@ -46,7 +52,7 @@ function ofProject(project_id: string) {
 
 /** For admins only: no object of a project is concerned. */
 export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
-  const { db, config } = context
+  const { db, config, clock } = context
 
   route(api, {
     method: 'GET',
@@ -93,27 +99,73 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
     },
   })
 
-  const notYet = [
-    ['PUT', '/v2/octavia/amphorae/:id/failover', 'os_load-balancer_api:amphora:put_failover', 'failover'],
-    ['PUT', '/v2/octavia/amphorae/:id/config', 'os_load-balancer_api:amphora:put_config', 'amphora_configuration'],
-    ['DELETE', '/v2/octavia/amphorae/:id', 'os_load-balancer_api:amphora:delete', 'amphora_deletion'],
-  ] as const
-  for (const [method, path, policy, action] of notYet) {
-    route(api, {
-      method,
-      path,
-      policies: [policy],
-      async handler(request) {
-        await requireAmphora(request.params.id)
-        request.authorize(policy, request.caller.project_id)
-        checkActionSupported(context, { provider: 'amphora' }, action)
-      },
-    })
+  route(api, {
+    method: 'PUT',
+    path: '/v2/octavia/amphorae/:id/failover',
+    summary: 'Replace an amphora by a new one',
+    answer: acceptsSilently,
+    policies: ['os_load-balancer_api:amphora:put_failover'],
+    async handler(request, reply) {
+      const { id } = request.params
+      await db.transaction().execute(async (tx) => {
+        const loadBalancer = await requireLoadBalancerOf(tx, await requireAmphora(id, tx))
+        request.authorize('os_load-balancer_api:amphora:put_failover', loadBalancer.project_id)
+        checkActionSupported(context, loadBalancer, 'failover')
+        const { id: load_balancer_id } = loadBalancer
+        await lockLoadBalancer(tx, load_balancer_id)
+        await startFlow(tx, failoverAmphora, { amphora_id: id, load_balancer_id }, { subject: load_balancer_id })
+      })
+      return reply.code(202).send()
+    },
+  })
+
+  route(api, {
+    method: 'PUT',
+    path: '/v2/octavia/amphorae/:id/config',
+    summary: "Write an agent's configuration anew",
+    answer: acceptsSilently,
+    policies: ['os_load-balancer_api:amphora:put_config'],
+    async handler(request, reply) {
+      const { id } = request.params
+      await db.transaction().execute(async (tx) => {
+        const loadBalancer = await requireLoadBalancerOf(tx, await requireAmphora(id, tx))
+        request.authorize('os_load-balancer_api:amphora:put_config', loadBalancer.project_id)
+        checkActionSupported(context, loadBalancer, 'amphora_configuration')
+        const { id: load_balancer_id } = loadBalancer
+        await startFlow(tx, configureAmphora, { amphora_id: id, load_balancer_id }, { subject: load_balancer_id })
+      })
+      return reply.code(202).send()
+    },
+  })
+
+  route(api, {
+    method: 'DELETE',
+    path: '/v2/octavia/amphorae/:id',
+    summary: 'Delete an amphora that is in ERROR',
+    answer: deletes,
+    policies: ['os_load-balancer_api:amphora:delete'],
+    async handler(request, reply) {
+      const { id } = request.params
+      request.authorize('os_load-balancer_api:amphora:delete', request.caller.project_id)
+      await db.transaction().execute(async (tx) => {
+        const { loadbalancer_id } = await requireAmphora(id, tx)
+        checkActionSupported(context, { provider: 'amphora' }, 'amphora_deletion')
+        await lockAmphoraForDelete(tx, id, clock.now())
+        await startFlow(tx, deleteAmphora, { amphora_id: id }, { subject: loadbalancer_id ?? id })
+      })
+      return reply.code(204).send()
+    },
+  })
+
+  async function requireAmphora(id: string, at: Db = db): Promise<AmphoraRow> {
+    const row = await findAmphora(at, id)
+    if (!row) throw notFound('Amphora', id)
+    return row
   }
 
-  async function requireAmphora(id: string): Promise<AmphoraRow> {
-    const row = await findAmphora(db, id)
-    if (!row) throw notFound('Amphora', id)
+  async function requireLoadBalancerOf(tx: Tx, { loadbalancer_id }: AmphoraRow): Promise<LoadBalancerRow> {
+    const row = loadbalancer_id === null ? undefined : await findLoadBalancer(tx, loadbalancer_id)
+    if (!row) throw notFound('Load Balancer', loadbalancer_id ?? 'None')
     return row
   }
 }

@@ -14,6 +14,7 @@ import { NoopNetwork } from '../../drivers/network/noop.ts'
 import { openSecret } from '../../lib/secret-box.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
+import { failoverLoadBalancer } from './failover-flow.ts'
 
 const PENDING_CREATE = { provisioning_status: 'PENDING_CREATE' } as const
 
@@ -111,7 +112,7 @@ flowSurvives(createLoadBalancer, {
   whenItReverts: ({ stage }) => nothingLeft(stage),
 })
 
-test("with the no-op drivers a load balancer becomes ACTIVE and is deleted again, with upstream's addresses", async () => {
+test("with the no-op drivers a load balancer becomes ACTIVE, fails over and is deleted again, with upstream's addresses", async () => {
   const db = await aDatabase()
   const stage = await populated(db, 'ACTIVE_STANDBY')
   const drivers = { network: new NoopNetwork(), compute: new NoopCompute(), amphora: new NoopAmphora() }
@@ -128,6 +129,14 @@ test("with the no-op drivers a load balancer becomes ACTIVE and is deleted again
       ['MASTER', '192.0.2.1', '198.51.100.1', null],
     ],
   )
+  await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute()
+  assert.equal(await runFlow(db, failoverLoadBalancer, { load_balancer_id }, context), 'DONE')
+  const replaced = await stage.amphorae()
+  assert.deepEqual(
+    replaced.map(({ role, vrrp_port_id }) => [role, vrrp_port_id]),
+    amphorae.map(({ role, vrrp_port_id }) => [role, vrrp_port_id]),
+  )
+  assert.ok(replaced.every(({ id }) => amphorae.every((amphora) => amphora.id !== id)))
   await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_DELETE' }).execute()
   assert.equal(await runFlow(db, deleteLoadBalancer, { load_balancer_id, cascade: true }, context), 'DONE')
   assert.deepEqual(await stage.statuses(), { load_balancer: 'DELETED' })

@@ -1,5 +1,4 @@
 import { type Context, flow, task } from '../../context.ts'
-import type { AmphoraRow } from '../../db/tables.ts'
 import { type Run, VisibleError } from '../../flow/define.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
@@ -13,6 +12,7 @@ import { pushConfiguration } from '../../tasks/push-configuration.ts'
 import { endPopulatedInError } from '../../tasks/statuses.ts'
 import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
 import { makeVrrpPort, type VrrpPort } from '../../tasks/vrrp-port.ts'
+import { newAmphora, rolesOf } from '../amphora/row.ts'
 import { requireTree } from './tree.ts'
 
 type Params = { load_balancer_id: string }
@@ -92,8 +92,7 @@ const planAmphorae = task('plan-amphorae', {
   async execute({ db, config, compute, clock, flow_id }, load_balancer_id: string) {
     const loadBalancer = await requireTree(db, load_balancer_id)
     const { topology } = loadBalancer
-    const fractional = !Number.isInteger(config.keepalived_vrrp.vrrp_advert_int)
-    const rows = rolesOf(topology, fractional).map((role) =>
+    const rows = rolesOf(topology, config).map((role) =>
       newAmphora({ id: derivedId(flow_id, role.role), loadbalancer_id: load_balancer_id, ...role, created_at: timestamp(clock.now()) }),
     )
     await db
@@ -123,39 +122,6 @@ const planAmphorae = task('plan-amphorae', {
       .execute()
   },
 })
-
-type Role = Pick<AmphoraRow, 'role' | 'vrrp_id' | 'vrrp_priority'> & { role: string }
-
-/** Upstream's priorities; below a second 254 and 253, whose skew is next to nothing (RFC 5798 §6.1: (256 - priority) / 256 intervals). */
-function rolesOf(topology: 'SINGLE' | 'ACTIVE_STANDBY', fractional: boolean): Role[] {
-  if (topology === 'SINGLE') return [{ role: 'STANDALONE', vrrp_id: null, vrrp_priority: null }]
-  return [
-    { role: 'MASTER', vrrp_id: 1, vrrp_priority: fractional ? 254 : 100 },
-    { role: 'BACKUP', vrrp_id: 1, vrrp_priority: fractional ? 253 : 90 },
-  ]
-}
-
-function newAmphora(known: Pick<AmphoraRow, 'id' | 'loadbalancer_id' | 'role' | 'vrrp_id' | 'vrrp_priority' | 'created_at'>): AmphoraRow {
-  return {
-    compute_id: null,
-    lb_network_ip: null,
-    vrrp_ip: null,
-    ha_ip: null,
-    vrrp_port_id: null,
-    ha_port_id: null,
-    cert_expiration: null,
-    cert_busy: false,
-    status: 'PENDING_CREATE',
-    vrrp_interface: null,
-    cached_zone: null,
-    image_id: null,
-    compute_flavor: null,
-    server_certificate: null,
-    fault: null,
-    updated_at: null,
-    ...known,
-  }
-}
 
 /** So that one host's end takes one amphora of the pair at most. */
 const makeServerGroup = task('make-server-group', {

@@ -3,10 +3,9 @@ import { flow, task } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
-import { serverName } from '../../tasks/machine.ts'
+import { removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 import { endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
-import { vrrpPortName } from '../../tasks/vrrp-port.ts'
 import { requireTree } from './tree.ts'
 
 type Params = { load_balancer_id: string; cascade: boolean }
@@ -22,7 +21,7 @@ export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
     await run.parallel(
       doomed.amphorae,
       ({ id }) => id,
-      (run, amphora) => run(deleteAmphora, amphora),
+      (run, amphora) => run(removeAmphora, amphora),
     )
     await run(deleteVip, doomed.vip)
     if (doomed.server_group_id !== null) await run(deleteServerGroup, doomed.server_group_id)
@@ -33,8 +32,6 @@ export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
   },
 })
 
-type DoomedAmphora = { id: string; compute_id: string | null; leg_port_ids: string[] }
-
 const listDoomed = task('list-doomed', {
   async execute({ db, clock }, load_balancer_id: string) {
     const loadBalancer = await requireTree(db, load_balancer_id)
@@ -44,24 +41,8 @@ const listDoomed = task('list-doomed', {
       .where('loadbalancer_id', '=', load_balancer_id)
       .where('status', '!=', 'DELETED')
       .execute()
-    const ids = loadBalancer.amphorae.map(({ id }) => id)
-    const legs = ids.length === 0 ? [] : await db.selectFrom('amphora_member_port').selectAll().where('amphora_id', 'in', ids).execute()
-    const amphorae = loadBalancer.amphorae.map(({ id, compute_id }) => ({
-      id,
-      compute_id,
-      leg_port_ids: legs.filter((leg) => leg.amphora_id === id).map(({ port_id }) => port_id),
-    }))
+    const amphorae = await withLegs(db, loadBalancer.amphorae)
     return { amphorae, vip: vipOf(loadBalancer), server_group_id: loadBalancer.server_group_id }
-  },
-})
-
-/** By name as well as by id, for an interrupted create may not have stored the id. */
-const deleteAmphora = task('delete-amphora', {
-  async execute({ compute, network }, { id, compute_id, leg_port_ids }: DoomedAmphora) {
-    const server = compute_id ?? (await compute.findServer(serverName(id)))
-    if (server !== null) await compute.deleteServer(server)
-    const vrrpPort = await network.findPort(vrrpPortName(id))
-    await Promise.all([...leg_port_ids, ...(vrrpPort === null ? [] : [vrrpPort.id])].map((port_id) => network.deletePort(port_id)))
   },
 })
 

@@ -294,7 +294,6 @@ test('status, statistics and amphorae', async () => {
     undefined,
   )
   await assert.rejects(api.expect(200, 'GET', '/v2/octavia/amphorae/x/stats'), fault(404, 'Amphora stats for x not found.'))
-  await assert.rejects(api.expect(202, 'PUT', `${path}/failover`), fault(501, /does not support a requested action/))
 })
 
 test('only the fields asked for are shown', async () => {

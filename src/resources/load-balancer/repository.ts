@@ -34,6 +34,11 @@ export async function lockLoadBalancerForDelete(tx: Tx, id: string): Promise<voi
   if (!(await move(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_DELETE'))) throw await inItsState(tx, id)
 }
 
+/** One in ERROR, too, may be made anew. Throws 409. */
+export async function lockLoadBalancerForFailover(tx: Tx, id: string): Promise<void> {
+  if (!(await move(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE'))) throw await inItsState(tx, id)
+}
+
 async function move(tx: Tx, id: string, from: ProvisioningStatus[], to: ProvisioningStatus): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('load_balancer')
@@ -47,12 +52,6 @@ async function move(tx: Tx, id: string, from: ProvisioningStatus[], to: Provisio
 async function inItsState(db: Db, id: string): Promise<Fault> {
   const row = await db.selectFrom('load_balancer').select('provisioning_status').where('id', '=', id).executeTakeFirst()
   return invalidState(row?.provisioning_status ?? 'DELETED', id)
-}
-
-/** Throws 409 with the state it is in. */
-export async function checkMayFailOver(db: Db, id: string): Promise<void> {
-  const row = await db.selectFrom('load_balancer').select('provisioning_status').where('id', '=', id).executeTakeFirst()
-  if (row?.provisioning_status !== 'ACTIVE' && row?.provisioning_status !== 'ERROR') throw await inItsState(db, id)
 }
 
 /** What an answer shows of a load balancer besides its row; texts with commas, as the query that fetches both in one go gives them. */

@@ -19,17 +19,18 @@ import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported
 import { existing, requesterOf, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
+import { failoverLoadBalancer } from './failover-flow.ts'
 import { choose, holdChosen } from './offer.ts'
 import { memberSubnetsIn, populate, referencesIn } from './populate.ts'
 import {
   type ChildIds,
-  checkMayFailOver,
   childIds,
   findLoadBalancer,
   findLoadBalancerOnPort,
   findLoadBalancerWithChildIds,
   insertLoadBalancer,
   lockLoadBalancerForDelete,
+  lockLoadBalancerForFailover,
   lockLoadBalancerForUpdate,
   updateLoadBalancer,
 } from './repository.ts'
@@ -249,12 +250,17 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
     summary: 'Replace the amphorae of a load balancer',
     answer: acceptsSilently,
     policies: ['os_load-balancer_api:loadbalancer:put_failover'],
-    async handler(request) {
+    async handler(request, reply) {
       const { id } = request.params
-      const row = await requireLoadBalancer(id)
-      request.authorize('os_load-balancer_api:loadbalancer:put_failover', row.project_id)
-      await checkMayFailOver(db, id)
-      checkActionSupported(context, row, 'failover')
+      await db.transaction().execute(async (tx) => {
+        const row = await findLoadBalancer(tx, id)
+        if (!row) throw notFound('Load Balancer', id)
+        request.authorize('os_load-balancer_api:loadbalancer:put_failover', row.project_id)
+        await lockLoadBalancerForFailover(tx, id)
+        checkActionSupported(context, row, 'failover')
+        await startFlow(tx, failoverLoadBalancer, { load_balancer_id: id }, { subject: id })
+      })
+      return reply.code(202).send()
     },
   })
 

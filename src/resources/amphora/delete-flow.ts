@@ -1,0 +1,35 @@
+import { flow, task } from '../../context.ts'
+import { timestamp } from '../../lib/clock.ts'
+import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
+
+type Params = { amphora_id: string }
+
+/** The API has moved the amphora from ERROR to PENDING_DELETE. Its load balancer is not asked: this amphora does not serve it. */
+export const deleteAmphora = flow<Params>('delete-amphora', {
+  async steps(run, { amphora_id }) {
+    for (const amphora of await run(findDoomed, amphora_id)) await run(removeAmphora, amphora)
+    await run(forget, amphora_id)
+  },
+  async afterRevert({ db, clock }, { amphora_id }) {
+    await db
+      .updateTable('amphora')
+      .set({ status: 'ERROR', updated_at: timestamp(clock.now()) })
+      .where('id', '=', amphora_id)
+      // Its load balancer may have been deleted meanwhile, and it with it.
+      .where('status', '=', 'PENDING_DELETE')
+      .execute()
+  },
+})
+
+const findDoomed = task('find-doomed', {
+  async execute({ db }, amphora_id: string) {
+    const rows = await db.selectFrom('amphora').select(['id', 'compute_id']).where('id', '=', amphora_id).execute()
+    return withLegs(db, rows)
+  },
+})
+
+const forget = task('forget-amphora', {
+  async execute({ db, clock }, amphora_id: string) {
+    await db.transaction().execute((tx) => forgetAmphora(tx, amphora_id, clock.now()))
+  },
+})

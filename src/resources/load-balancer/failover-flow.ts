@@ -1,0 +1,62 @@
+import { flow, task } from '../../context.ts'
+import { finishTask } from '../../tasks/finish.ts'
+import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
+import { replaceAmphora } from '../../tasks/replace-amphora.ts'
+import { endLoadBalancerInError, markAllActive } from '../../tasks/statuses.ts'
+import { guardVipAgain, vipOf } from '../../tasks/vip.ts'
+import { type Role, rolesOf } from '../amphora/row.ts'
+import { requireTree } from './tree.ts'
+
+type Params = { load_balancer_id: string }
+
+/**
+ * The API has moved the load balancer to PENDING_UPDATE. Each of its amphorae is replaced, one after the other, and what is missing is made: also a load
+ * balancer whose create failed serves afterwards.
+ */
+export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
+  async steps(run, { load_balancer_id }) {
+    const { places, surplus, vip } = await run(planFailover, load_balancer_id)
+    const security_group_id = await run(guardVipAgain, vip)
+    for (const place of places) {
+      // One branch, so that its steps are told apart from those of the other.
+      await run.parallel(
+        [place],
+        ({ role }) => role,
+        (run) => replaceAmphora(run, { load_balancer_id, security_group_id, ...place }),
+      )
+    }
+    await run.parallel(
+      surplus,
+      ({ id }) => id,
+      (run, amphora) => run(removeAmphora, amphora),
+    )
+    await run(finish, { load_balancer_id, surplus_ids: surplus.map(({ id }) => id) })
+  },
+  async afterRevert(context, { load_balancer_id }, reason) {
+    await endLoadBalancerInError(context, load_balancer_id, reason)
+  },
+})
+
+const planFailover = task('plan-failover', {
+  async execute({ db, config }, load_balancer_id: string) {
+    const loadBalancer = await requireTree(db, load_balancer_id)
+    // What is being deleted has lost its place.
+    const present = loadBalancer.amphorae.filter(({ status }) => status !== 'PENDING_DELETE')
+    // The standby first, since the other may still serve.
+    const roles = rolesOf(loadBalancer.topology, config).reverse()
+    const places = roles.map(({ role }): { role: Role; former_id: string | null } => ({
+      role,
+      former_id: present.find((amphora) => amphora.role === role)?.id ?? null,
+    }))
+    const surplus = present.filter(({ id }) => !places.some(({ former_id }) => former_id === id))
+    return { places, surplus: await withLegs(db, surplus), vip: vipOf(loadBalancer) }
+  },
+})
+
+const finish = finishTask<Params & { surplus_ids: string[] }>(
+  'finish-failover',
+  async (tx, { load_balancer_id, surplus_ids }, { clock }) => {
+    for (const id of surplus_ids) await forgetAmphora(tx, id, clock.now())
+    await markAllActive(tx, load_balancer_id, clock.now())
+  },
+)
