@@ -1459,7 +1459,7 @@ export class LoadBalancing extends Connection {
     return this.object<Amphora>('GET', `/v2/octavia/amphorae/${segment(id)}`, 'amphora', { query })
   }
 
-  /** deleteAmphora. */
+  /** Delete an amphora that is in ERROR. */
   deleteAmphora(id: string): Promise<void> {
     return this.nothing('DELETE', `/v2/octavia/amphorae/${segment(id)}`)
   }
@@ -1469,12 +1469,12 @@ export class LoadBalancing extends Connection {
     return this.object<AmphoraStatistics[]>('GET', `/v2/octavia/amphorae/${segment(id)}/stats`, 'amphora_stats')
   }
 
-  /** failoverAmphora. */
+  /** Replace an amphora by a new one. */
   failoverAmphora(id: string): Promise<void> {
     return this.nothing('PUT', `/v2/octavia/amphorae/${segment(id)}/failover`)
   }
 
-  /** configureAmphora. */
+  /** Write an agent's configuration anew. */
   configureAmphora(id: string): Promise<void> {
     return this.nothing('PUT', `/v2/octavia/amphorae/${segment(id)}/config`)
   }
