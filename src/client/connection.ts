@@ -92,10 +92,7 @@ export class Connection {
     // Given to nobody but the service itself: a redirect would take the token elsewhere.
     const init: RequestInit = { method, headers: sent, redirect: 'error' }
     if (body !== undefined) init.body = JSON.stringify(body)
-    const { response, text } = await exchange(url, init, timeoutMs)
-    if (!response.ok) {
-      throw new Fault(response.status, faultstringIn(text) || response.statusText, response.headers.get('x-openstack-request-id'))
-    }
+    const { text } = await exchange(url, init, timeoutMs)
     if (text === '') return {}
     const answer = parsed(text)
     if (answer === undefined) throw new ConnectionError(`${method} ${url} was answered with something else than an object in JSON`)
@@ -103,14 +100,21 @@ export class Connection {
   }
 }
 
-/** A GET is asked a second time when the service closed the connection: it may have been one kept open that was just given up. */
-async function exchange(url: string, init: RequestInit, timeoutMs: number): Promise<{ response: Response; text: string }> {
+/**
+ * Asks an OpenStack service: also others than load balancing may be asked with it. Throws Fault for what it refuses, ConnectionError where it
+ * gives no answer.
+ *
+ * A GET is asked a second time when the service closed the connection: it may have been one kept open that was just given up.
+ */
+export async function exchange(url: string, init: RequestInit, timeoutMs: number): Promise<{ response: Response; text: string }> {
   for (let attempt = 1; ; attempt++) {
     try {
       const response = await fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) })
-      return { response, text: await bounded(response) }
+      const text = await bounded(response)
+      if (response.ok) return { response, text }
+      throw new Fault(response.status, faultstringIn(text) || response.statusText, response.headers.get('x-openstack-request-id'))
     } catch (error) {
-      if (error instanceof ConnectionError) throw error
+      if (error instanceof ConnectionError || error instanceof Fault) throw error
       const { cause } = error as { cause?: { code?: unknown } }
       if (init.method === 'GET' && attempt === 1 && cause?.code === 'UND_ERR_SOCKET') continue
       throw new ConnectionError(`${init.method} ${url} got no answer: ${reasonOf(error)}`, error)

@@ -3,6 +3,7 @@ export {
   ConnectionError,
   type ConnectionOptions,
   each,
+  exchange,
   Fault,
   type Page,
   type QueryValue,

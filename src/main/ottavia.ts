@@ -36,6 +36,10 @@ program
 if (process.argv[2] === 'lab') (await import('../cli/lab.ts')).addLabCommands(program, (await import('./lab.ts')).labDependencies)
 else program.command('lab').description('test hosts of the embedded cloud, and its amphorae from inside (root, on this machine)')
 
+// A hundred commands: likewise.
+if (process.argv[2] === 'loadbalancer') (await import('../cli/loadbalancer/commander.ts')).addLoadBalancerCommands(program)
+else program.command('loadbalancer').description('load balancers and all that belongs to them, as `openstack loadbalancer ...`')
+
 try {
   await program.parseAsync()
 } catch (error) {
