@@ -131,11 +131,14 @@ test('an update refuses null, and while flavors use the profile also another mea
 
 test('what is not there is not found, the all-zero id among it', async () => {
   const { api } = await aCloud().empty()
-  for (const id of [nil, 'x']) {
+  for (const [id, what] of [
+    [nil, 'Flavor profile'],
+    ['x', 'Flavor Profile'],
+  ]) {
     const path = `/v2/lbaas/flavorprofiles/${id}`
-    await assert.rejects(api.show(path), fault(404, `Flavor Profile ${id} not found.`))
-    await assert.rejects(api.update(path, { name: 'q' }), fault(404, `Flavor Profile ${id} not found.`))
-    await assert.rejects(api.update(path, { flavor_data: '{}' }), fault(404, `Flavor Profile ${id} not found.`))
+    await assert.rejects(api.show(path), fault(404, `${what} ${id} not found.`))
+    await assert.rejects(api.update(path, { name: 'q' }), fault(404, `${what} ${id} not found.`))
+    await assert.rejects(api.update(path, { flavor_data: '{}' }), fault(404, `${what} ${id} not found.`))
     await assert.rejects(api.delete(path), fault(404, `Flavor profile ${id} not found.`))
   }
   await assert.rejects(api.expect(200, 'DELETE', '/v2/lbaas/flavorprofiles'), fault(400, 'Missing argument: "flavor_profile_id"'))

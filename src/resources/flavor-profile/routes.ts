@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
-import { invalidOption, notFound, objectInUse } from '../../api/faults.ts'
+import { type Fault, invalidOption, notFound, objectInUse } from '../../api/faults.ts'
 import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import type { Db } from '../../db/connection.ts'
@@ -95,7 +95,7 @@ export function flavorProfileRoutes(api: FastifyInstance, context: ApiContext): 
       }
       return db.transaction().execute(async (tx) => {
         const row = await findFlavorProfileToChange(tx, id)
-        if (!row) throw notFound('Flavor Profile', id)
+        if (!row) throw profileNotFound(id)
         if (changesMeaning && (await isFlavorProfileInUse(tx, id))) throw objectInUse('Flavor profile', id)
         const changes = flavorProfileChanges(update)
         await updateFlavorProfile(tx, id, changes)
@@ -127,6 +127,13 @@ export function flavorProfileRoutes(api: FastifyInstance, context: ApiContext): 
 
 async function requireFlavorProfile(db: Db, id: string): Promise<FlavorProfile> {
   const row = await findFlavorProfile(db, id)
-  if (!row) throw notFound('Flavor Profile', id)
+  if (!row) throw profileNotFound(id)
   return row
+}
+
+/** Upstream, where this id stands for what was deleted, words it so. */
+const deletedId = '00000000-0000-0000-0000-000000000000'
+
+function profileNotFound(id: string): Fault {
+  return notFound(id === deletedId ? 'Flavor profile' : 'Flavor Profile', id)
 }

@@ -26,10 +26,13 @@ export interface Chosen {
 export async function choose(context: ApiContext, asked: Asked): Promise<Chosen> {
   const { db, config } = context
   const { flavor_id, availability_zone } = asked
-  if (flavor_id !== undefined) checkFlavor(await findFlavor(db, flavor_id ?? ''), flavor_id)
-  if (availability_zone !== undefined) checkZone(await findAvailabilityZone(db, availability_zone ?? ''), availability_zone)
-  const flavor = flavor_id ? await findProfileOfFlavor(db, flavor_id) : undefined
-  const zone = availability_zone ? await findProfileOfAvailabilityZone(db, availability_zone) : undefined
+  // Null names none of them: a client that wants none says nothing.
+  if (flavor_id !== undefined) checkFlavor(flavor_id === null ? undefined : await findFlavor(db, flavor_id), flavor_id)
+  if (availability_zone !== undefined) {
+    checkZone(availability_zone === null ? undefined : await findAvailabilityZone(db, availability_zone), availability_zone)
+  }
+  const flavor = typeof flavor_id === 'string' ? await findProfileOfFlavor(db, flavor_id) : undefined
+  const zone = typeof availability_zone === 'string' ? await findProfileOfAvailabilityZone(db, availability_zone) : undefined
   const provider = providerOf(asked, flavor, config)
   metadataOf(provider, config)
   // What the provider accepted once it may refuse now.
@@ -40,8 +43,8 @@ export async function choose(context: ApiContext, asked: Asked): Promise<Chosen>
 
 /** Once more, in the transaction that stores the load balancer: until it ends nobody deletes what was chosen. */
 export async function holdChosen(tx: Tx, { flavor_id, availability_zone }: Asked): Promise<void> {
-  if (flavor_id) checkFlavor(await findFlavorToUse(tx, flavor_id), flavor_id)
-  if (availability_zone) checkZone(await findAvailabilityZoneToUse(tx, availability_zone), availability_zone)
+  if (typeof flavor_id === 'string') checkFlavor(await findFlavorToUse(tx, flavor_id), flavor_id)
+  if (typeof availability_zone === 'string') checkZone(await findAvailabilityZoneToUse(tx, availability_zone), availability_zone)
 }
 
 function checkFlavor(flavor: FlavorRow | undefined, flavor_id: string | null): void {
