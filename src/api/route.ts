@@ -97,7 +97,7 @@ export function refuseArguments(query: Query): void {
 
 const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'] as const
 
-/** Answers the methods that no route announced: PUT and DELETE of a collection 400, the rest 405 (OPTIONS: `cross-origin.ts`). Called once, last. */
+/** Answers the methods that no route announced: of a collection what its items have 400, the rest 405 (OPTIONS: `cross-origin.ts`). Called once, last. */
 export function routeOtherMethods(api: FastifyInstance): void {
   const methods = Map.groupBy(api.announced, ({ path }) => path)
   for (const [path, routes] of methods) {
@@ -106,12 +106,12 @@ export function routeOtherMethods(api: FastifyInstance): void {
     const item = ofItem[0]?.path.slice(path.length + 2)
     for (const method of everyMethod) {
       if (routes.some((announced) => announced.method === method)) continue
-      const argument = ofItem.find((other) => other.method === method)?.idArgument ?? item ?? ''
+      const onItem = method === 'PUT' || method === 'DELETE' ? ofItem.find((other) => other.method === method) : undefined
       api.route({
         method,
         url: path,
         async handler() {
-          if (item !== undefined && (method === 'PUT' || method === 'DELETE')) throw missingArgument(argument)
+          if (onItem !== undefined) throw missingArgument(onItem.idArgument ?? item ?? '')
           throw methodNotAllowed()
         },
       })

@@ -50,6 +50,10 @@ test('methods that a path has not are refused as upstream refuses them', async (
   assert.equal(await status('GET', '/v2/lbaas/nope'), 404)
   await assert.rejects(api.expect(204, 'DELETE', '/v2/lbaas/loadbalancers'), fault(400, 'Missing argument: "id"'))
   await assert.rejects(api.expect(200, 'PUT', '/v2/lbaas/loadbalancers', {}), fault(400, 'Missing argument: "id"'))
+  // One is failed over or configured, but not changed.
+  assert.equal(await status('PUT', '/v2/octavia/amphorae'), 405)
+  assert.equal(await status('DELETE', '/v2/octavia/amphorae'), 400)
+  assert.equal(await status('PUT', '/v2/octavia/amphorae/x'), 405)
 })
 
 test('errors before a handler is found have the other shape, as text for clients that ask for no JSON', async () => {

@@ -30,6 +30,11 @@ test('a listener’s certificates must be there, and are all named when they are
     { default_tls_container_ref: nowhere, sni_container_refs: ['y', known] },
     `Could not retrieve certificate: ['y', '${nowhere}']`,
   )
+  await refuses({ sni_container_refs: [''] }, "Could not retrieve certificate: ['']")
+  await refuses(
+    { default_tls_container_ref: '' },
+    'Validation failure: An SNI or default certificate container reference must be provided for TERMINATED_HTTPS protocol listeners.',
+  )
   const unreadable = cloud.certificates.addCertificate({ bundle: null })
   await refuses(
     { default_tls_container_ref: 'x', sni_container_refs: [unreadable] },

@@ -54,8 +54,9 @@ export function checkNewListener(
   references: ReferenceChecks,
 ): void {
   const { protocol } = listener
-  const hasServerCertificate = listener.default_tls_container_ref !== null || listener.sni_container_refs.length > 0
-  const hasCertificates = hasServerCertificate || listener.client_ca_tls_container_ref !== null
+  // Upstream takes an empty reference for none.
+  const hasServerCertificate = Boolean(listener.default_tls_container_ref) || listener.sni_container_refs.length > 0
+  const hasCertificates = hasServerCertificate || Boolean(listener.client_ca_tls_container_ref)
   const offloadsTls = protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && hasCertificates)
   const shownProtocol = protocol === 'PROMETHEUS' ? 'PROMETHEUS with TLS' : protocol
 
@@ -68,16 +69,16 @@ export function checkNewListener(
   if (offloadsTls && !config.api_settings.allow_tls_terminated_listeners) throw disabledOption('protocol', shownProtocol)
   if (protocol === 'PROMETHEUS' && !config.api_settings.allow_prometheus_listeners) throw disabledOption('protocol', protocol)
   if (!offloadsTls && hasCertificates) throw certificatesNotAllowed(protocol)
-  if (listener.client_ca_tls_container_ref !== null && !hasServerCertificate) {
+  if (listener.client_ca_tls_container_ref && !hasServerCertificate) {
     throw validationFailure('An SNI or default certificate container reference must be provided with a client CA container reference.')
   }
   if (offloadsTls && !hasServerCertificate) {
     throw validationFailure(`An SNI or default certificate container reference must be provided for ${shownProtocol} protocol listeners.`)
   }
-  if (listener.client_authentication !== 'NONE' && listener.client_ca_tls_container_ref === null) {
+  if (listener.client_authentication !== 'NONE' && !listener.client_ca_tls_container_ref) {
     throw clientAuthenticationNeedsCa(listener.client_authentication)
   }
-  if (listener.client_crl_container_ref !== null && listener.client_ca_tls_container_ref === null) throw revocationListNeedsCa()
+  if (listener.client_crl_container_ref && !listener.client_ca_tls_container_ref) throw revocationListNeedsCa()
   checkCiphers(listener.tls_ciphers, config)
   const { certificates, ca, crl } = referencesOfListener(listener)
   references.checkCertificates(certificates)

@@ -50,7 +50,7 @@ function checkPersistenceOfDatagrams({ type, cookie_name }: Partial<SessionPersi
 
 /** The rest of a new pool's checks. */
 export function checkNewPool(pool: PoolRow, config: Config, references: ReferenceChecks): void {
-  if (pool.crl_container_ref !== null && pool.ca_tls_container_ref === null) {
+  if (pool.crl_container_ref && !pool.ca_tls_container_ref) {
     throw validationFailure('A CA certificate reference is required to specify a revocation list.')
   }
   const { certificates, ca, crl } = referencesOfPool(pool)
