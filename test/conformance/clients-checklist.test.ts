@@ -90,6 +90,8 @@ test('4. 201 for what is created, 200 for what is changed, 202 for batches, fail
   }
   assert.equal(await statusOf(api, 'PUT', `${base}/pools/${pool.id}/members`, { members: [] }), 202)
   await settle()
+  assert.equal(await statusOf(api, 'PUT', `${paths.loadbalancer}/failover`), 202)
+  await settle()
   assert.equal(await statusOf(api, 'PUT', `${base}/quotas/project-1`, { quota: { pool: 5 } }), 202)
   assert.equal(await statusOf(api, 'DELETE', `${base}/quotas/project-1`), 202)
   assert.equal(await statusOf(api, 'POST', `${base}/loadbalancers`, { loadbalancer: cloud.aBody() }), 201)
