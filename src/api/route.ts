@@ -21,8 +21,8 @@ declare module 'fastify' {
     caller: Caller
     /** Throws 403 unless the policy lets the caller do it to an object of that project (null: to no object in particular). */
     authorize(policy: PolicyName, project_id: string | null): void
-    /** The project whose objects a list may show, null for all of them; throws 403. */
-    scopeOfList(type: ListedType): string | null
+    /** The project whose objects a list may show, null for all of them; throws 403. In: the project asked for, by default the query's. */
+    scopeOfList(type: ListedType, asked?: string | null): string | null
   }
   interface FastifyInstance {
     /** What `route` was called with, in its order. */

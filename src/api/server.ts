@@ -65,9 +65,10 @@ export function createApi(context: ApiContext): FastifyInstance {
   api.decorateRequest('authorize', function authorizeCaller(this: FastifyRequest, name, project_id) {
     authorize(policy, this.caller, name, project_id)
   })
-  api.decorateRequest('scopeOfList', function scopeOfCallersList(this: FastifyRequest, type) {
+  api.decorateRequest('scopeOfList', function scopeOfCallersList(this: FastifyRequest, type, asked) {
     const { project_id, tenant_id } = this.query as Record<string, string | string[] | undefined>
-    return scopeOfList(policy, this.caller, type, [project_id ?? tenant_id ?? []].flat().at(-1) ?? null)
+    const inQuery = [project_id ?? tenant_id ?? []].flat().at(-1) ?? null
+    return scopeOfList(policy, this.caller, type, asked === undefined ? inQuery : asked)
   })
 
   allowCrossOrigin(api, config)

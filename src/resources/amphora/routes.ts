@@ -74,8 +74,10 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
     answer: shows('amphora', Amphora),
     policies: ['os_load-balancer_api:amphora:get_one'],
     async handler(request) {
+      // Upstream looks this one up first.
+      const row = await requireAmphora(request.params.id)
       request.authorize('os_load-balancer_api:amphora:get_one', request.caller.project_id)
-      return { amphora: selectFields(request.query, config, showAmphora(await requireAmphora(request.params.id))) }
+      return { amphora: selectFields(request.query, config, showAmphora(row)) }
     },
   })
 

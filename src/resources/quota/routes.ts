@@ -35,7 +35,8 @@ export function quotaRoutes(api: FastifyInstance, { db, config }: ApiContext): v
     answer: lists('quotas', QuotaInList, listed),
     policies: ['os_load-balancer_api:quota:get_all', 'os_load-balancer_api:quota:get_all-global'],
     async handler(request) {
-      const project_id = request.scopeOfList('quota')
+      // As upstream: another's project is a filter that finds nothing, not a forbidden one.
+      const project_id = request.scopeOfList('quota', null)
       const { rows, links } = await listPage(db, config, request, listed, { project_id })
       return { quotas: rows.map(showQuotaInList), quotas_links: links }
     },
