@@ -12,7 +12,7 @@ export type Requester = { project_id: string } | null
 
 /** In: the project that owns, or will own, the load balancer. */
 export function requesterOf(caller: Caller, project_id: string): Requester {
-  return caller.is_admin || caller.roles.includes('admin') ? null : { project_id }
+  return caller.is_admin ? null : { project_id }
 }
 
 /** Throws 400. */

@@ -73,3 +73,25 @@ test('what is missing is made, what is too much goes, and a create that had fail
     assert.match(keepalived ?? '', new RegExp(`unicast_peer {\\s+${holders[other]!.vrrp_ip}\\s+}`))
   }
 })
+
+test('a VIP port that somebody has deleted is made again with its addresses; a user’s own is not ours to make', async () => {
+  const { stage, params, context } = await aServing(await aDatabase(), 'SINGLE')
+  const vip = () => stage.db.selectFrom('load_balancer').select(['vip_port_id', 'vip_address']).executeTakeFirstOrThrow()
+  const before = await vip()
+  await stage.network.deletePort(before.vip_port_id)
+  assert.equal(await runFlow(stage.db, failoverLoadBalancer, params, context), 'DONE')
+  const after = await vip()
+  assert.notEqual(after.vip_port_id, before.vip_port_id)
+  const port = await stage.network.getPort(after.vip_port_id)
+  assert.deepEqual(
+    port.fixed_ips.map(({ ip_address }) => ip_address),
+    [before.vip_address],
+  )
+  const [amphora] = await stage.amphorae()
+  assert.equal(amphora?.ha_port_id, after.vip_port_id)
+
+  await stage.network.deletePort(after.vip_port_id)
+  await stage.db.updateTable('load_balancer').set({ vip_port_owned: false, provisioning_status: 'PENDING_UPDATE' }).execute()
+  assert.equal(await runFlow(stage.db, failoverLoadBalancer, params, context), 'REVERTED')
+  assert.equal(await stage.faultOf('load_balancer'), 'The VIP port of the load balancer no longer exists.')
+})

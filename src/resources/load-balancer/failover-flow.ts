@@ -1,11 +1,16 @@
 import { flow, task } from '../../context.ts'
+import { ifThere } from '../../drivers/errors.ts'
+import { VisibleError } from '../../flow/define.ts'
+import { fenceOf } from '../../tasks/fence.ts'
 import { finishTask } from '../../tasks/finish.ts'
 import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 import { replaceAmphora } from '../../tasks/replace-amphora.ts'
 import { endLoadBalancerInError, markAllActive } from '../../tasks/statuses.ts'
 import { guardVipAgain, vipOf } from '../../tasks/vip.ts'
 import { type Role, rolesOf } from '../amphora/row.ts'
-import { requireTree } from './tree.ts'
+import { updateLoadBalancer } from './repository.ts'
+import { requireLoadBalancer, requireTree } from './tree.ts'
+import { wantedVipPort } from './vip-port.ts'
 
 type Params = { load_balancer_id: string }
 
@@ -15,7 +20,8 @@ type Params = { load_balancer_id: string }
  */
 export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
   async steps(run, { load_balancer_id }) {
-    const { places, surplus, vip } = await run(planFailover, load_balancer_id)
+    const { places, surplus } = await run(planFailover, load_balancer_id)
+    const vip = await run(restoreVipPort, load_balancer_id)
     const security_group_id = await run(guardVipAgain, vip)
     for (const place of places) {
       // One branch, so that its steps are told apart from those of the other.
@@ -49,7 +55,24 @@ const planFailover = task('plan-failover', {
       former_id: present.find((amphora) => amphora.role === role)?.id ?? null,
     }))
     const surplus = present.filter(({ id }) => !places.some(({ former_id }) => former_id === id))
-    return { places, surplus: await withLegs(db, surplus), vip: vipOf(loadBalancer) }
+    return { places, surplus: await withLegs(db, surplus) }
+  },
+})
+
+/** Where somebody has deleted the port that we had made, another gets its addresses. */
+const restoreVipPort = task('restore-vip-port', {
+  async execute({ db, network, ...step }, load_balancer_id: string) {
+    const row = await requireLoadBalancer(db, load_balancer_id)
+    const { vip_port_id, vip_address, vip_subnet_id, vip_network_id, vip_qos_policy_id, additional_vips, project_id } = row
+    if ((await ifThere(network.getPort(vip_port_id))) !== null) return vipOf(row)
+    if (!row.vip_port_owned) throw new VisibleError('The VIP port of the load balancer no longer exists.', `port ${vip_port_id}`)
+    const main = vip_subnet_id === null ? [] : [{ subnet_id: vip_subnet_id, ip_address: vip_address }]
+    const fixed_ips = [...main, ...additional_vips.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))]
+    const wanted = { id: load_balancer_id, project_id, network_id: vip_network_id, fixed_ips, qos_policy_id: vip_qos_policy_id }
+    const { id } = await network.ensurePort(wantedVipPort(wanted), fenceOf(step))
+    const restored = { ...row, vip_port_id: id, additional_vips: additional_vips.map((vip) => ({ ...vip, port_id: id })) }
+    await updateLoadBalancer(db, load_balancer_id, { vip_port_id: id, additional_vips: restored.additional_vips })
+    return vipOf(restored)
   },
 })
 

@@ -12,7 +12,7 @@ export async function insertLoadBalancer(tx: Tx, row: LoadBalancerRow): Promise<
   await tx.insertInto('load_balancer').values(row).execute()
 }
 
-export async function updateLoadBalancer(tx: Tx, id: string, changes: Partial<LoadBalancerRow>): Promise<void> {
+export async function updateLoadBalancer(tx: Db, id: string, changes: Partial<LoadBalancerRow>): Promise<void> {
   await tx.updateTable('load_balancer').set(changes).where('id', '=', id).execute()
 }
 

@@ -8,7 +8,7 @@ import { validationFailure } from '../../api/faults.ts'
 import type { ApiContext } from '../../api/route.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
-import type { Port } from '../../drivers/network/driver.ts'
+import type { Port, WantedPort } from '../../drivers/network/driver.ts'
 import { type VipPlace, vipPortName } from './vip.ts'
 
 export type VipPort = Pick<LoadBalancerRow, 'vip_address' | 'vip_port_id' | 'vip_port_owned' | 'additional_vips'>
@@ -31,23 +31,12 @@ export async function withVipPort<T>(
   const { db, network, clock, log } = context
   await db.insertInto('vip_reservation').values({ load_balancer_id: id, project_id, created_at_ms: clock.now() }).execute()
   try {
-    const port = await network.ensurePort({
-      name: vipPortName(id),
-      network_id: place.network_id,
-      fixed_ips: [place, ...place.additional].map(({ subnet_id, address }) => ({
-        subnet_id,
-        ...(address === null ? {} : { ip_address: address }),
-      })),
-      project_id,
-      device_owner: 'Octavia',
-      device_id: `lb-${id}`,
-      // Traffic goes to the amphorae's ports, which are allowed the VIP's address; this one only keeps it.
-      admin_state_up: false,
-      security_group_ids: [],
-      allowed_address_pairs: [],
-      qos_policy_id: place.qos_policy_id,
-      made_by: id,
-    })
+    const { network_id, qos_policy_id } = place
+    const fixed_ips = [place, ...place.additional].map(({ subnet_id, address }) => ({
+      subnet_id,
+      ...(address === null ? {} : { ip_address: address }),
+    }))
+    const port = await network.ensurePort(wantedVipPort({ id, project_id, network_id, fixed_ips, qos_policy_id }))
     return await store(vipOnPort(place, port, true))
   } catch (error) {
     // If this fails too, the reservation stays and a periodic job undoes it; the client is told the first reason.
@@ -55,6 +44,22 @@ export async function withVipPort<T>(
       log.warn({ load_balancer_id: id, err: failure }, 'the reservation of a VIP could not be undone now')
     })
     throw error
+  }
+}
+
+type OfVip = NewLoadBalancer & Pick<WantedPort, 'network_id' | 'fixed_ips' | 'qos_policy_id'>
+
+export function wantedVipPort({ id, ...given }: OfVip): WantedPort {
+  return {
+    name: vipPortName(id),
+    device_owner: 'Octavia',
+    device_id: `lb-${id}`,
+    // Traffic goes to the amphorae's ports, which are allowed the VIP's address; this one only keeps it.
+    admin_state_up: false,
+    security_group_ids: [],
+    allowed_address_pairs: [],
+    made_by: id,
+    ...given,
   }
 }
 
