@@ -3,26 +3,23 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { exec } from '../../src/lib/exec.ts'
+import { ClientSession } from '../support/client-session.ts'
 import { aCloud } from '../support/cloud.ts'
 
 const client = '/usr/bin/openstack'
 const missing = existsSync(client) ? '' : ` (skipped: no ${client})`
 
-/** Starting the client takes seconds, most of them Python's. */
-const COMMAND_TIMEOUT_MS = 60_000
-
-test(`the openstack command reads and changes load balancers${missing}`, { skip: missing !== '' }, async () => {
+test(`the openstack command reads and changes load balancers${missing}`, { skip: missing !== '' }, async (t) => {
   const { cloud, api, loadBalancer } = await aCloud().withLoadBalancer({ name: 'lb1', tags: ['a'] })
   await cloud.server.listen({ host: '127.0.0.1', port: 0 })
   const { port } = cloud.server.server.address() as AddressInfo
-  const env = { PATH: process.env.PATH, HOME: '/nonexistent', OS_AUTH_TYPE: 'none', OS_ENDPOINT: `http://127.0.0.1:${port}` }
+  const session = new ClientSession('openstack', { OS_AUTH_TYPE: 'none', OS_ENDPOINT: `http://127.0.0.1:${port}` })
+  t.after(() => session.close())
 
   async function openstack<T>(...args: string[]): Promise<T> {
     // The status tree is JSON of itself.
     const format = args[0] === 'status' ? [] : ['-f', 'json']
-    const { stdout } = await exec(client, ['loadbalancer', ...args, ...format], { env, timeoutMs: COMMAND_TIMEOUT_MS })
-    return JSON.parse(stdout) as T
+    return JSON.parse(await session.run('loadbalancer', ...args, ...format)) as T
   }
   type Row = Record<string, unknown>
 
@@ -61,10 +58,10 @@ test(`the openstack command reads and changes load balancers${missing}`, { skip:
     ['amphora', 'octavia'],
   )
 
-  await assert.rejects(
-    exec(client, ['loadbalancer', 'delete', 'lb1'], { env, timeoutMs: COMMAND_TIMEOUT_MS }),
+  assert.match(
+    await session.refused('loadbalancer', 'delete', 'lb1'),
     /Cannot delete Load Balancer .* - it has children \(HTTP 400\) \(Request-ID: req-/,
   )
-  await exec(client, ['loadbalancer', 'delete', '--cascade', '--wait', 'lb1'], { env, timeoutMs: COMMAND_TIMEOUT_MS })
+  await session.run('loadbalancer', 'delete', '--cascade', '--wait', 'lb1')
   assert.deepEqual(await api.list('/v2/lbaas/loadbalancers'), [])
 })

@@ -66,6 +66,10 @@ describe(`neutron lbaas-*${skip ? ` (skipped: ${skip})` : ''}`, { skip }, () => 
     assert.equal((await shown('lbaas-member-show m2 p1')).address, '198.18.0.51')
   })
 
+  test('the extension is there, which some clients look for first', async () => {
+    assert.equal((await shown('ext-show lbaasv2')).name, 'LoadBalancing service v2')
+  })
+
   test('statistics and the tree of statuses', async () => {
     assert.equal((await shown('lbaas-loadbalancer-stats lb1')).total_connections, 0)
     const tree = JSON.parse(await neutron('lbaas-loadbalancer-status lb1')) as {
