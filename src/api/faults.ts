@@ -70,6 +70,8 @@ export const invalidL7Rule = (detail: string) => new Fault(400, `Error parsing L
 
 export const invalidFilter = () => new Fault(400, 'One or more arguments are either duplicate or invalid')
 export const invalidSortKey = (key: string) => new Fault(400, `Supplied sort key '${key}' is not valid.`)
+/** Of `a:b:c`, which is no key and its direction. */
+export const invalidSortItem = (parts: string[]) => new Fault(400, `Supplied sort key '${pythonList(parts)}' is not valid.`, 'routing')
 /** Direction and limit are read before upstream has found the handler, hence their shape. */
 export const invalidSortDirection = (direction: string) => new Fault(400, `Supplied sort direction '${direction}' is not valid.`, 'routing')
 export const invalidLimit = (limit: string) => new Fault(400, `Supplied pagination limit '${limit}' is not valid.`, 'routing')

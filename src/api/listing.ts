@@ -6,7 +6,7 @@ import { type AliasedRawBuilder, type ExpressionBuilder, type RawBuilder, type S
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/connection.ts'
 import { booleanColumns, type Tables } from '../db/tables.ts'
-import { invalidFilter, invalidLimit, invalidMarker, invalidSortDirection, invalidSortKey } from './faults.ts'
+import { invalidFilter, invalidLimit, invalidMarker, invalidSortDirection, invalidSortItem, invalidSortKey } from './faults.ts'
 import { publicUrl, type UrlRequest } from './public-url.ts'
 import { isTrueWord } from './query.ts'
 import type { Query } from './route.ts'
@@ -104,13 +104,26 @@ function one(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.at(-1) : value
 }
 
+/** As upstream, every GET's, before anything is looked up. Throws 400. */
+export function checkPageArguments(query: Query): void {
+  askedLimit(query)
+  askedSort(query)
+}
+
 /** Null: no limit. */
 function limitOf(query: Query, { api_settings }: Config): number | null {
+  const asked = askedLimit(query)
+  return asked === null ? null : Math.min(asked, api_settings.pagination_max_limit)
+}
+
+function askedLimit(query: Query): number | null {
   const asked = one(query.limit)
-  if (asked === undefined) return api_settings.pagination_max_limit
+  if (asked === undefined) return Number.POSITIVE_INFINITY
   if (asked === 'infinite') return null
-  if (!/^\s*[+-]?\d+\s*$/.test(asked)) throw invalidLimit(asked)
-  return Number(asked) < 1 ? null : Math.min(Number(asked), api_settings.pagination_max_limit)
+  // What Python's int() reads.
+  if (!/^\s*[+-]?\d+(_\d+)*\s*$/.test(asked)) throw invalidLimit(asked)
+  const limit = Number(asked.replaceAll('_', ''))
+  return limit < 1 ? null : limit
 }
 
 type Direction = 'asc' | 'desc'
@@ -127,34 +140,32 @@ function keyOf<T extends ListedTable>(spec: Named<T>): string {
 }
 
 function sortOf<T extends ListedTable>(query: Query, spec: Named<T>, { api_settings }: Config): SortKey[] {
-  const keys = api_settings.allow_sorting ? askedSort(query, spec) : []
+  const asked = api_settings.allow_sorting ? askedSort(query) : []
+  const keys = asked.map(({ key, direction }) => {
+    const column = columnOf(spec, key)
+    if (column === undefined) throw invalidSortKey(key)
+    return { column, direction }
+  })
   for (const column of orderOf(spec)) {
     if (!keys.some((key) => key.column === column)) keys.push({ column, direction: 'asc' })
   }
   return keys
 }
 
-function askedSort<T extends ListedTable>(query: Query, spec: Named<T>): SortKey[] {
+function askedSort(query: Query): { key: string; direction: Direction }[] {
   const sort = one(query.sort)
   const sortKeys = one(query.sort_key)
-  const asked: [string, string | undefined][] = []
   if (sort) {
-    for (const item of sort.split(',')) {
-      const [key = '', direction, ...rest] = item.split(':')
-      if (rest.length > 0) throw invalidSortKey(item)
-      asked.push([key, direction])
-    }
-  } else if (sortKeys) {
-    const directions = one(query.sort_dir)?.split(',') ?? []
-    for (const [index, key] of sortKeys.split(',').entries()) asked.push([key, directions[index]])
+    return sort.split(',').map((item) => {
+      const parts = item.split(':')
+      if (parts.length > 2) throw invalidSortItem(parts)
+      return { key: parts[0]!, direction: directionOf(parts[1] ?? 'asc') }
+    })
   }
-  // Directions are read first, as upstream does.
-  const directions = asked.map(([, direction]) => directionOf(direction ?? 'asc'))
-  return asked.map(([key], index) => {
-    const column = columnOf(spec, key)
-    if (column === undefined) throw invalidSortKey(key)
-    return { column, direction: directions[index]! }
-  })
+  if (!sortKeys) return []
+  const sortDir = one(query.sort_dir)
+  const directions = sortDir ? sortDir.split(',') : []
+  return sortKeys.split(',').map((key, index) => ({ key, direction: directionOf(directions[index] ?? 'asc') }))
 }
 
 function directionOf(text: string): Direction {

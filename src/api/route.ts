@@ -9,6 +9,7 @@ import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import type { Answer } from './answer.ts'
 import type { BodyKind } from './body.ts'
 import { methodNotAllowed, missingArgument, unknownArgument } from './faults.ts'
+import { checkPageArguments } from './listing.ts'
 import type { Caller, ListedType, PolicyName } from './policy.ts'
 
 /** What routes are given: the application's context and who says who is who. */
@@ -76,12 +77,15 @@ export function route<const P extends string, S extends TSchema>(
 ): void {
   api.announced.push(announced)
   const { method, path, body } = announced
+  // Below a parent the handler does it, once it has found the parent.
+  const readsPages = method === 'GET' && !/:\w+_id\//.test(path)
   api.route({
     method,
     url: path,
     // Plain async functions, so that a thrown fault reaches the one error handler.
     async handler(request, reply) {
       if (parent) await parent(request.params as Record<ParamNames<P>, string>)
+      if (readsPages) checkPageArguments(request.query as Query)
       // As upstream, the body is read after authentication and before anything is looked up.
       if (body) request.body = body.read(request.body)
       return handler(request as ApiRequest<P, S>, reply)

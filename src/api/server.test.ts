@@ -16,6 +16,25 @@ test('versions are listed oldest first, the current one last', async () => {
   assert.ok(versions.every(({ links }) => links[0]!.href.endsWith('/v2')))
 })
 
+test('what every GET says of pages is read before anything is looked up', async () => {
+  const { api } = await aCloud().empty()
+  const told = async (path: string) => (await api.request('GET', `/v2/lbaas/${path}`)).body
+  const routing = (description: string) => ({ code: 400, title: 'Bad Request', description })
+  for (const path of [
+    'listeners/x',
+    'loadbalancers/x/status',
+    'quotas/p',
+    'providers',
+    'flavors',
+    'providers/amphora/flavor_capabilities',
+  ]) {
+    assert.deepEqual(await told(`${path}?limit=q`), routing("Supplied pagination limit 'q' is not valid."))
+    assert.deepEqual(await told(`${path}?sort=name:up`), routing("Supplied sort direction 'up' is not valid."))
+    assert.deepEqual(await told(`${path}?sort=a:b:c`), routing("Supplied sort key '['a', 'b', 'c']' is not valid."))
+  }
+  assert.deepEqual(await told('flavors?sort_key=name&sort_dir=&limit=1_0'), { flavors: [], flavors_links: [] })
+})
+
 test('all spellings of a path are one', () => {
   for (const url of [
     '/v2/lbaas/pools',

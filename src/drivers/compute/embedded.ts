@@ -18,7 +18,9 @@ export class EmbeddedComputeDriver implements ComputeDriver {
   }
 
   ensureServer(wanted: WantedServer, fence: Fence): Promise<{ compute_id: string }> {
-    return this.#compute.ensureServer(wanted, fence)
+    const { flavor, availability_zone } = this.#kind
+    const kind = { compute_flavor: wanted.compute_flavor ?? flavor, availability_zone: wanted.availability_zone ?? availability_zone }
+    return this.#compute.ensureServer({ ...wanted, ...kind }, fence)
   }
 
   getServer(compute_id: string): Promise<Server> {

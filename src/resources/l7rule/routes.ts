@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { notFound, parentNotFound, tooManyL7Rules } from '../../api/faults.ts'
-import { type ListSpec, listPage } from '../../api/listing.ts'
+import { checkPageArguments, type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
@@ -73,6 +73,7 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
     async handler(request) {
       const { l7policy_id, id } = request.params
       await findPolicyInPath(db, l7policy_id)
+      checkPageArguments(request.query)
       const rule = await findRuleOf(db, l7policy_id, id)
       request.authorize('os_load-balancer_api:l7rule:get_one', rule.project_id)
       return { rule: shownTo(request, config, rule, showL7Rule(rule)) }

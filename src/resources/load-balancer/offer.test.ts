@@ -47,6 +47,24 @@ test('a flavor decides topology, compute flavor and image of the amphorae', asyn
   )
 })
 
+test('what replaces a failed amphora is made by the same flavor and in the same zone', async () => {
+  const { api, cloud } = await aCloud().empty()
+  cloud.compute.flavors.push('large')
+  cloud.compute.availabilityZones.push('north')
+  const { id } = await aFlavor(api, { compute_flavor: 'large' })
+  const availability_zone = await aZone(api, { compute_zone: 'north' })
+  const loadBalancer = await cloud.aLoadBalancer({ flavor_id: id, availability_zone })
+  const [first] = cloud.compute.servers
+  await api.expect(202, 'PUT', `/v2/lbaas/loadbalancers/${loadBalancer.id}/failover`)
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  const [second, ...others] = cloud.compute.servers
+  assert.deepEqual(others, [])
+  assert.notEqual(second?.wanted.name, first?.wanted.name)
+  assert.deepEqual([second?.wanted.compute_flavor, second?.wanted.availability_zone], ['large', 'north'])
+  const [amphora] = await api.list('/v2/octavia/amphorae')
+  assert.deepEqual([amphora?.compute_flavor, amphora?.cached_zone], ['large', 'north'])
+})
+
 test('what a flavor leaves out is as the configuration says', async () => {
   const config = { controller_worker: { amp_flavor_id: 'usual', loadbalancer_topology: 'ACTIVE_STANDBY' as const } }
   const { api, cloud } = await aCloud({ config }).empty()

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { creates, deletes, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
 import { notFound } from '../../api/faults.ts'
-import { type ListSpec, listPage } from '../../api/listing.ts'
+import { checkPageArguments, type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
@@ -80,6 +80,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
     async handler(request) {
       const { pool_id, id } = request.params
       await findPoolInPath(db, pool_id)
+      checkPageArguments(request.query)
       const member = await findMember(db, id)
       if (!member) throw notFound('Member', id)
       request.authorize('os_load-balancer_api:member:get_one', member.project_id)
