@@ -1,5 +1,5 @@
 /**
- * Runs the tests: `node test/run.ts all|check|unit|netns|openstack|conformance [file...]`. What needs root runs in a sandbox of namespaces (network, mounts,
+ * Runs the tests: `node test/run.ts all|check|unit|netns|openstack|conformance|fuzz [file...]`. What needs root runs in a sandbox of namespaces (network, mounts,
  * processes) without uplink and with its own /run, so no packet of a test can leave the machine. Ends with a line `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process'
@@ -23,6 +23,7 @@ const netns: Suite = { files: ['test/netns/*.test.ts'], concurrency: 1 }
 // Beside real services of OpenStack, where they are installed.
 const openstack: Suite = { files: ['test/openstack/*.test.ts'], concurrency: 1 }
 const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency: 1 }
+const fuzz: Suite = { files: ['test/fuzz/*.test.ts'], concurrency: 1 }
 
 const typesAndLint = [
   ['tsc', '--noEmit'],
@@ -39,10 +40,11 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
   netns: { sandboxed: true, first: [], suites: [netns] },
   openstack: { sandboxed: true, first: [], suites: [openstack] },
   conformance: { sandboxed: true, first: [], suites: [conformance] },
+  fuzz: { sandboxed: true, first: [], suites: [fuzz] },
   all: {
     sandboxed: true,
     first: typesAndLint,
-    suites: [unit, netns, openstack, conformance],
+    suites: [unit, netns, openstack, conformance, fuzz],
   },
 }
 
