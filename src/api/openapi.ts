@@ -130,7 +130,7 @@ function describeRoute(route: AnnouncedRoute, schemas: Components): Operation {
   const { body, answer, policies, summary } = route
   const operation: Operation = {
     operationId,
-    summary: summary ?? operationId,
+    summary,
     tags: [noun],
     parameters: [...pathParameters(route.path), ...queryParameters(route)],
     responses: {},
@@ -144,11 +144,9 @@ function describeRoute(route: AnnouncedRoute, schemas: Components): Operation {
       content: json({ type: 'object', required: [body.key], additionalProperties: false, properties: { [body.key]: schema } }),
     }
   }
-  if (answer) {
-    const description = meanings[answer.status]
-    operation.responses[answer.status] =
-      answer.body === undefined ? { description } : { description, content: json(schemas.answer(answer.body)) }
-  }
+  const description = meanings[answer.status]
+  operation.responses[answer.status] =
+    answer.body === undefined ? { description } : { description, content: json(schemas.answer(answer.body)) }
   for (const status of faultsOf(route)) operation.responses[status] = { $ref: `#/components/responses/${status}` }
   return operation
 }
@@ -190,7 +188,7 @@ function nameOf({ method, path, answer }: AnnouncedRoute): { operationId: string
     if (last.startsWith(':')) return { GET: `get${one}`, POST: `create${one}`, PUT: `update${one}`, DELETE: `delete${one}` }[method]
     if (method === 'PUT' && Object.hasOwn(actions, last)) return `${actions[last]}${one}`
     const part = last.replaceAll(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase())
-    return `${method === 'GET' ? (answer?.listed ? 'list' : 'get') : method.toLowerCase()}${one}${part}`
+    return `${method === 'GET' ? (answer.listed ? 'list' : 'get') : method.toLowerCase()}${one}${part}`
   }
   return { operationId: verb(), noun: one }
 }
@@ -205,7 +203,7 @@ function queryParameters({ method, path, answer, query = {} }: AnnouncedRoute): 
     return { name, in: 'query', ...(description === undefined ? {} : { description }), schema: rest }
   })
   const showsObject = method === 'GET' && /:\w+$/.test(path)
-  if (answer?.listed === undefined) return showsObject ? [...own, shared('fields')] : own
+  if (answer.listed === undefined) return showsObject ? [...own, shared('fields')] : own
   const [[key, array], links] = Object.entries(answer.body!.properties) as [[string, TSchema & { items: TSchema }], unknown]
   const { properties = {} } = array.items as { properties?: Record<string, TSchema> }
   const filters = filtersOf(answer.listed, properties)
@@ -265,7 +263,7 @@ function faultsOf({ method, path, body, answer }: AnnouncedRoute): number[] {
   const changes = method !== 'GET'
   const statuses = [400, 401, 403, 406, 500, 503]
   // A list of everything finds something always; what changes anything may name what is not there.
-  if (changes || path.includes(':') || !answer?.listed) statuses.push(404)
+  if (changes || path.includes(':') || !answer.listed) statuses.push(404)
   if (changes) statuses.push(409, 501)
   if (body) statuses.push(413, 415)
   return statuses.sort((a, b) => a - b)

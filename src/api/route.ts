@@ -42,9 +42,9 @@ export interface AnnouncedRoute {
   /** What upstream's fault says is missing where the item's method is sent to the collection; default: the name in the path. */
   readonly idArgument?: string
   /** What it does, in the words of the API's description: 'Show a member'. */
-  readonly summary?: string
+  readonly summary: string
   /** What it answers when all is well. */
-  readonly answer?: Answer
+  readonly answer: Answer
   /** What its query may say besides what every list takes. */
   readonly query?: Readonly<Record<string, TSchema>>
 }
