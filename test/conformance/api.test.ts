@@ -15,7 +15,6 @@ import { type Exchange, parseTranscript } from './transcript.ts'
 const shared = process.env.OTTAVIA_SHARED ?? join(import.meta.dirname, '..', '..', '..', 'shared')
 const transcript = join(shared, 'oracle', 'transcript.txt')
 
-const later = 'comes with a later issue'
 const notSent = 'the recording lacks what was sent'
 
 /** By the number of the exchange in the recording. */
@@ -29,20 +28,17 @@ const skipped: Record<number, string> = {
   114: 'upstream fails with 500, later versions do not',
   116: 'XML is not imitated',
   117: notSent,
-  124: 'the amphora provider has no SOURCE_IP_PORT',
   128: 'later versions word it otherwise',
-  129: `allowed_cidrs: ${later}`,
-  130: `allowed_cidrs: ${later}`,
-  133: `allowed_cidrs: ${later}`,
 }
 
 const subnet = '11111111-1111-4111-8111-111111111111'
+const secondSubnet = '11111111-1111-4111-8111-111111111112'
 const inTree = (parts: object) => ({ loadbalancer: { project_id: 'p1', vip_subnet_id: subnet, ...parts } })
 const http = { protocol: 'HTTP', protocol_port: 80 }
 const roundRobin = { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
 const ofTree = '462ae2df-865a-4f20-bcab-bbb10bf10993'
 
-/** What was sent where the recording cut it off, or keeps no trace of it; without what cannot be done yet (additional VIPs). */
+/** What was sent where the recording cut it off, or keeps no trace of it. */
 const sent: Record<number, { body?: unknown; headers?: Record<string, string> }> = {
   11: { headers: { accept: 'text/html' } },
   15: { body: '{"loadbalancer":' },
@@ -64,6 +60,7 @@ const sent: Record<number, { body?: unknown; headers?: Record<string, string> }>
     body: inTree({
       name: 'tree',
       provider: 'noop_driver',
+      additional_vips: [{ subnet_id: secondSubnet }],
       listeners: [
         {
           ...http,
@@ -122,6 +119,7 @@ if (existsSync(transcript)) {
       },
     }).empty()
     cloud.network.addSubnet({ id: subnet, network_id: cloud.vipNetwork.id, cidr: '198.0.2.0/24' })
+    cloud.network.addSubnet({ id: secondSubnet, network_id: cloud.vipNetwork.id, cidr: '198.0.3.0/24' })
     const replay = new Replay(cloud)
     for (const [number, exchange] of parseTranscript(readFileSync(transcript, 'utf8')).entries()) {
       const title = `${number} ${exchange.method} ${exchange.path} -> ${exchange.status}`
