@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
+import { fault } from '../../test/support/api-client.ts'
 import type { Cloud } from '../../test/support/cloud.ts'
 import { aCloud } from '../../test/support/cloud.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -80,4 +81,58 @@ describe('callers of other projects and of small roles are told what Octavia tel
       [],
     )
   })
+})
+
+test("another's networks, subnets, ports, security groups and QoS policies are, in a body, not there", async () => {
+  const { cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+  const { network } = cloud
+  const hidden = network.addNetwork({ project_id: projects.own, shared: false })
+  const subnet = network.addSubnet({ network_id: hidden.id, cidr: '10.7.0.0/24' })
+  const group = network.addSecurityGroup({ project_id: projects.own })
+  const policy = { id: '70000000-0000-4000-8000-000000000001', project_id: projects.own, shared: false }
+  network.qosPolicies.push(policy)
+  const port = await network.ensurePort({
+    name: 'of the owner',
+    network_id: cloud.vipNetwork.id,
+    fixed_ips: [{ subnet_id: cloud.vipSubnet.id }],
+    project_id: projects.own,
+    device_owner: '',
+    device_id: '',
+    admin_state_up: true,
+    security_group_ids: [],
+    allowed_address_pairs: [],
+    made_by: 'owner',
+  })
+  const [owner, stranger] = [cloud.apiAs(projects.own, 'member'), cloud.apiAs(projects.other, 'member')]
+  const vip = { vip_subnet_id: cloud.vipSubnet.id }
+  const member = { address: '10.7.0.9', protocol_port: 80, subnet_id: subnet.id }
+  const tree = { pools: [{ name: 'p', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', members: [member] }] }
+  for (const [body, text] of [
+    [{ vip_network_id: hidden.id }, `Network ${hidden.id} not found.`],
+    [{ vip_subnet_id: subnet.id }, `Subnet ${subnet.id} not found.`],
+    [{ vip_port_id: port.id }, `Port ${port.id} not found.`],
+    [{ ...vip, vip_qos_policy_id: policy.id }, `qos_policy ${policy.id} not found.`],
+    [{ ...vip, vip_sg_ids: [group.id] }, `Security Group ${group.id} not found.`],
+    [{ ...vip, ...tree }, `Subnet ${subnet.id} not found.`],
+  ] as const) {
+    await assert.rejects(stranger.createLoadBalancer({ ...body }), fault(400, text))
+  }
+  const theirs = await stranger.createLoadBalancer(vip)
+  const path = `/v2/lbaas/loadbalancers/${theirs.id}`
+  await stranger.waitFor(path)
+  await assert.rejects(stranger.update(path, { vip_qos_policy_id: policy.id }), fault(400, `qos_policy ${policy.id} not found.`))
+  await assert.rejects(stranger.update(path, { vip_sg_ids: [group.id] }), fault(400, `Security Group ${group.id} not found.`))
+  const pool = await stranger.createPool(theirs, { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' })
+  await stranger.waitFor(path)
+  await assert.rejects(stranger.createMember(pool, member), fault(400, `Subnet ${subnet.id} not found.`))
+  await assert.rejects(stranger.updateMembers(pool, [member]), fault(400, new RegExp(`Subnet ${subnet.id} not found`)))
+
+  for (const body of [
+    { vip_subnet_id: subnet.id },
+    { vip_port_id: port.id },
+    { ...vip, vip_qos_policy_id: policy.id, vip_sg_ids: [group.id] },
+    { ...vip, ...tree },
+  ]) {
+    await owner.createLoadBalancer(body)
+  }
 })

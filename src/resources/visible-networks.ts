@@ -48,6 +48,12 @@ export async function visibleSecurityGroup(network: NetworkDriver, id: string, r
   if (project_id !== '' && requester !== null && project_id !== requester.project_id) throw invalidSubresource('Security Group', id)
 }
 
+/** Throws 400. */
+export async function visibleQosPolicy(network: NetworkDriver, id: string, requester: Requester): Promise<void> {
+  const { project_id, shared } = await existing('qos_policy', id, () => network.getQosPolicy(id))
+  if (!shared && project_id !== '' && requester !== null && project_id !== requester.project_id) throw invalidSubresource('qos_policy', id)
+}
+
 /** `what` in the words of upstream's fault: what the network service does not have is the request's mistake (400). */
 export async function existing<T>(what: string, id: string, ask: () => Promise<T>): Promise<T> {
   try {

@@ -54,7 +54,7 @@ export function networkContract(name: string, open: () => Promise<NetworkUnderTe
       await assert.rejects(it.driver.getSubnet(NOWHERE), NotFoundError)
       await assert.rejects(it.driver.getPort(NOWHERE), NotFoundError)
       await assert.rejects(it.driver.updatePort(NOWHERE, { admin_state_up: true }), NotFoundError)
-      await assert.rejects(it.driver.checkQosPolicy(NOWHERE), NotFoundError)
+      await assert.rejects(it.driver.getQosPolicy(NOWHERE), NotFoundError)
       await assert.rejects(it.driver.getSecurityGroup(NOWHERE), NotFoundError)
       assert.equal(await it.driver.findPort('nobody'), null)
       assert.equal(await it.driver.findSecurityGroup('nobody'), null)

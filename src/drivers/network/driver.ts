@@ -79,6 +79,13 @@ export type SecurityGroupRule = {
 
 export type Fence = { flow_id: string; generation: number }
 
+export interface QosPolicy {
+  id: string
+  /** Empty where the backend cannot tell; then everybody may use it. */
+  project_id: string
+  shared: boolean
+}
+
 /**
  * Ids that do not exist throw NotFoundError; what a user can mend throws RefusedError. `ensure` calls find an earlier call's work and
  * return it; removing calls are content when the thing is gone. No call changes the database of load balancers.
@@ -92,7 +99,7 @@ export interface NetworkDriver {
   /** Ports whose device_id is this. */
   listPortsOfDevice(device_id: string): Promise<Port[]>
   /** Throws NotFoundError. */
-  checkQosPolicy(id: string): Promise<void>
+  getQosPolicy(id: string): Promise<QosPolicy>
   getSecurityGroup(id: string): Promise<SecurityGroup>
 
   ensurePort(wanted: WantedPort, fence?: Fence): Promise<Port>

@@ -44,8 +44,8 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
   }
 
   /** There is no quality of service yet. */
-  async checkQosPolicy(id: string): Promise<void> {
-    await translated(() => Promise.reject(qosPolicyNotFound(id)))
+  async getQosPolicy(id: string): Promise<never> {
+    return translated(() => Promise.reject(qosPolicyNotFound(id)))
   }
 
   async getSecurityGroup(id: string): Promise<SecurityGroup> {

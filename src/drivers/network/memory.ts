@@ -4,7 +4,18 @@ import { cidrContains, formatIp, parseCidr, parseIp } from '../../lib/ip.ts'
 import { NotFoundError, RefusedError } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
-import type { Fence, FixedIp, Network, NetworkDriver, Port, SecurityGroup, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
+import type {
+  Fence,
+  FixedIp,
+  Network,
+  NetworkDriver,
+  Port,
+  QosPolicy,
+  SecurityGroup,
+  SecurityGroupRule,
+  Subnet,
+  WantedPort,
+} from './driver.ts'
 
 /** The project that owns what amphorae need. */
 const SERVICE_PROJECT = 'service-project'
@@ -17,7 +28,7 @@ export class MemoryNetwork implements NetworkDriver {
   readonly subnets: Subnet[] = []
   readonly ports: MemoryPort[] = []
   readonly securityGroups: MemorySecurityGroup[] = []
-  readonly qosPolicies: { id: string }[] = []
+  readonly qosPolicies: QosPolicy[] = []
   private readonly failures = new Failures<keyof NetworkDriver>()
   private readonly fences = new Fences()
 
@@ -93,8 +104,8 @@ export class MemoryNetwork implements NetworkDriver {
     return this.failures.around('listPortsOfDevice', () => this.ports.filter((port) => port.device_id === device_id).map(withoutMaker))
   }
 
-  checkQosPolicy(id: string): Promise<void> {
-    return this.failures.around('checkQosPolicy', () => void this.found('QoS Policy', this.qosPolicies, id))
+  getQosPolicy(id: string): Promise<QosPolicy> {
+    return this.failures.around('getQosPolicy', () => this.found('QoS Policy', this.qosPolicies, id))
   }
 
   getSecurityGroup(id: string): Promise<SecurityGroup> {

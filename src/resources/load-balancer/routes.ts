@@ -16,7 +16,7 @@ import { Statistics } from '../listener/schema.ts'
 import { newlyUpdated } from '../row-fields.ts'
 import { References } from '../tls-references.ts'
 import { checkActionSupported, checkLoadBalancerSupported } from '../unsupported.ts'
-import { existing, requesterOf, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
+import { requesterOf, visibleQosPolicy, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
 import { failoverLoadBalancer } from './failover-flow.ts'
@@ -167,7 +167,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       // Asks the network service, hence before the transaction.
       const { vip_qos_policy_id } = update
       if (vip_qos_policy_id && vip_qos_policy_id !== present.vip_qos_policy_id) {
-        await existing('qos_policy', vip_qos_policy_id, () => network.checkQosPolicy(vip_qos_policy_id))
+        await visibleQosPolicy(network, vip_qos_policy_id, requesterOf(request.caller, present.project_id))
       }
       for (const group of update.vip_sg_ids ?? []) {
         await visibleSecurityGroup(network, group, requesterOf(request.caller, present.project_id))

@@ -9,7 +9,7 @@ import { ifThere } from '../../drivers/errors.ts'
 import type { Network, NetworkDriver, Port, Subnet } from '../../drivers/network/driver.ts'
 import { cidrContains, parseCidr, parseIp } from '../../lib/ip.ts'
 import type { ZoneEffects } from '../availability-zone/effects.ts'
-import { existing, type Requester, visibleNetwork, visiblePort, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
+import { type Requester, visibleNetwork, visiblePort, visibleQosPolicy, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
 export type VipPlace = {
@@ -38,8 +38,8 @@ export async function placeVip(asked: Asked, network: NetworkDriver, config: Con
   checkAllowedByConfig(asked, config)
   const place = await findPlace(asked, network, config, requester)
   if (place.qos_policy_id !== null) {
-    const { qos_policy_id } = place
-    await existing('qos_policy', qos_policy_id, () => network.checkQosPolicy(qos_policy_id))
+    // One that the user's port has already need not be his.
+    await visibleQosPolicy(network, place.qos_policy_id, asked.vip_qos_policy_id === place.qos_policy_id ? requester : null)
   }
   const additional = await placeAdditionalVips(asked.additional_vips, place, network)
   for (const id of asked.vip_sg_ids ?? []) await visibleSecurityGroup(network, id, requester)
