@@ -191,3 +191,16 @@ test('a VIP on a device of its own has no security groups', async () => {
     fault(400, 'Validation failure: VIP Security Groups are not allowed with VNIC direct type'),
   )
 })
+
+test('only the ranges that a listener allows may reach its port', async () => {
+  const { api, cloud, loadBalancer, listener } = await aCloud().withListener({ allowed_cidrs: ['10.1.0.0/16', '192.0.2.7/32'] })
+  const sources = () =>
+    cloud.network.securityGroups.flatMap(({ rules }) => rules.map(({ port, remote_ip_prefix }) => [port, remote_ip_prefix]))
+  assert.deepEqual(sources(), [
+    [80, '10.1.0.0/16'],
+    [80, '192.0.2.7/32'],
+  ])
+  await api.update(`/v2/lbaas/listeners/${listener.id}`, { allowed_cidrs: null })
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  assert.deepEqual(sources(), [[80, null]])
+})

@@ -131,3 +131,29 @@ test('the role service may list members, and nothing else', async () => {
   await assert.rejects(alarms.show(`/v2/lbaas/pools/${pool!.id}`), forbidden)
   await assert.rejects(alarms.createMember(pool!, { address: '10.0.0.5', protocol_port: 80 }), forbidden)
 })
+
+test('UDP and SCTP members are of the family of a VIP where the provider cannot forward to others', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  cloud.amphora.capabilities = { ...cloud.amphora.capabilities, mixed_families: false }
+  const pool = await api.createPool(loadBalancer, { protocol: 'UDP', lb_algorithm: 'ROUND_ROBIN' })
+  const settled = () => api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  await settled()
+  const [ipv4, ipv6] = [
+    { address: '10.1.0.9', protocol_port: 53 },
+    { address: '2001:db8::9', protocol_port: 53 },
+  ]
+  const refused = fault(
+    501,
+    "Provider 'amphora' does not support a requested option: This provider doesn't support mixing IPv4 and IPv6 addresses for its VIP and " +
+      'members in UDP load balancers.',
+  )
+  await assert.rejects(api.createMember(pool, ipv6), refused)
+  await assert.rejects(api.updateMembers(pool, [ipv4, ipv6]), refused)
+  const tree = { name: 'p', protocol: 'UDP', lb_algorithm: 'ROUND_ROBIN', members: [ipv6] }
+  await assert.rejects(api.createLoadBalancer(cloud.aBody({ pools: [tree] })), refused)
+  await api.createMember(pool, ipv4)
+  await settled()
+  const web = await api.createPool(loadBalancer, { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' })
+  await settled()
+  await api.createMember(web, ipv6)
+})
