@@ -65,3 +65,14 @@ test(`the openstack command reads and changes load balancers${missing}`, { skip:
   await session.run('loadbalancer', 'delete', '--cascade', '--wait', 'lb1')
   assert.deepEqual(await api.list('/v2/lbaas/loadbalancers'), [])
 })
+
+test(`the openstack command follows the links of a list that is longer than a page${missing}`, { skip: missing !== '' }, async (t) => {
+  const { cloud } = await aCloud({ config: { api_settings: { pagination_max_limit: 2 } } }).empty()
+  for (let number = 0; number < 5; number++) await cloud.aLoadBalancer({ name: `lb${number}` })
+  await cloud.server.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = cloud.server.server.address() as AddressInfo
+  const session = new ClientSession('openstack', { OS_AUTH_TYPE: 'none', OS_ENDPOINT: `http://127.0.0.1:${port}` })
+  t.after(() => session.close())
+  const names = (await session.list('loadbalancer', 'list')).map(({ name }) => name).sort()
+  assert.deepEqual(names, ['lb0', 'lb1', 'lb2', 'lb3', 'lb4'])
+})
