@@ -86,7 +86,7 @@ export async function listPage<T extends ListedTable, E = object>(
       .where(keyOf(spec) as AnyColumn, '=', marker)
       .executeTakeFirst()
     if (seen === undefined) throw invalidMarker(marker)
-    select = select.where((eb) => eb.or(beyond(eb, sort, seen, isReversed)))
+    select = select.where((eb) => beyond(eb, sort, seen, isReversed))
   }
   for (const { column, direction } of sort) {
     select = select.orderBy(sortable(column), isReversed ? opposite(direction) : direction)
@@ -149,7 +149,8 @@ function sortOf<T extends ListedTable>(query: Query, spec: Named<T>, { api_setti
   for (const column of orderOf(spec)) {
     if (!keys.some((key) => key.column === column)) keys.push({ column, direction: 'asc' })
   }
-  return keys
+  // Behind the unique one there is nothing left to sort by.
+  return keys.slice(0, keys.findIndex(({ column }) => column === keyOf(spec)) + 1)
 }
 
 function askedSort(query: Query): { key: string; direction: Direction }[] {
@@ -192,16 +193,28 @@ function sortable(column: string) {
 
 const smallestNumber = -2_147_483_648
 
-/** Rows after the last one seen (before it, in reverse): greater in the first key, or equal in it and greater in the next, and so on. */
+/**
+ * Rows after the last one seen (before it, in reverse): greater in the first key, or equal in it and greater in the next, and so on. Keys
+ * of one direction are compared as a whole, by which a database finds its place in an index; others at least by their first.
+ */
 function beyond(eb: Where, sort: SortKey[], seen: object, isReversed: boolean) {
   const values = seen as Record<string, unknown>
-  const seenValue = (column: string) => values[column] ?? (numberColumns.has(column) ? smallestNumber : '')
-  return sort.map((last, index) => {
-    const equal = sort.slice(0, index).map(({ column }) => sql<SqlBool>`${sortable(column)} = ${seenValue(column)}`)
-    const isAscending = (last.direction === 'asc') !== isReversed
-    const comparison = sql.raw(isAscending ? '>' : '<')
-    return eb.and([...equal, sql<SqlBool>`${sortable(last.column)} ${comparison} ${seenValue(last.column)}`])
+  const keys = sort.map(({ column, direction }) => ({
+    column: sortable(column),
+    seen: values[column] ?? (numberColumns.has(column) ? smallestNumber : ''),
+    isAscending: (direction === 'asc') !== isReversed,
+  }))
+  const [first] = keys
+  const further = (isAscending: boolean) => sql.raw(isAscending ? '>' : '<')
+  if (keys.every(({ isAscending }) => isAscending === first!.isAscending)) {
+    const columns = sql.join(keys.map(({ column }) => column))
+    return sql<SqlBool>`(${columns}) ${further(first!.isAscending)} (${sql.join(keys.map((key) => key.seen))})`
+  }
+  const cases = keys.map((last, index) => {
+    const equal = keys.slice(0, index).map((key) => sql<SqlBool>`${key.column} = ${key.seen}`)
+    return eb.and([...equal, sql<SqlBool>`${last.column} ${further(last.isAscending)} ${last.seen}`])
   })
+  return eb.and([sql<SqlBool>`${first!.column} ${further(first!.isAscending)}= ${first!.seen}`, eb.or(cases)])
 }
 
 const nullableColumns: ReadonlySet<string> = new Set([

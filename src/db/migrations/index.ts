@@ -7,6 +7,7 @@ import * as embeddedIdentity from './0004-embedded-identity.ts'
 import * as embeddedNetworkTags from './0005-embedded-network-tags.ts'
 import * as flavorsAndZones from './0006-flavors-and-zones.ts'
 import * as events from './0007-events.ts'
+import * as listIndexes from './0010-list-indexes.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
@@ -16,4 +17,5 @@ export const migrations: Record<string, Migration> = {
   '0005-embedded-network-tags': embeddedNetworkTags,
   '0006-flavors-and-zones': flavorsAndZones,
   '0007-events': events,
+  '0010-list-indexes': listIndexes,
 }
