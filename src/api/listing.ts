@@ -25,6 +25,8 @@ export interface ListSpec<T extends ListedTable, E = object> {
   aliases?: Record<string, keyof Tables[T] & string>
   /** What rows are sorted by in the end, the last of them unique: markers are its values. Default: `created_at`, `id`. */
   order?: readonly (keyof Tables[T] & string)[]
+  /** The latest first, unless the request sorts otherwise. */
+  descending?: boolean
   /** Rows whose column has this value are not shown: deleted ones that are kept for a while. */
   hidden?: { column: keyof Tables[T] & string; value: string | boolean }
   /** What is selected besides the table's columns: the columns of E. */
@@ -34,7 +36,7 @@ export interface ListSpec<T extends ListedTable, E = object> {
 }
 
 /** What of a list the request may name. */
-type Named<T extends ListedTable> = Pick<ListSpec<T>, 'columns' | 'aliases' | 'order' | 'filters'>
+type Named<T extends ListedTable> = Pick<ListSpec<T>, 'columns' | 'aliases' | 'order' | 'descending' | 'filters'>
 
 /** What of a request a list depends on. */
 export interface ListRequest extends UrlRequest {
@@ -147,7 +149,7 @@ function sortOf<T extends ListedTable>(query: Query, spec: Named<T>, { api_setti
     return { column, direction }
   })
   for (const column of orderOf(spec)) {
-    if (!keys.some((key) => key.column === column)) keys.push({ column, direction: 'asc' })
+    if (!keys.some((key) => key.column === column)) keys.push({ column, direction: spec.descending ? 'desc' : 'asc' })
   }
   // Behind the unique one there is nothing left to sort by.
   return keys.slice(0, keys.findIndex(({ column }) => column === keyOf(spec)) + 1)

@@ -62,6 +62,13 @@ export async function lockQuota(tx: Tx, project_id: string): Promise<void> {
   if (isPostgresql(tx)) await tx.selectFrom('quota').select('project_id').where('project_id', '=', project_id).forUpdate().execute()
 }
 
+/** `lockQuota` of the project that a load balancer belongs to. */
+export async function lockQuotaOf(tx: Tx, load_balancer_id: string): Promise<void> {
+  if (!isPostgresql(tx)) return
+  const owner = tx.selectFrom('load_balancer').select('project_id').where('id', '=', load_balancer_id)
+  await tx.selectFrom('quota').select('project_id').where('project_id', '=', owner).forUpdate().execute()
+}
+
 /** Counts objects whose rows are removed in the same transaction. */
 export async function releaseQuota(tx: Tx, resource: QuotaResource, project_id: string, count = 1): Promise<void> {
   if (count === 0) return

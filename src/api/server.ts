@@ -9,6 +9,7 @@ import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
 import { availabilityZoneRoutes } from '../resources/availability-zone/routes.ts'
 import { availabilityZoneProfileRoutes } from '../resources/availability-zone-profile/routes.ts'
+import { eventRoutes } from '../resources/event/routes.ts'
 import { flavorRoutes } from '../resources/flavor/routes.ts'
 import { flavorProfileRoutes } from '../resources/flavor-profile/routes.ts'
 import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
@@ -114,6 +115,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   discoveryRoutes(api, context)
   healthCheckRoute(api, context)
   loadBalancerRoutes(api, context)
+  eventRoutes(api, context)
   listenerRoutes(api, context)
   poolRoutes(api, context)
   memberRoutes(api, context)

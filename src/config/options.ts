@@ -351,6 +351,8 @@ export const options = {
     cleanup_interval: number(30, 'Seconds between runs of the clean-up.', { min: 1 }),
     amphora_expiry_age: number(604800, 'Seconds a deleted amphora is remembered.', { min: 0 }),
     load_balancer_expiry_age: number(604800, 'Seconds a deleted load balancer is remembered.', { min: 0 }),
+    event_expiry_age: number(604800, 'Seconds what happened to a load balancer is remembered.', { min: 0, ...ours }),
+    max_events_per_load_balancer: number(1000, 'Events of one load balancer that are kept; older ones go.', { min: 1, ...ours }),
     reservation_expiry_age: number(60, 'Seconds until the reservation of a VIP that led to nothing is undone.', { min: 1, ...ours }),
   },
   networking: {

@@ -267,6 +267,7 @@ export type EventName =
   | 'replace_amphora'
   | 'configure_amphora'
   | 'operating_status'
+  | 'members_operating_status'
 export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
 
 /** What flavors of it give: `flavor_data` is the JSON text that the client wrote. */

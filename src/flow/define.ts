@@ -1,3 +1,4 @@
+import type { Tx } from '../db/connection.ts'
 import type { Json } from '../lib/json.ts'
 
 /** What every task gets besides the application's context. */
@@ -41,13 +42,34 @@ export interface Reason {
   details: string
 }
 
+export interface FlowStart<P extends Json> {
+  readonly flow_id: string
+  readonly params: P
+  readonly started_at_ms: number
+}
+
+export interface FlowEnd {
+  readonly flow_id: string
+  readonly outcome: 'DONE' | 'REVERTED' | 'REVERT_FAILURE'
+  /** Why it was reverted; null when it is done. */
+  readonly reason: Reason | null
+  readonly duration_ms: number
+}
+
 export interface Flow<C, P extends Json> {
   readonly name: string
   /** Decisions hang on params and results alone: clock, dice, files and SQL are inside tasks. */
   steps(run: Run<C>, params: P): Promise<void>
   /** Runs when every step is reverted, journaled and retried like a task: here objects get their ERROR and its reason. */
   afterRevert?(context: C & StepContext, params: P, reason: Reason): Promise<void>
+  /** What else is written in the transaction that stores the flow. */
+  onStart?(tx: Tx, start: FlowStart<P>): Promise<void>
+  /** What else is written in the transaction that ends it, which is done once, however many workers died before. SQL only: other flows wait for it. */
+  onEnd?(tx: Tx, end: FlowEnd): Promise<void>
 }
+
+/** What the owner is told of an error that says nothing fit for him. */
+export const GENERAL_MESSAGE = 'The operation failed; what it had done was undone. An administrator can see the details.'
 
 /** An error whose message may be shown to the object's owner. Any other error is shown as a general text, its own words go to `details`. */
 export class VisibleError extends Error {

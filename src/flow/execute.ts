@@ -4,7 +4,17 @@
  */
 import type { Json } from '../lib/json.ts'
 import { retry } from '../lib/retry.ts'
-import { type Flow, type Reason, type Run, type StepContext, type Task, type TaskRetry, VisibleError } from './define.ts'
+import {
+  type Flow,
+  type FlowEnd,
+  GENERAL_MESSAGE,
+  type Reason,
+  type Run,
+  type StepContext,
+  type Task,
+  type TaskRetry,
+  VisibleError,
+} from './define.ts'
 import { type Claim, type FlowChange, Interrupted, type Journal } from './journal.ts'
 import type { FlowStepRow } from './tables.ts'
 
@@ -33,8 +43,6 @@ const AFTER_REVERT_RETRY: TaskRetry = { attempts: 10, firstWaitMs: 100, longestW
 /** A flow whose steps take the worker down with them must not do so for ever: it is reverted. */
 const MAX_FORWARD_CLAIMS = 50
 const MAX_ERROR_LENGTH = 4_000
-
-const GENERAL_MESSAGE = 'The operation failed; what it had done was undone. An administrator can see the details.'
 
 /** Never throws but for a bug of this room; errors of tasks end in the journal. */
 export function execute<C>(flow: Flow<C, never>, claim: Claim, options: ExecuteOptions<C>): Promise<Outcome> {
@@ -197,9 +205,9 @@ class Execution<C> {
       }
     } catch (error) {
       this.#throwIfInterrupted(error)
-      return this.#finish('REVERT_FAILURE', { reason_details: `${told.details}\nafterwards: ${describe(error)}`.trim() })
+      return this.#finish('REVERT_FAILURE', { ...told, details: `${told.details}\nafterwards: ${describe(error)}`.trim() })
     }
-    return this.#finish(undone === undefined ? 'REVERTED' : 'REVERT_FAILURE', { reason_details: told.details })
+    return this.#finish(undone === undefined ? 'REVERTED' : 'REVERT_FAILURE', told)
   }
 
   /** Backwards: first what was interrupted, then what was finished, the latest first. Answers what could not be reverted, if anything. */
@@ -238,10 +246,17 @@ class Execution<C> {
     return undefined
   }
 
-  async #finish(state: 'DONE' | 'REVERTED' | 'REVERT_FAILURE', change: FlowChange = {}): Promise<Outcome> {
+  async #finish(outcome: FlowEnd['outcome'], reason: Reason | null = null): Promise<Outcome> {
     this.#probe('ended', '')
-    await this.#write([], { ...change, state, ended: true })
-    return state
+    const { flow_id, created_at_ms } = this.#claim
+    const end: FlowEnd = { flow_id, outcome, reason, duration_ms: Math.max(0, Date.now() - created_at_ms) }
+    await this.#write([], {
+      state: outcome,
+      ended: true,
+      ...(reason === null ? {} : { reason_details: reason.details }),
+      also: async (tx) => this.#flow.onEnd?.(tx, end),
+    })
+    return outcome
   }
 
   #attempt<T>(bounds: TaskRetry, work: () => Promise<T>): Promise<T> {

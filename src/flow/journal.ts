@@ -28,6 +28,7 @@ export interface Claim {
   readonly state: FlowState
   readonly reason: { message: string; details: string }
   readonly generation: number
+  readonly created_at_ms: number
   /** By the monotonic clock; moved on by each write and renewal. */
   leaseEndsAt: number
 }
@@ -38,6 +39,8 @@ export interface FlowChange {
   reason_details?: string
   /** The flow ends: nobody claims it any more. */
   ended?: boolean
+  /** With `ended`: what else is written then, in the same transaction. */
+  also?(tx: Tx): Promise<void>
 }
 
 interface Entry {
@@ -108,6 +111,7 @@ export class Journal {
       state: row.state,
       reason: { message: row.reason_message ?? '', details: row.reason_details ?? '' },
       generation: row.generation,
+      created_at_ms: row.created_at_ms,
       leaseEndsAt,
     }))
   }
@@ -235,7 +239,7 @@ export class Journal {
     const steps = new Map<string, FlowStepRow>()
     for (const [, ofFlow] of groupByFlow(entries)) {
       const { claim } = ofFlow[0]!
-      const { ended, ...columns } = Object.assign({}, ...ofFlow.map(({ change }) => change)) as FlowChange
+      const { ended, also, ...columns } = Object.assign({}, ...ofFlow.map(({ change }) => change)) as FlowChange
       const end = ended ? { worker: null, lease_until_ms: 0, ended_at_ms: Date.now() } : { lease_until_ms: this.#leaseEnd() }
       // Locks the row too, so that no claim can come between this check and the commit.
       const { numUpdatedRows } = await tx
@@ -250,6 +254,7 @@ export class Journal {
         if (numUpdatedRows === 0n) lost.add(entry)
         else for (const step of entry.steps) steps.set(`${step.flow_id} ${step.step}`, step)
       }
+      if (numUpdatedRows > 0n) await also?.(tx)
     }
     if (steps.size > 0) {
       await tx

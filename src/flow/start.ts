@@ -22,6 +22,7 @@ export async function startFlow<C, P extends Json>(
   options: { subject?: string } = {},
 ): Promise<string> {
   const id = randomUUID()
+  const started_at_ms = Date.now()
   await tx
     .insertInto('flow')
     .values({
@@ -35,10 +36,11 @@ export async function startFlow<C, P extends Json>(
       generation: 0,
       worker: null,
       lease_until_ms: 0,
-      created_at_ms: Date.now(),
+      created_at_ms: started_at_ms,
       ended_at_ms: null,
     })
     .execute()
+  await flow.onStart?.(tx, { flow_id: id, params, started_at_ms })
   await wakeAfterCommit(tx)
   return id
 }

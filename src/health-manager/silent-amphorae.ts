@@ -38,8 +38,8 @@ export async function showSilentAmphorae(db: Db, options: { nowMs: number; heart
     const total = all.filter(({ loadbalancer_id }) => loadbalancer_id === id).length
     const to = ofLoadBalancer.length >= total ? 'ERROR' : 'DEGRADED'
     // What the one that still speaks says of its members may be worse.
-    if (from !== to && from !== 'ERROR') changes.push({ table: 'load_balancer', id, from, to })
+    if (from !== to && from !== 'ERROR') changes.push({ table: 'load_balancer', id, load_balancer_id: id, from, to })
   }
-  if (changes.length > 0) await db.transaction().execute((tx) => changeStatuses(tx, changes))
+  if (changes.length > 0) await db.transaction().execute((tx) => changeStatuses(tx, changes, options.nowMs))
   return silent.map(({ id }) => id)
 }

@@ -22,6 +22,7 @@ export interface ObservedLoadBalancer extends Observed {
 export interface StatusChange {
   table: 'load_balancer' | 'listener' | 'pool' | 'member'
   id: string
+  load_balancer_id: string
   from: OperatingStatus
   to: OperatingStatus
 }
@@ -35,7 +36,7 @@ const WORST_FIRST = ['DOWN', 'MAINT', 'DRAIN', 'RESTARTING', 'UP', 'no check']
 export function observe(loadBalancer: ObservedLoadBalancer, heartbeat: Heartbeat, silent: number): StatusChange[] {
   const changes: StatusChange[] = []
   const note = (table: StatusChange['table'], { id, operating_status: from }: Observed, to: OperatingStatus) => {
-    if (from !== to) changes.push({ table, id, from, to })
+    if (from !== to) changes.push({ table, id, load_balancer_id: loadBalancer.id, from, to })
   }
   const serves = loadBalancer.admin_state_up && loadBalancer.provisioning_status === 'ACTIVE'
   let status: OperatingStatus = loadBalancer.admin_state_up ? 'ONLINE' : 'OFFLINE'

@@ -2,6 +2,8 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../db/connection.ts'
 import type { ListenerStatisticsRow } from '../db/tables.ts'
+import { type ChangedStatus, recordStatusChanges } from '../resources/event/record.ts'
+import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
 import type { Heartbeat, ListenerReport } from './packet.ts'
 import { isAsConfigured, type ObservedLoadBalancer, observe, type StatusChange } from './statuses.ts'
 
@@ -66,8 +68,8 @@ export async function storeHeartbeats(db: Db, batch: readonly Heard[], options: 
   }
   if (alive.length + stored.changes.length + counted.length === 0) return stored
   await db.transaction().execute(async (tx) => {
+    await changeStatuses(tx, stored.changes, options.nowMs)
     await touch(tx, alive)
-    await changeStatuses(tx, stored.changes)
     await count(tx, counted)
   })
   return stored
@@ -167,8 +169,11 @@ async function touch(tx: Tx, alive: { amphora_id: string; last_update_ms: number
     .execute()
 }
 
-/** One statement for each kind of change. A row whose status is no longer what it was when it was read is left alone. */
-export async function changeStatuses(tx: Tx, changes: readonly StatusChange[]): Promise<void> {
+/** One statement for each kind of change. A row whose status is no longer what it was when it was read is left alone, and no event. */
+export async function changeStatuses(tx: Tx, changes: readonly StatusChange[], nowMs: number): Promise<void> {
+  if (changes.length === 0) return
+  await lockLoadBalancers(tx, [...new Set(changes.map(({ load_balancer_id }) => load_balancer_id))])
+  const changed: ChangedStatus[] = []
   // Always in the same order, so that two health managers do not wait for each other.
   const kinds = Map.groupBy(
     sorted(changes, ({ table, from, to, id }) => `${table} ${from} ${to} ${id}`),
@@ -176,17 +181,17 @@ export async function changeStatuses(tx: Tx, changes: readonly StatusChange[]): 
   )
   for (const ofKind of kinds.values()) {
     const { table, from, to } = ofKind[0]!
-    await tx
+    const loadBalancerOf = new Map(ofKind.map(({ id, load_balancer_id }) => [id, load_balancer_id]))
+    const rows = await tx
       .updateTable(table as 'member')
       .set({ operating_status: to })
-      .where(
-        'id',
-        'in',
-        ofKind.map(({ id }) => id),
-      )
+      .where('id', 'in', [...loadBalancerOf.keys()])
       .where('operating_status', '=', from)
+      .returning(['id', 'name', ...(table === 'member' ? (['pool_id'] as const) : [])])
       .execute()
+    for (const row of rows) changed.push({ ...row, table, load_balancer_id: loadBalancerOf.get(row.id)!, operating_status: to })
   }
+  await recordStatusChanges(tx, changed, nowMs)
 }
 
 async function count(tx: Tx, counted: { row: ListenerStatisticsRow; deltas: boolean }[]): Promise<void> {

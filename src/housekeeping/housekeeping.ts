@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import { deleteExpiredAmphorae } from './delete-expired-amphorae.ts'
 import { deleteExpiredLoadBalancers } from './delete-expired-load-balancers.ts'
 import type { PeriodicJob } from './periodic-job.ts'
+import { pruneEvents } from './prune-events.ts'
 import { pruneFlowHistory } from './prune-flow-history.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
 
@@ -11,6 +12,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   deleteExpiredLoadBalancers,
   deleteExpiredAmphorae,
   pruneFlowHistory,
+  pruneEvents,
 ]
 
 /** Does not wait for the first round; `stop` waits for the job that runs. */

@@ -1,6 +1,7 @@
 /** A pool as one listener sees it. A pool that two listeners use is printed twice, for the listeners' mode, timeouts and headers shape it. */
-import { VisibleError } from '../flow/define.ts'
+
 import { formatIp, parseIp } from '../lib/ip.ts'
+import { failure } from '../resources/failures.ts'
 import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from '../resources/load-balancer/tree.ts'
 import type { HaproxyOptions } from './haproxy.ts'
 import { type Line, nameInParentheses, type Section, withoutVariables } from './haproxy-words.ts'
@@ -31,7 +32,7 @@ export function endpoint(address: string, port: number): string {
 /** HAProxy takes the last group of an IPv6 address for a port unless brackets say otherwise. */
 function bracketed(address: string): string {
   const ip = parseIp(address)
-  if (ip === null) throw new VisibleError(`'${address}' is not an IP address.`)
+  if (ip === null) throw failure('no_ip_address', { details: address })
   return ip.version === 6 ? `[${formatIp(ip)}]` : formatIp(ip)
 }
 
@@ -81,7 +82,7 @@ function balanceLines({ lb_algorithm }: PoolTree): Line[] {
         ['hash-type', 'consistent'],
       ]
     case 'SOURCE_IP_PORT':
-      throw new VisibleError('The amphora provider does not support SOURCE_IP_PORT.')
+      throw failure('algorithm_not_served')
   }
 }
 
@@ -137,7 +138,7 @@ function httpCheckLines({ http_method, url_path, http_version, domain_name, expe
 function codesPattern(expected_codes: string): string {
   const codes = expected_codes.split(',').flatMap((item) => {
     const [, first, last] = /^(\d{3})(?:-(\d{3}))?$/.exec(item.trim()) ?? []
-    if (first === undefined) throw new VisibleError(`'${expected_codes}' are no HTTP status codes.`)
+    if (first === undefined) throw failure('no_status_codes', { details: expected_codes })
     const count = Number(last ?? first) - Number(first) + 1
     return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(first) + i)
   })

@@ -1,5 +1,5 @@
 /** L7 policies: each rule an ACL, each policy a line that needs all of its rules. */
-import { VisibleError } from '../flow/define.ts'
+import { failure } from '../resources/failures.ts'
 import { isWanted, type L7PolicyTree, type ListenerTree } from '../resources/load-balancer/tree.ts'
 import { type Line, nameInParentheses } from './haproxy-words.ts'
 
@@ -37,7 +37,7 @@ function actionOf(policy: L7PolicyTree, listener_id: string): Line {
 }
 
 function required(policy: L7PolicyTree, target: string | null): string {
-  if (target === null || target === '') throw new VisibleError(`The l7policy ${policy.id} has no target.`)
+  if (target === null || target === '') throw failure('no_redirect_target', { id: policy.id })
   return target
 }
 
@@ -66,7 +66,7 @@ function criterion(rule: Rule): Line {
     case 'SSL_CONN_HAS_CERT':
       return ['ssl_c_used']
     case 'SSL_VERIFY_RESULT':
-      if (!/^\d+$/.test(rule.value)) throw new VisibleError(`The value of the l7rule ${rule.id} is not a number.`)
+      if (!/^\d+$/.test(rule.value)) throw failure('rule_value_no_number', { id: rule.id })
       return ['ssl_c_verify', 'eq', rule.value]
     case 'SSL_DN_FIELD':
       return [`ssl_c_s_dn(${keyOf(rule)})`, ...matches]

@@ -2,7 +2,7 @@
  * HAProxy's configuration as sections of lines of words, and the one printer that turns them into text. A word is what HAProxy will read as one
  * argument, whatever is in it; nothing else in this room knows about quoting.
  */
-import { VisibleError } from '../flow/define.ts'
+import { failure } from '../resources/failures.ts'
 
 export type Word = string | number
 export type Line = readonly Word[]
@@ -17,7 +17,7 @@ export function printSections(sections: Section[]): string {
 
 function printLine(line: Line): string {
   const printed = line.map(printWord).join(' ')
-  if (Buffer.byteLength(printed) > MAX_LINE_LENGTH) throw new VisibleError(`A value is too long for HAProxy: ${printed.slice(0, 60)}...`)
+  if (Buffer.byteLength(printed) > MAX_LINE_LENGTH) throw failure('value_too_long', { details: `${printed.slice(0, 60)}...` })
   return printed
 }
 
@@ -25,7 +25,7 @@ function printLine(line: Line): string {
 function printWord(word: Word): string {
   const text = String(word)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\x00-\x1f\x7f]/.test(text)) throw new VisibleError('A value holds a control character, which HAProxy cannot be given.')
+  if (/[\x00-\x1f\x7f]/.test(text)) throw failure('control_character')
   if (/^[\w.,:;/@%+=!?*&|<>~^()[\]{}-]+$/.test(text)) return text
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
@@ -35,7 +35,7 @@ function printWord(word: Word): string {
  * of an RFC 9110 token that mean nothing there are let through. Throws VisibleError.
  */
 export function nameInParentheses(name: string): string {
-  if (!/^[A-Za-z0-9!#$%&*+.^_`|~-]+$/.test(name)) throw new VisibleError(`The name '${name}' cannot be used in an HAProxy configuration.`)
+  if (!/^[A-Za-z0-9!#$%&*+.^_`|~-]+$/.test(name)) throw failure('unusable_name', { details: name })
   return name
 }
 

@@ -5,6 +5,7 @@
 import type { Config } from '../config/config.ts'
 import { VisibleError } from '../flow/define.ts'
 import { peerName } from '../lib/peer-name.ts'
+import { failure } from '../resources/failures.ts'
 import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from '../resources/load-balancer/tree.ts'
 import { backend, backendName, connectionLimit, effectiveHealthMonitor, endpoint, modeOf, peersName } from './haproxy-backend.ts'
 import { effectivePolicies, policyLines } from './haproxy-l7.ts'
@@ -149,10 +150,9 @@ function frontend(loadBalancer: LoadBalancerTree, listener: ListenerTree, pools:
 
 /** The API refuses these; printed without TLS or with the wrong protocol they would serve something else than was asked for. */
 function requireRenderable({ id, protocol }: ListenerTree, pools: PoolTree[]): void {
-  if (!['TCP', 'HTTP', 'HTTPS'].includes(protocol))
-    throw new VisibleError(`The listener ${id} has the protocol ${protocol}, which HAProxy is not configured for.`)
+  if (!['TCP', 'HTTP', 'HTTPS'].includes(protocol)) throw failure('protocol_not_served', { id, details: protocol })
   const encrypted = pools.find((pool) => pool.tls_enabled)
-  if (encrypted !== undefined) throw new VisibleError(`The pool ${encrypted.id} asks for TLS, which HAProxy is not configured for.`)
+  if (encrypted !== undefined) throw failure('pool_tls_not_served', { id: encrypted.id })
 }
 
 /** What only HTTP has is a dash elsewhere, for HAProxy refuses it there. */

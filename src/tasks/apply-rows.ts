@@ -1,5 +1,6 @@
 import { type Context, task } from '../context.ts'
-import { type Run, VisibleError } from '../flow/define.ts'
+import type { Run } from '../flow/define.ts'
+import { failure } from '../resources/failures.ts'
 import { requireTree } from '../resources/load-balancer/tree.ts'
 import { compareLegs, plugLeg, unplugLeg } from './legs.ts'
 import { pushConfiguration } from './push-configuration.ts'
@@ -30,6 +31,6 @@ export async function applyRows(run: Run<Context>, load_balancer_id: string): Pr
       return run(pushConfiguration, { amphora, load_balancer_id })
     },
   )
-  if (!took.includes(true)) throw new VisibleError('No amphora of the load balancer could be reached.')
+  if (!took.includes(true)) throw failure('no_amphora_reached')
   for (const leg of unneeded) await run(unplugLeg, leg, { key: `${leg.amphora_id}/${leg.subnet_id}` })
 }

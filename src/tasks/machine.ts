@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Context, task } from '../context.ts'
 import type { Server } from '../drivers/compute/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
-import { type StepContext, VisibleError } from '../flow/define.ts'
+import type { StepContext } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { openSecret, sealSecret } from '../lib/secret-box.ts'
 import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
 import { zoneEffects } from '../resources/availability-zone/effects.ts'
+import { failure } from '../resources/failures.ts'
 import { flavorEffects } from '../resources/flavor/effects.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
@@ -127,11 +128,11 @@ async function runningServer(
   const deadline = clock.monotonic() + amp_active_retries * amp_active_wait_sec * 1_000
   for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(waitMs * 2, Math.max(amp_active_wait_sec * 1_000, FIRST_LOOK_MS))) {
     const server = await compute.getServer(compute_id)
-    if (server.status === 'ERROR') throw new VisibleError('An amphora could not be started.', server.fault ?? `server ${compute_id}`)
-    if (server.status === 'GONE') throw new VisibleError('An amphora ended while it started.', `server ${compute_id}`)
+    if (server.status === 'ERROR') throw failure('amphora_not_started', { details: server.fault ?? `server ${compute_id}` })
+    if (server.status === 'GONE') throw failure('amphora_ended', { details: `server ${compute_id}` })
     const { lb_network_ip } = server
     if (server.status === 'ACTIVE' && lb_network_ip !== null) return { ...server, lb_network_ip }
-    if (clock.monotonic() >= deadline) throw new VisibleError('An amphora did not start in time.', `server ${compute_id}: ${server.status}`)
+    if (clock.monotonic() >= deadline) throw failure('amphora_too_slow', { details: `server ${compute_id}: ${server.status}` })
     await sleep(waitMs, undefined, { signal })
   }
 }
@@ -144,7 +145,7 @@ export const waitForAgent = task('wait-for-agent', {
       const info = await agents.waitForAgent(amphora, 'booting', { stillThere, signal })
       return info.capabilities ?? []
     } catch (error) {
-      if (error instanceof AgentUnreachable) throw new VisibleError('An amphora did not answer after its start.', error.message)
+      if (error instanceof AgentUnreachable) throw failure('amphora_silent_after_start', { details: error.message })
       throw error
     }
   },

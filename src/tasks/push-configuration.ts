@@ -1,7 +1,7 @@
 import { task } from '../context.ts'
 import { AgentError, AgentUnreachable } from '../drivers/errors.ts'
-import { VisibleError } from '../flow/define.ts'
 import { haproxyOptions, renderHaproxy } from '../render/haproxy.ts'
+import { failure } from '../resources/failures.ts'
 import { requireTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
@@ -24,7 +24,7 @@ export const pushConfiguration = task('push-configuration', {
           : context.amphora.applyHaproxy(amphora, load_balancer_id, configuration, fence),
       )
     } catch (error) {
-      if (error instanceof AgentError) throw new VisibleError('The amphora refused the new configuration.', error.message)
+      if (error instanceof AgentError) throw failure('configuration_refused', { details: error.message })
       if (!(error instanceof AgentUnreachable)) throw error
       await noteUnreached(context, amphora.id, error)
       return false

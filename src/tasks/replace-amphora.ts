@@ -8,11 +8,12 @@ import type { Db } from '../db/connection.ts'
 import type { AmphoraRow } from '../db/tables.ts'
 import { AgentUnreachable, ifThere } from '../drivers/errors.ts'
 import type { NetworkDriver } from '../drivers/network/driver.ts'
-import { type Run, type Task, VisibleError } from '../flow/define.ts'
+import type { Run, Task } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { derivedId } from '../lib/derived-id.ts'
 import type { Json } from '../lib/json.ts'
 import { newAmphora, type Role, rolesOf } from '../resources/amphora/row.ts'
+import { failure } from '../resources/failures.ts'
 import { type LoadBalancerTree, requireLoadBalancer, requireTree } from '../resources/load-balancer/tree.ts'
 import { configureKeepalived } from './configure-keepalived.ts'
 import { fenceOf } from './fence.ts'
@@ -69,7 +70,7 @@ export async function replaceAmphora(run: Run<Context>, place: Place): Promise<v
 }
 
 function mustReach(reached: boolean): void {
-  if (!reached) throw new VisibleError('An amphora stopped answering while it was set up.')
+  if (!reached) throw failure('amphora_lost_during_setup')
 }
 
 type Former = {

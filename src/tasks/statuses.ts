@@ -8,6 +8,8 @@ import type { Tx } from '../db/connection.ts'
 import type { Fault } from '../db/tables.ts'
 import type { Reason } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
+import { told } from '../resources/failures.ts'
+import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
 
 /** Which rows of each table belong to a load balancer. */
 const scopes = {
@@ -52,6 +54,7 @@ const SET_AT_ONCE = 10_000
 export function endInError(context: Context, failed: Failed, reason: Reason): Promise<void> {
   return context.db.transaction().execute(async (tx) => {
     const now = context.clock.now()
+    await lockLoadBalancers(tx, [failed.load_balancer_id])
     for (let start = 0; start < failed.ids.length; start += SET_AT_ONCE) {
       const ids = failed.ids.slice(start, start + SET_AT_ONCE)
       await sql`
@@ -60,7 +63,7 @@ export function endInError(context: Context, failed: Failed, reason: Reason): Pr
     }
     for (const table of tables) {
       await sql`
-        update ${sql.table(table)} set provisioning_status = 'ACTIVE'
+        update ${sql.table(table)} set provisioning_status = 'ACTIVE', fault = null
         where provisioning_status like 'PENDING_%' and ${scopes[table](failed.load_balancer_id)}`.execute(tx)
     }
   })
@@ -94,7 +97,7 @@ function setInError(
   })
 }
 
-function faultText({ message, details }: Reason, nowMs: number): string {
-  const fault: Fault = { message, created_at: timestamp(nowMs), details }
+function faultText(reason: Reason, nowMs: number): string {
+  const fault: Fault = { ...told(reason), created_at: timestamp(nowMs) }
   return JSON.stringify(fault)
 }

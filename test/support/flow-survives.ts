@@ -92,9 +92,16 @@ async function once<C, P extends Json, G extends Given<C, P>>(
   }
   let outcome = await life(db, flow, id, given.context, probe)
   if (outcome === 'INTERRUPTED') outcome = await life(db, flow, id, given.context, probe)
+  if (flow.onStart !== undefined) await tellsOfItself(db, id, outcome)
   if (outcome === 'DONE') await survival.whenItSucceeds(given)
   if (outcome === 'REVERTED') await survival.whenItReverts(given)
   return { outcome, moments }
+}
+
+/** Whatever died on the way, its owner finds one event, with its end. */
+async function tellsOfItself(db: Db, flow_id: string, outcome: Outcome): Promise<void> {
+  const events = await db.selectFrom('event').select(['id', 'outcome']).execute()
+  assert.deepEqual(events, [{ id: flow_id, outcome: outcome === 'DONE' ? 'success' : 'failure' }])
 }
 
 async function life<C, P extends Json>(db: Db, flow: Flow<C, P>, id: string, context: C, probe: Probe): Promise<Outcome> {

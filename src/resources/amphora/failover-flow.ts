@@ -1,15 +1,18 @@
 import { flow, task } from '../../context.ts'
-import { VisibleError } from '../../flow/define.ts'
 import { markChangeActive } from '../../tasks/finish.ts'
 import { replaceAmphora } from '../../tasks/replace-amphora.ts'
 import { endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { guardVipAgain, vipOf } from '../../tasks/vip.ts'
+import { recorded } from '../event/record.ts'
+import { failure } from '../failures.ts'
 import { requireTree } from '../load-balancer/tree.ts'
 
 type Params = { amphora_id: string; load_balancer_id: string }
 
 /** The API has moved the load balancer to PENDING_UPDATE. */
 export const failoverAmphora = flow<Params>('failover-amphora', {
+  // Owners don't see which amphora.
+  ...recorded<Params>('replace_amphora', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
   async steps(run, { amphora_id, load_balancer_id }) {
     const { role, vip } = await run(findFormer, { amphora_id, load_balancer_id })
     const security_group_id = await run(guardVipAgain, vip)
@@ -25,7 +28,7 @@ const findFormer = task('find-former', {
   async execute({ db }, { amphora_id, load_balancer_id }: Params) {
     const loadBalancer = await requireTree(db, load_balancer_id)
     const role = loadBalancer.amphorae.find(({ id }) => id === amphora_id)?.role
-    if (role == null) throw new VisibleError('The amphora no longer serves the load balancer.', `amphora ${amphora_id}`)
+    if (role == null) throw failure('amphora_serves_not', { details: `amphora ${amphora_id}` })
     return { role, vip: vipOf(loadBalancer) }
   },
 })

@@ -2,11 +2,13 @@ import { flow } from '../../context.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { markChangeActive } from '../../tasks/finish.ts'
 import { endInError } from '../../tasks/statuses.ts'
+import { recorded } from '../event/record.ts'
 
 type Params = { l7policy_id: string; listener_id: string; load_balancer_id: string }
 
 /** The API has stored the new values, moved the l7policy to PENDING_UPDATE and locked its listener and its load balancer. */
 export const updateL7Policy = flow<Params>('update-l7policy', {
+  ...recorded<Params>('update', 'l7policy', ({ l7policy_id }) => l7policy_id),
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
     await run(markChangeActive, { load_balancer_id })

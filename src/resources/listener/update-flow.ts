@@ -3,11 +3,13 @@ import { applyRows } from '../../tasks/apply-rows.ts'
 import { markChangeActive } from '../../tasks/finish.ts'
 import { endInError } from '../../tasks/statuses.ts'
 import { openVip } from '../../tasks/vip.ts'
+import { recorded } from '../event/record.ts'
 
 type Params = { listener_id: string; load_balancer_id: string }
 
 /** The API has stored the new values, moved the listener to PENDING_UPDATE and locked its load balancer. */
 export const updateListener = flow<Params>('update-listener', {
+  ...recorded<Params>('update', 'listener', ({ listener_id }) => listener_id),
   async steps(run, { load_balancer_id }) {
     await applyRows(run, load_balancer_id)
     await run(openVip, load_balancer_id)

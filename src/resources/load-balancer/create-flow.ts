@@ -1,5 +1,5 @@
 import { type Context, flow, task } from '../../context.ts'
-import { type Run, VisibleError } from '../../flow/define.ts'
+import type { Run } from '../../flow/define.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
 import { configureKeepalived } from '../../tasks/configure-keepalived.ts'
@@ -13,6 +13,8 @@ import { endPopulatedInError } from '../../tasks/statuses.ts'
 import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
 import { makeVrrpPort, type VrrpPort } from '../../tasks/vrrp-port.ts'
 import { newAmphora, rolesOf } from '../amphora/row.ts'
+import { recorded } from '../event/record.ts'
+import { failure } from '../failures.ts'
 import { requireTree } from './tree.ts'
 
 type Params = { load_balancer_id: string }
@@ -22,6 +24,7 @@ type Params = { load_balancer_id: string }
  * What can be done at the same time is: the machines boot while their ports are made, and get them before their agents are up.
  */
 export const createLoadBalancer = flow<Params>('create-load-balancer', {
+  ...recorded<Params>('create', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
   async steps(run, { load_balancer_id }) {
     const plan = await run(planAmphorae, load_balancer_id)
     if (plan.anti_affinity) await run(makeServerGroup, load_balancer_id)
@@ -84,7 +87,7 @@ async function makePorts(run: Run<Context>, load_balancer_id: string, plan: Plan
 
 /** A later change may do without one amphora of a pair; a new load balancer begins with all of them. */
 function mustReach(reached: boolean): void {
-  if (!reached) throw new VisibleError('An amphora stopped answering while it was set up.')
+  if (!reached) throw failure('amphora_lost_during_setup')
 }
 
 /** Stores the rows of the amphorae and answers what the flow's steps depend on. */

@@ -1,11 +1,14 @@
-import { releaseQuota } from '../../api/quota.ts'
+import { lockQuotaOf, releaseQuota } from '../../api/quota.ts'
 import { flow, task } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
+import { FINISH_RETRY } from '../../tasks/finish.ts'
 import { removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 import { endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
+import { recorded } from '../event/record.ts'
+import { lockLoadBalancers } from './repository.ts'
 import { requireTree } from './tree.ts'
 
 type Params = { load_balancer_id: string; cascade: boolean }
@@ -16,6 +19,7 @@ type Params = { load_balancer_id: string; cascade: boolean }
  * deleted again.
  */
 export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
+  ...recorded<Params>('delete', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
   async steps(run, { load_balancer_id }) {
     const doomed = await run(listDoomed, load_balancer_id)
     await run.parallel(
@@ -66,6 +70,8 @@ const deleteServerGroup = task('delete-server-group', {
 const deleteRows = task('delete-load-balancer-rows', {
   async execute({ db, clock }, load_balancer_id: string) {
     await db.transaction().execute(async (tx) => {
+      await lockQuotaOf(tx, load_balancer_id)
+      await lockLoadBalancers(tx, [load_balancer_id])
       await deleteListenerRows(tx, await idsOf(tx, 'listener', load_balancer_id))
       await deletePoolRows(tx, await idsOf(tx, 'pool', load_balancer_id))
       const now = timestamp(clock.now())
@@ -88,6 +94,8 @@ const deleteRows = task('delete-load-balancer-rows', {
       if (deleted !== undefined) await releaseQuota(tx, 'load_balancer', deleted.project_id)
     })
   },
+  // A health manager that counts statistics may have taken its locks in another order.
+  retry: FINISH_RETRY,
 })
 
 async function idsOf(tx: Tx, table: 'listener' | 'pool', load_balancer_id: string): Promise<string[]> {

@@ -1,6 +1,5 @@
 import { flow, task } from '../../context.ts'
 import { ifThere } from '../../drivers/errors.ts'
-import { VisibleError } from '../../flow/define.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { finishTask } from '../../tasks/finish.ts'
 import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
@@ -8,6 +7,8 @@ import { replaceAmphora } from '../../tasks/replace-amphora.ts'
 import { endLoadBalancerInError, markAllActive } from '../../tasks/statuses.ts'
 import { guardVipAgain, vipOf } from '../../tasks/vip.ts'
 import { type Role, rolesOf } from '../amphora/row.ts'
+import { recorded } from '../event/record.ts'
+import { failure } from '../failures.ts'
 import { updateLoadBalancer } from './repository.ts'
 import { requireLoadBalancer, requireTree } from './tree.ts'
 import { wantedVipPort } from './vip-port.ts'
@@ -19,6 +20,7 @@ type Params = { load_balancer_id: string }
  * balancer whose create failed serves afterwards.
  */
 export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
+  ...recorded<Params>('failover', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
   async steps(run, { load_balancer_id }) {
     const { places, surplus } = await run(planFailover, load_balancer_id)
     const vip = await run(restoreVipPort, load_balancer_id)
@@ -65,7 +67,7 @@ const restoreVipPort = task('restore-vip-port', {
     const row = await requireLoadBalancer(db, load_balancer_id)
     const { vip_port_id, vip_address, vip_subnet_id, vip_network_id, vip_qos_policy_id, additional_vips, project_id } = row
     if ((await ifThere(network.getPort(vip_port_id))) !== null) return vipOf(row)
-    if (!row.vip_port_owned) throw new VisibleError('The VIP port of the load balancer no longer exists.', `port ${vip_port_id}`)
+    if (!row.vip_port_owned) throw failure('vip_port_gone', { details: `port ${vip_port_id}` })
     const main = vip_subnet_id === null ? [] : [{ subnet_id: vip_subnet_id, ip_address: vip_address }]
     const fixed_ips = [...main, ...additional_vips.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))]
     const wanted = { id: load_balancer_id, project_id, network_id: vip_network_id, fixed_ips, qos_policy_id: vip_qos_policy_id }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { type Fault, immutable, invalidState } from '../../api/faults.ts'
-import type { Db, Tx } from '../../db/connection.ts'
+import { type Db, isPostgresql, type Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow, ProvisioningStatus } from '../../db/tables.ts'
 
 /** A deleted load balancer's row is kept for a while, but nobody sees it. */
@@ -37,6 +37,16 @@ export async function lockLoadBalancerForDelete(tx: Tx, id: string): Promise<voi
 /** One in ERROR, too, may be made anew. Throws 409. */
 export async function lockLoadBalancerForFailover(tx: Tx, id: string): Promise<void> {
   if (!(await move(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE'))) throw await inItsState(tx, id)
+}
+
+/**
+ * Waits until nobody else changes them. Whoever changes what is below a load balancer has this lock first, so that no two transactions wait for
+ * each other (`lockQuota` comes before it).
+ */
+export async function lockLoadBalancers(tx: Tx, ids: string[]): Promise<void> {
+  // SQLite has one writer, which the transaction is already.
+  if (!isPostgresql(tx)) return
+  await tx.selectFrom('load_balancer').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute()
 }
 
 async function move(tx: Tx, id: string, from: ProvisioningStatus[], to: ProvisioningStatus): Promise<boolean> {

@@ -10,7 +10,7 @@ import type {
   PoolRow,
   ProvisioningStatus,
 } from '../../db/tables.ts'
-import { VisibleError } from '../../flow/define.ts'
+import { failure } from '../failures.ts'
 
 export type L7PolicyTree = L7PolicyRow & { rules: L7RuleRow[] }
 /** Its l7policies by position. */
@@ -87,7 +87,7 @@ export async function requireTree(db: Db, load_balancer_id: string): Promise<Loa
 }
 
 function orGone<T>(found: T | undefined, id: string): T {
-  if (found === undefined) throw new VisibleError(`Load balancer ${id} no longer exists.`)
+  if (found === undefined) throw failure('load_balancer_gone', { id })
   return found
 }
 

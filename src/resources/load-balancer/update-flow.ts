@@ -1,11 +1,12 @@
 import { flow, task } from '../../context.ts'
 import { NotFoundError } from '../../drivers/errors.ts'
-import { VisibleError } from '../../flow/define.ts'
 import { applyRows } from '../../tasks/apply-rows.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { markChangeActive } from '../../tasks/finish.ts'
 import { endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { openVip, putGroupsOnVip, vipOf } from '../../tasks/vip.ts'
+import { recorded } from '../event/record.ts'
+import { failure } from '../failures.ts'
 import { requireTree } from './tree.ts'
 
 /** `former_vip_sg_ids`: security groups that the VIP had before and has no more. */
@@ -13,6 +14,7 @@ type Params = { load_balancer_id: string; former_vip_sg_ids: string[] }
 
 /** The API has stored the new values and moved the load balancer to PENDING_UPDATE. */
 export const updateLoadBalancer = flow<Params>('update-load-balancer', {
+  ...recorded<Params>('update', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
   async steps(run, { load_balancer_id, former_vip_sg_ids }) {
     const security_group_id = await run(openVip, load_balancer_id)
     await run(updateVipPorts, { load_balancer_id, security_group_id, former_vip_sg_ids })
@@ -40,8 +42,7 @@ const updateVipPorts = task('update-vip-ports', {
         if (vrrp_port_id !== null) await network.updatePort(vrrp_port_id, changes, fence)
       }
     } catch (error) {
-      if (error instanceof NotFoundError)
-        throw new VisibleError('A port, QoS policy or security group of the load balancer no longer exists.', error.message)
+      if (error instanceof NotFoundError) throw failure('vip_resource_gone', { details: error.message })
       throw error
     }
   },

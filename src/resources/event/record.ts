@@ -1,0 +1,120 @@
+/**
+ * How events come about. What the API accepted is an event from the transaction that stores its flow on, and ends in the transaction that ends
+ * the flow, so that no crash loses or doubles one. A change of an operating status is an event of the transaction that changes it.
+ */
+import type { Context } from '../../context.ts'
+import type { Tx } from '../../db/connection.ts'
+import type { EventName, EventObject, EventRow, OperatingStatus } from '../../db/tables.ts'
+import type { Flow } from '../../flow/define.ts'
+import { derivedId } from '../../lib/derived-id.ts'
+import type { Json } from '../../lib/json.ts'
+import { told } from '../failures.ts'
+import { endEvent, insertEvent, insertOrCountEvents } from './repository.ts'
+
+const objectTypes = {
+  load_balancer: 'loadbalancer',
+  listener: 'listener',
+  pool: 'pool',
+  member: 'member',
+  health_monitor: 'healthmonitor',
+  l7policy: 'l7policy',
+  l7rule: 'l7rule',
+} as const satisfies Record<string, EventObject>
+
+type EventTable = keyof typeof objectTypes
+
+/**
+ * To be spread into a flow: what it does, to which object. Its one event has the flow's id, so that an operator finds the one by the other. In:
+ * `countOf`, where it works on several at once.
+ */
+export function recorded<P extends { load_balancer_id: string } & { [key: string]: Json }>(
+  event: Exclude<EventName, 'operating_status' | 'members_operating_status'>,
+  table: EventTable,
+  idOf: (params: P) => string,
+  countOf: (params: P) => number = () => 1,
+): Pick<Flow<Context, P>, 'onStart' | 'onEnd'> {
+  return {
+    async onStart(tx, { flow_id, params, started_at_ms }) {
+      const object_id = idOf(params)
+      await insertEvent(tx, {
+        id: flow_id,
+        load_balancer_id: params.load_balancer_id,
+        event,
+        object_type: objectTypes[table],
+        object_id,
+        object_name: await nameOf(tx, table, object_id),
+        operating_status: null,
+        count: countOf(params),
+        started_at_ms,
+        duration_ms: null,
+        outcome: 'in_progress',
+        message: null,
+        details: null,
+      })
+    },
+    async onEnd(tx, { flow_id, outcome, reason, duration_ms }) {
+      const why = reason === null ? { message: null, details: null } : told(reason)
+      await endEvent(tx, flow_id, { outcome: outcome === 'DONE' ? 'success' : 'failure', duration_ms, ...why })
+    },
+  }
+}
+
+/** Now, since a deleted object's is gone when its flow ends. L7rules have none. */
+async function nameOf(tx: Tx, table: EventTable, id: string): Promise<string> {
+  if (table === 'l7rule') return ''
+  const row = await tx
+    .selectFrom(table as 'member')
+    .select('name')
+    .where('id', '=', id)
+    .executeTakeFirst()
+  return row?.name ?? ''
+}
+
+/** An object whose operating status was changed. */
+export interface ChangedStatus {
+  table: 'load_balancer' | 'listener' | 'pool' | 'member'
+  id: string
+  name: string
+  load_balancer_id: string
+  /** Of a member. */
+  pool_id?: string
+  operating_status: OperatingStatus
+}
+
+/** An object that goes to and fro has one event for each status in so long a time, which counts how often. */
+const SAME_EVENT_MS = 300_000
+/** Of more members of a pool with the same new status there is one event, about the pool. */
+const MAX_MEMBER_EVENTS = 20
+
+export async function recordStatusChanges(tx: Tx, changes: readonly ChangedStatus[], nowMs: number): Promise<void> {
+  const rows: EventRow[] = []
+  const add = (changed: Omit<ChangedStatus, 'pool_id'>, event: EventName, count: number) => {
+    const { table, id, name, load_balancer_id, operating_status } = changed
+    rows.push({
+      id: derivedId('event', event, id, operating_status, String(Math.floor(nowMs / SAME_EVENT_MS))),
+      load_balancer_id,
+      event,
+      object_type: objectTypes[table],
+      object_id: id,
+      object_name: name,
+      operating_status,
+      count,
+      started_at_ms: nowMs,
+      duration_ms: 0,
+      outcome: 'success',
+      message: null,
+      details: null,
+    })
+  }
+  const crowds = Map.groupBy(changes, ({ pool_id, operating_status }) => `${pool_id} ${operating_status}`)
+  for (const [, crowd] of crowds) {
+    const { pool_id } = crowd[0]!
+    if (pool_id === undefined || crowd.length <= MAX_MEMBER_EVENTS) {
+      for (const changed of crowd) add(changed, 'operating_status', 1)
+    } else {
+      const name = await nameOf(tx, 'pool', pool_id)
+      add({ ...crowd[0]!, table: 'pool', id: pool_id, name }, 'members_operating_status', crowd.length)
+    }
+  }
+  await insertOrCountEvents(tx, rows)
+}

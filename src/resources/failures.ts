@@ -1,0 +1,55 @@
+/**
+ * Why an operation failed, as its owner is told: a fixed list, in which nothing is named but his own objects. What drivers said, hosts,
+ * addresses and ids of the management side are details, for admins.
+ */
+import { GENERAL_MESSAGE, type Reason, VisibleError } from '../flow/define.ts'
+
+/** `{id}` is one of the owner's own objects. */
+const texts = {
+  general: GENERAL_MESSAGE,
+  no_amphora_reached: 'No amphora of the load balancer could be reached.',
+  configuration_refused: 'The amphora refused the new configuration.',
+  amphora_not_started: 'An amphora could not be started.',
+  amphora_ended: 'An amphora ended while it started.',
+  amphora_too_slow: 'An amphora did not start in time.',
+  amphora_silent_after_start: 'An amphora did not answer after its start.',
+  amphora_lost_during_setup: 'An amphora stopped answering while it was set up.',
+  amphora_unreached: 'The agent of the amphora could not be reached.',
+  amphora_serves_not: 'The amphora does not serve the load balancer.',
+  vip_port_gone: 'The VIP port of the load balancer no longer exists.',
+  vip_resource_gone: 'A port, QoS policy or security group of the load balancer no longer exists.',
+  load_balancer_gone: 'The load balancer {id} no longer exists.',
+  no_redirect_target: 'The l7policy {id} has no target.',
+  rule_value_no_number: 'The value of the l7rule {id} is not a number.',
+  protocol_not_served: 'The listener {id} has a protocol that HAProxy is not configured for.',
+  pool_tls_not_served: 'The pool {id} asks for TLS, which HAProxy is not configured for.',
+  algorithm_not_served: 'The amphora provider does not support SOURCE_IP_PORT.',
+  value_too_long: 'A value is too long for HAProxy.',
+  control_character: 'A value holds a control character, which HAProxy cannot be given.',
+  unusable_name: 'The name of a header, cookie or certificate field cannot be used in an HAProxy configuration.',
+  no_ip_address: 'An address is not an IP address.',
+  no_status_codes: 'The expected codes of a health monitor are no HTTP status codes.',
+} as const
+
+export type Failure = keyof typeof texts
+
+/** To be thrown by what cannot go on. `id` stands where the text has `{id}`. */
+export function failure(kind: Failure, { id = '', details = '' }: { id?: string; details?: string } = {}): VisibleError {
+  return new VisibleError(texts[kind].replace('{id}', id), details)
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const known = Object.values(texts).map((text) => text.split('{id}'))
+
+function isKnown(message: string): boolean {
+  return known.some(([before = '', after]) => {
+    if (after === undefined) return message === before
+    return message.startsWith(before) && message.endsWith(after) && uuid.test(message.slice(before.length, -after.length))
+  })
+}
+
+/** A reason as it is stored and shown: a text that is not of the list, whoever made it, is for admins. */
+export function told({ message, details }: Reason): Reason {
+  if (isKnown(message)) return { message, details }
+  return { message: texts.general, details: [message, details].filter((part) => part !== '').join('\n') }
+}
