@@ -5,7 +5,8 @@ import { selectFields } from './listing.ts'
 import type { Caller } from './policy.ts'
 import type { Query } from './route.ts'
 
-type Failable = { provisioning_status: string; fault: Fault | null }
+/** `status` is an amphora's. */
+type Failable = ({ provisioning_status: string } | { status: string }) & { fault: Fault | null }
 
 /**
  * What the client sees of an object: the fields he asks for of those that `shown` has, and, ours, of one in ERROR also why it is. What
@@ -17,7 +18,8 @@ export function shownTo<O extends object>(
   row: Failable,
   shown: O,
 ): Partial<O & { fault: Partial<Fault> }> {
-  if (row.provisioning_status !== 'ERROR' || row.fault === null) return selectFields<object>(query, config, shown)
+  const status = 'status' in row ? row.status : row.provisioning_status
+  if (status !== 'ERROR' || row.fault === null) return selectFields<object>(query, config, shown)
   return selectFields<O & { fault: Partial<Fault> }>(query, config, { ...shown, fault: faultFor(caller, row.fault) })
 }
 

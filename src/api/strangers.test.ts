@@ -4,10 +4,12 @@ import { fault } from '../../test/support/api-client.ts'
 import type { Cloud } from '../../test/support/cloud.ts'
 import { aCloud } from '../../test/support/cloud.ts'
 import { eventually } from '../../test/support/eventually.ts'
-import { ask, type CallerName, callers, type Fixture, fillFixture, roleCases, type Send } from '../../test/support/role-cases.ts'
+import { ask, type CallerName, callers, type Fixture, fillFixture, ourCases, roleCases, type Send } from '../../test/support/role-cases.ts'
 
 /** What Keystone says of each role: those it implies are in the token too. */
 const implied: Record<string, string[]> = { admin: ['admin', 'member', 'reader'], member: ['member', 'reader'] }
+
+const allCases = [...roleCases, ...ourCases]
 
 const projects = { own: 'a0000000-0000-4000-8000-000000000001', other: 'b0000000-0000-4000-8000-000000000002' }
 
@@ -42,7 +44,7 @@ describe('callers of other projects and of small roles are told what Octavia tel
 
   test('each of them, for each route', async () => {
     const wrong: string[] = []
-    for (const roleCase of roleCases) {
+    for (const roleCase of allCases) {
       for (const [as, expected] of Object.entries(roleCase.told)) {
         const told = await ask(fixture, roleCase, as as CallerName)
         if (told !== expected) wrong.push(`${as}: ${roleCase.request} ${JSON.stringify(roleCase.body)}\n  ${told}\n  ${expected}`)
@@ -67,7 +69,7 @@ describe('callers of other projects and of small roles are told what Octavia tel
   test('no route was forgotten', () => {
     const names: Record<string, string> = { statuses: 'status' }
     const asked = new Set(
-      roleCases.map(({ request }) => {
+      allCases.map(({ request }) => {
         const [method, path = ''] = request.split('?')[0]!.split(' ')
         const whole = path.startsWith('/') ? path : `/v2/lbaas/${path}`
         return `${method} ${whole.replaceAll(/\{\w+\}|(?<=\/(quotas|providers)\/)\w+/g, '*')}`

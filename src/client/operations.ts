@@ -22,6 +22,7 @@ export interface Amphora {
   compute_flavor: string | null
   created_at: string
   updated_at: string | null
+  fault?: ObjectFault
 }
 
 export interface AmphoraStatistics {
@@ -79,6 +80,28 @@ export interface AvailabilityZoneUpdate {
 export interface Capability {
   name: string
   description: string
+}
+
+export interface Event {
+  id: string
+  /** What was done, or that an operating status has changed. */
+  event: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'operating_status' | 'members_operating_status'
+  object_type: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
+  object_id: string
+  /** As it was at the beginning. */
+  object_name: string
+  /** The new one; null where none changed. */
+  operating_status: 'ONLINE' | 'OFFLINE' | 'DEGRADED' | 'ERROR' | 'DRAINING' | 'NO_MONITOR' | null
+  /** How many changes of the same kind this event stands for. */
+  count: number
+  started_at: string
+  /** Null while it goes on. */
+  duration_ms: number | null
+  outcome: 'in_progress' | 'success' | 'failure'
+  /** Why it failed. */
+  message: string | null
+  /** For admins. */
+  details?: string | null
 }
 
 export interface Flavor {
@@ -1005,6 +1028,18 @@ export interface DeleteLoadBalancerQuery {
   cascade?: boolean
 }
 
+export interface ListLoadBalancerEventsQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
+  event?: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'operating_status' | 'members_operating_status'
+  object_type?: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
+  object_id?: string
+  object_name?: string
+  operating_status?: 'ONLINE' | 'OFFLINE' | 'DEGRADED' | 'ERROR' | 'DRAINING' | 'NO_MONITOR'
+  count?: number
+  duration_ms?: number
+  outcome?: 'in_progress' | 'success' | 'failure'
+  started_at?: string
+}
+
 export interface ListListenersQuery extends Pick<SharedQuery, 'tags' | 'tags-any' | 'not-tags' | 'not-tags-any' | 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
   id?: string
   name?: string
@@ -1287,6 +1322,11 @@ export class LoadBalancing extends Connection {
   /** Replace the amphorae of a load balancer. */
   failoverLoadBalancer(id: string): Promise<void> {
     return this.nothing('PUT', `/v2/lbaas/loadbalancers/${segment(id)}/failover`)
+  }
+
+  /** List what happened to a load balancer. */
+  listLoadBalancerEvents(id: string, query: ListLoadBalancerEventsQuery = {}): Promise<Page<Event>> {
+    return this.page<Event>(`/v2/lbaas/loadbalancers/${segment(id)}/events`, 'events', 'events_links', { query })
   }
 
   /** List listeners. */

@@ -2,7 +2,9 @@
  * Why an operation failed, as its owner is told: a fixed list, in which nothing is named but his own objects. What drivers said, hosts,
  * addresses and ids of the management side are details, for admins.
  */
+import type { Fault } from '../db/tables.ts'
 import { GENERAL_MESSAGE, type Reason, VisibleError } from '../flow/define.ts'
+import { timestamp } from '../lib/clock.ts'
 
 /** `{id}` is one of the owner's own objects. */
 const texts = {
@@ -46,6 +48,11 @@ function isKnown(message: string): boolean {
     if (after === undefined) return message === before
     return message.startsWith(before) && message.endsWith(after) && uuid.test(message.slice(before.length, -after.length))
   })
+}
+
+/** What an object in ERROR keeps. */
+export function faultOf(reason: Reason, nowMs: number): Fault {
+  return { ...told(reason), created_at: timestamp(nowMs) }
 }
 
 /** A reason as it is stored and shown: a text that is not of the list, whoever made it, is for admins. */

@@ -1,7 +1,8 @@
 import type { Context } from '../context.ts'
-import type { AmphoraStatus } from '../db/tables.ts'
+import type { AmphoraStatus, Fault } from '../db/tables.ts'
 import type { AgentUnreachable } from '../drivers/errors.ts'
 import { timestamp } from '../lib/clock.ts'
+import { failure, faultOf } from '../resources/failures.ts'
 import type { AmphoraOfTree, LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 
 /** What is needed to reach an amphora; goes through the journal. */
@@ -20,17 +21,24 @@ function serves(amphora: AmphoraOfTree): amphora is AmphoraOfTree & { compute_id
 /** It missed a change that its peer may have taken: until a configuration reaches it again it is in ERROR, for operators and failover to see. */
 export async function noteUnreached(context: Context, amphora_id: string, error: AgentUnreachable): Promise<void> {
   context.log.warn({ amphora_id, error: error.message }, 'an amphora missed a change')
-  await moveStatus(context, amphora_id, 'ALLOCATED', 'ERROR')
+  const fault = faultOf(failure('amphora_unreached', { details: error.message }), context.clock.now())
+  await moveStatus(context, amphora_id, 'ALLOCATED', 'ERROR', fault)
 }
 
 export async function noteReached(context: Context, amphora_id: string): Promise<void> {
-  await moveStatus(context, amphora_id, 'ERROR', 'ALLOCATED')
+  await moveStatus(context, amphora_id, 'ERROR', 'ALLOCATED', null)
 }
 
-async function moveStatus({ db, clock }: Context, amphora_id: string, from: AmphoraStatus, to: AmphoraStatus): Promise<void> {
+async function moveStatus(
+  { db, clock }: Context,
+  amphora_id: string,
+  from: AmphoraStatus,
+  to: AmphoraStatus,
+  fault: Fault | null,
+): Promise<void> {
   await db
     .updateTable('amphora')
-    .set({ status: to, updated_at: timestamp(clock.now()) })
+    .set({ status: to, fault, updated_at: timestamp(clock.now()) })
     .where('id', '=', amphora_id)
     .where('status', '=', from)
     .execute()

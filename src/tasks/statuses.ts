@@ -5,10 +5,9 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Context } from '../context.ts'
 import type { Tx } from '../db/connection.ts'
-import type { Fault } from '../db/tables.ts'
 import type { Reason } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
-import { told } from '../resources/failures.ts'
+import { faultOf } from '../resources/failures.ts'
 import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
 
 /** Which rows of each table belong to a load balancer. */
@@ -98,6 +97,5 @@ function setInError(
 }
 
 function faultText(reason: Reason, nowMs: number): string {
-  const fault: Fault = { ...told(reason), created_at: timestamp(nowMs) }
-  return JSON.stringify(fault)
+  return JSON.stringify(faultOf(reason, nowMs))
 }

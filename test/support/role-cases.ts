@@ -381,6 +381,12 @@ const ofOperators: RoleCase[] = [
   refusedBut(['admin'], 'DELETE /v2/octavia/amphorae/{missing}'),
 ]
 
+/** Of routes that are ours alone. */
+export const ourCases: RoleCase[] = [
+  only(ofOwner, 'GET loadbalancers/{lb}/events', '200'),
+  same(everyone, 'GET loadbalancers/{missing}/events', '404 Load Balancer {missing} not found.'),
+]
+
 export const roleCases: RoleCase[] = [
   ...ofCollections,
   ...ofFilters,

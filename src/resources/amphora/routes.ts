@@ -4,6 +4,7 @@ import { acceptsSilently, deletes, lists, shows } from '../../api/answer.ts'
 import { notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
+import { shownTo } from '../../api/shown.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { AmphoraRow, LoadBalancerRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
@@ -63,7 +64,7 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
     async handler(request) {
       request.authorize('os_load-balancer_api:amphora:get_all', request.caller.project_id)
       const { rows, links } = await listPage(db, config, request, listed)
-      return { amphorae: rows.map((row) => selectFields(request.query, config, showAmphora(row))), amphorae_links: links }
+      return { amphorae: rows.map((row) => shownTo(request, config, row, showAmphora(row))), amphorae_links: links }
     },
   })
 
@@ -77,7 +78,7 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
       // Upstream looks this one up first.
       const row = await requireAmphora(request.params.id)
       request.authorize('os_load-balancer_api:amphora:get_one', request.caller.project_id)
-      return { amphora: selectFields(request.query, config, showAmphora(row)) }
+      return { amphora: shownTo(request, config, row, showAmphora(row)) }
     },
   })
 
@@ -172,7 +173,7 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
   }
 }
 
-/** Without its key, and without what is not in upstream's answers. */
+/** Without its key; what the fault is shown of depends on who asks. */
 function showAmphora({ server_certificate: _, fault: __, ...shown }: AmphoraRow): Amphora {
   return shown
 }

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { boolean, ipAddress, nullable, oneOf, time, uuid } from '../fields.ts'
+import { boolean, ipAddress, nullable, oneOf, ShownFault, time, uuid } from '../fields.ts'
 import { Statistics } from '../listener/schema.ts'
 
 export const Amphora = Type.Object(
@@ -24,6 +24,7 @@ export const Amphora = Type.Object(
     compute_flavor: nullable(Type.String()),
     created_at: time(),
     updated_at: nullable(time()),
+    fault: Type.Optional(ShownFault),
   },
   { title: 'Amphora' },
 )
