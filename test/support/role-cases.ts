@@ -383,7 +383,7 @@ const ofOperators: RoleCase[] = [
 
 /** Of routes that are ours alone. */
 export const ourCases: RoleCase[] = [
-  only(ofOwner, 'GET loadbalancers/{lb}/events', '200'),
+  only(ofOwner, 'GET loadbalancers/{lb}/events?outcome=failure', '200 []'),
   same(everyone, 'GET loadbalancers/{missing}/events', '404 Load Balancer {missing} not found.'),
 ]
 
