@@ -16,6 +16,8 @@ const testing = [
   { package: 'python3-octaviaclient', provides: '/usr/lib/python3/dist-packages/octaviaclient', why: "the client's loadbalancer commands" },
   { package: 'python3-neutronclient', provides: 'neutron', why: "the older client's lbaas-* commands, forwarded to us" },
   { package: 'python3-keystone', provides: 'keystone-wsgi-public', why: 'the tests validate tokens with a real Keystone' },
+  { package: 'octavia-api', provides: 'octavia-api', why: 'the tests ask the real API what they ask ours' },
+  { package: 'python3-octavia', provides: '/usr/lib/python3/dist-packages/octavia', why: "the real API's code" },
   { package: 'curl', provides: 'curl', why: 'the tests ask load balancers as a user does' },
   { package: 'openssl', provides: 'openssl', why: 'the tests look at certificates with it' },
 ]

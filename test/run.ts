@@ -23,6 +23,8 @@ const netns: Suite = { files: ['test/netns/*.test.ts'], concurrency: 1 }
 // Beside real services of OpenStack, where they are installed.
 const openstack: Suite = { files: ['test/openstack/*.test.ts'], concurrency: 1 }
 const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency: 1 }
+// Beside the real octavia-api, where it is installed.
+const differential: Suite = { files: ['test/differential/*.test.ts'], concurrency: 1 }
 const fuzz: Suite = { files: ['test/fuzz/*.test.ts'], concurrency: 1 }
 
 const typesAndLint = [
@@ -40,11 +42,12 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
   netns: { sandboxed: true, first: [], suites: [netns] },
   openstack: { sandboxed: true, first: [], suites: [openstack] },
   conformance: { sandboxed: true, first: [], suites: [conformance] },
+  differential: { sandboxed: true, first: [], suites: [differential] },
   fuzz: { sandboxed: true, first: [], suites: [fuzz] },
   all: {
     sandboxed: true,
     first: typesAndLint,
-    suites: [unit, netns, openstack, conformance, fuzz],
+    suites: [unit, netns, openstack, conformance, differential, fuzz],
   },
 }
 

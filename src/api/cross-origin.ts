@@ -16,7 +16,7 @@ const simpleHeaders = [
 
 /**
  * Adds the headers to answers, faults included, and answers every OPTIONS request itself: 200 without a body, whatever its path and
- * without a token. Call it before any other hook is added.
+ * without a token. Call it before hooks that refuse requests are added.
  */
 export function allowCrossOrigin(api: FastifyInstance, { cors }: Config): void {
   api.addHook('onRequest', (request, reply, done) => {

@@ -1,17 +1,10 @@
 /** `npm run test:fuzz -- [--cases N] [--seed N]`: on SQLite and, where it is installed, on PostgreSQL; in the tests' sandbox. */
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { migrate, openDatabase } from '../../src/db/connection.ts'
-import { enterSandbox, startPostgres } from '../support/sandbox.ts'
+import { insideSandbox, startPostgres } from '../support/sandbox.ts'
 import { fuzz, summary } from './fuzz.ts'
 
-if (process.env.OTTAVIA_SANDBOX !== '1') {
-  if (process.getuid?.() !== 0) {
-    console.error('the sandbox needs root')
-    process.exit(1)
-  }
-  process.exit(await enterSandbox([process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)]))
-}
+await insideSandbox(import.meta.filename)
 
 const { values } = parseArgs({
   options: { cases: { type: 'string', default: '20000' }, seed: { type: 'string', default: String(Date.now() % 1_000_000) } },

@@ -47,3 +47,13 @@ export async function startPostgres(): Promise<{ url: string; pid: number; stop(
     },
   }
 }
+
+/** For a program that needs the sandbox: outside it runs itself again inside and ends with that status; inside it returns. */
+export async function insideSandbox(file: string): Promise<void> {
+  if (process.env.OTTAVIA_SANDBOX === '1') return
+  if (process.getuid?.() !== 0) {
+    console.error('the sandbox needs root')
+    process.exit(1)
+  }
+  process.exit(await enterSandbox([process.execPath, file, ...process.argv.slice(2)]))
+}

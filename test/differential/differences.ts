@@ -1,0 +1,95 @@
+/**
+ * The intended differences from Octavia, each a small rule with the name by which `docs/differences.md` explains it. What no rule speaks of
+ * has to be the same.
+ */
+import type { Mismatch } from './compare.ts'
+import type { Answer } from './http.ts'
+import type { Exchange } from './play.ts'
+
+export interface Rule {
+  name: string
+  /** Whether it explains that mismatch of the exchange. */
+  explains(mismatch: Mismatch, exchange: Exchange): boolean
+}
+
+export interface Verdict {
+  mismatches: Mismatch[]
+  listed: string[]
+}
+
+/** Keys that Octavia 11 did not have yet. */
+const newerKeys = new Set(['vip_vnic_type', 'vip_sg_ids', 'vnic_type', 'hsts_max_age', 'hsts_include_subdomains', 'hsts_preload'])
+
+const absent = Symbol.for('absent')
+
+/** Ours answers with a fault of the handler's shape and that status. */
+const isFault = ({ status, body }: Answer, ...statuses: number[]) =>
+  statuses.includes(status) && typeof (body as { faultstring?: unknown }).faultstring === 'string'
+
+export const rules: Rule[] = [
+  {
+    name: 'newer-keys',
+    explains: ({ at, theirs }) => theirs === absent && newerKeys.has(at.split('.').at(-1)!),
+  },
+  {
+    name: 'no-op-addresses',
+    explains: ({ at, theirs, ours }) => at.endsWith('.vip_address') && theirs === '198.0.2.5' && ours === '198.51.100.1',
+  },
+  {
+    name: 'no-internal-errors',
+    explains: (_, { theirs, ours }) => theirs.status === 500 && isFault(ours, 400, 404, 409),
+  },
+  {
+    name: 'null-is-the-default',
+    explains: (_, { request, theirs, ours }) => theirs.status === 500 && ours.status < 300 && (request.body ?? '').includes('null'),
+  },
+  {
+    name: 'json-only',
+    explains: (_, { theirs, ours }) => isFault(ours, 415) && (isFault(theirs, 400, 415) || theirs.status === 500),
+  },
+  {
+    name: 'no-post-to-an-object',
+    explains: (_, { step, theirs, ours }) => step.method === 'POST' && isFault(theirs, 400) && ours.status === 405,
+  },
+  {
+    name: 'never-updated-when-new',
+    explains: ({ at, theirs, ours }, { step }) =>
+      step.method === 'POST' && at.endsWith('.updated_at') && typeof theirs === 'string' && ours === null,
+  },
+  {
+    name: 'no-name-is-the-empty-name',
+    explains: (_, { step, theirs, ours }) =>
+      step.method === 'GET' && /[?&](name|description)=(&|$)/.test(step.path) && bothOk(theirs, ours),
+  },
+  {
+    name: 'unknown-paths-are-not-found',
+    explains: (_, { step, theirs, ours }) => step.path.endsWith('/nope') && theirs.status < 500 && ours.status === 404,
+  },
+  {
+    name: 'equal-tags-are-one',
+    explains: (_, { request, theirs, ours }) => hasEqualTags(request.body) && theirs.status >= 400 && ours.status < 300,
+  },
+  {
+    name: 'tenant-id-can-be-selected',
+    explains: ({ at, theirs }, { step }) => /[?&]fields=tenant_id(&|$)/.test(step.path) && at.endsWith('.tenant_id') && theirs === absent,
+  },
+]
+
+const bothOk = (...answers: Answer[]) => answers.every(({ status }) => status === 200)
+
+function hasEqualTags(body: string | undefined): boolean {
+  return [...(body ?? '').matchAll(/"tags":(\[[^\]]*\])/g)].some(([, list]) => {
+    const tags = JSON.parse(list!) as unknown[]
+    return new Set(tags).size < tags.length
+  })
+}
+
+export function judge(exchange: Exchange, compare: (theirs: Answer, ours: Answer) => Mismatch[]): Verdict {
+  const listed = new Set<string>()
+  const mismatches = compare(exchange.theirs, exchange.ours).filter((mismatch) => {
+    const rule = rules.find(({ explains }) => explains(mismatch, exchange))
+    if (rule) listed.add(rule.name)
+    return rule === undefined
+  })
+  return { mismatches, listed: [...listed] }
+}
