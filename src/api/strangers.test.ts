@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { before, describe, test } from 'node:test'
 import { fault } from '../../test/support/api-client.ts'
 import type { Cloud } from '../../test/support/cloud.ts'
@@ -64,6 +65,13 @@ describe('callers of other projects and of small roles are told what Octavia tel
     }
     assert.match(await shown(`l7policies/${ids.policy}/rules/${ids.rule}`), /"value":"\/secret"/)
     assert.match(await shown(`pools/${ids.pool}/members/${ids.member}`), /"name":"secret"/)
+  })
+
+  test('where we tell otherwise than Octavia, the page of differences says why', () => {
+    const page = readFileSync(new URL('../../docs/differences.md', import.meta.url), 'utf8')
+    for (const { request, upstream, difference } of roleCases) {
+      if (upstream !== undefined) assert.ok(page.includes(`\`${difference}\``), `${request}: ${difference}`)
+    }
   })
 
   test('no route was forgotten', () => {

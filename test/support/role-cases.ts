@@ -34,6 +34,8 @@ export interface RoleCase {
   told: Partial<Record<CallerName, string>>
   /** What Octavia tells him instead, where we mean to differ (docs/differences.md). */
   upstream?: Partial<Record<CallerName, string>>
+  /** By which name that page explains it. */
+  difference?: string
 }
 
 export const missingId = '11111111-1111-4111-8111-111111111111'
@@ -171,6 +173,7 @@ const ofCollections = collections.flatMap(({ path, key, name, own, others }): Ro
     {
       request: `GET ${path}?tenant_id={own}`,
       told: { ...tell(ofOwner, `200 [{${own}}]`), ...tell(asStranger, forbidden) },
+      difference: 'tenant-id-filters',
       upstream: tell([...ofOwner, ...asStranger], '400 One or more arguments are either duplicate or invalid'),
     },
     { request: `GET ${path}?project_id={missing}`, told: { stranger: forbidden, admin: '200 []' } },
@@ -266,12 +269,14 @@ const underAnothersParent: RoleCase[] = [
   {
     request: 'GET l7policies/{policy2}/rules/{rule}',
     told: tell(['owner', 'stranger'], '404 L7 Rule {rule} not found.'),
+    difference: 'rules-below-their-policy',
     upstream: { owner: '200', stranger: forbidden },
   },
   {
     request: 'PUT l7policies/{policy2}/rules/{rule}',
     body: { rule: { value: '/taken' } },
     told: { stranger: '404 L7 Rule {rule} not found.' },
+    difference: 'rules-below-their-policy',
     upstream: { stranger: '200' },
   },
   refusedBut(writers, 'PUT pools/{pool}/members', { members: [] }),
@@ -298,6 +303,7 @@ const ofReferences: RoleCase[] = [
     request: 'POST pools',
     body: { pool: { ...aPool, loadbalancer_id: '{lb2}', listener_id: '{listener}' } },
     told: { stranger: '404 Listener {listener} not found.' },
+    difference: 'no-pool-for-anothers-listener',
     upstream: { stranger: '201' },
   },
   refusedBut(writers, 'POST healthmonitors', { healthmonitor: { ...aMonitor, pool_id: '{pool}' } }),
@@ -318,6 +324,7 @@ const ofReferences: RoleCase[] = [
     request: 'POST pools',
     body: { pool: { ...aPool, listener_id: '{missing}' } },
     told: { stranger: '404 Listener {missing} not found.' },
+    difference: 'no-internal-errors',
     upstream: { stranger: "500 'NoneType' object has no attribute 'load_balancer_id'" },
   },
   same(everyone, 'POST healthmonitors', '404 Pool {missing} not found.', { healthmonitor: { ...aMonitor, pool_id: '{missing}' } }),
