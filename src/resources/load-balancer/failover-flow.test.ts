@@ -18,33 +18,39 @@ async function aServing(db: Db, topology: Topology) {
   return { context: stage.context, params: { load_balancer_id: stage.load_balancer_id }, stage, former }
 }
 
-for (const topology of ['SINGLE', 'ACTIVE_STANDBY'] as const) {
-  flowSurvives(failoverLoadBalancer, {
-    given: (db) => aServing(db, topology),
-    async whenItSucceeds({ stage, former }) {
-      assert.deepEqual(await stage.statuses(), { load_balancer: 'ACTIVE', listener: 'ACTIVE' })
-      const holders = await holdersOfPorts(stage)
-      for (const { id, role, vrrp_ip } of former) {
-        const holder = holders[role!]!
-        assert.notEqual(holder.id, id)
-        assert.deepEqual([holder.status, holder.vrrp_ip], ['ALLOCATED', vrrp_ip])
-      }
-      const count = former.length
-      assert.deepEqual(stage.made(), { 'octavia-lb': 1, 'octavia-lb-vrrp': count, groups: 1, machines: count })
-      const files = new Set((await stage.amphorae()).map(({ id }) => stage.amphora.haproxyCfg(id)))
-      assert.equal(files.size, 1)
-    },
-    async whenItReverts({ stage, former }) {
-      assert.deepEqual(await stage.statuses(), { load_balancer: 'ERROR', listener: 'ACTIVE' })
-      const holders = await holdersOfPorts(stage)
-      for (const { id, role, vrrp_ip } of former) {
-        const holder = holders[role!]!
-        assert.equal(holder.vrrp_ip, vrrp_ip)
-        assert.ok(holder.id !== id || ['ALLOCATED', 'ERROR'].includes(holder.status))
-      }
-    },
-  })
+async function isReplaced({ stage, former }: Awaited<ReturnType<typeof aServing>>): Promise<void> {
+  assert.deepEqual(await stage.statuses(), { load_balancer: 'ACTIVE', listener: 'ACTIVE' })
+  const holders = await holdersOfPorts(stage)
+  for (const { id, role, vrrp_ip } of former) {
+    const holder = holders[role!]!
+    assert.notEqual(holder.id, id)
+    assert.deepEqual([holder.status, holder.vrrp_ip], ['ALLOCATED', vrrp_ip])
+  }
+  const count = former.length
+  assert.deepEqual(stage.made(), { 'octavia-lb': 1, 'octavia-lb-vrrp': count, groups: 1, machines: count })
+  const files = new Set((await stage.amphorae()).map(({ id }) => stage.amphora.haproxyCfg(id)))
+  assert.equal(files.size, 1)
 }
+
+flowSurvives(failoverLoadBalancer, {
+  given: (db) => aServing(db, 'ACTIVE_STANDBY'),
+  whenItSucceeds: isReplaced,
+  async whenItReverts({ stage, former }) {
+    assert.deepEqual(await stage.statuses(), { load_balancer: 'ERROR', listener: 'ACTIVE' })
+    const holders = await holdersOfPorts(stage)
+    for (const { id, role, vrrp_ip } of former) {
+      const holder = holders[role!]!
+      assert.equal(holder.vrrp_ip, vrrp_ip)
+      assert.ok(holder.id !== id || ['ALLOCATED', 'ERROR'].includes(holder.status))
+    }
+  },
+})
+
+test('an amphora that is alone is replaced too', async () => {
+  const given = await aServing(await aDatabase(), 'SINGLE')
+  assert.equal(await runFlow(given.stage.db, failoverLoadBalancer, given.params, given.context), 'DONE')
+  await isReplaced(given)
+})
 
 test('what is missing is made, what is too much goes, and a create that had failed serves', async () => {
   const { stage, params, context, former } = await aServing(await aDatabase(), 'ACTIVE_STANDBY')
