@@ -5,6 +5,7 @@ import { deleteExpiredLoadBalancers } from './delete-expired-load-balancers.ts'
 import type { PeriodicJob } from './periodic-job.ts'
 import { pruneEvents } from './prune-events.ts'
 import { pruneFlowHistory } from './prune-flow-history.ts'
+import { repairQuotas } from './repair-quotas.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
 
 export const periodicJobs: readonly PeriodicJob[] = [
@@ -13,6 +14,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   deleteExpiredAmphorae,
   pruneFlowHistory,
   pruneEvents,
+  repairQuotas,
 ]
 
 /** Does not wait for the first round; `stop` waits for the job that runs. */
