@@ -4,7 +4,7 @@ import { retry } from '../lib/retry.ts'
 import { isBusy } from './busy.ts'
 import { migrations } from './migrations/index.ts'
 import { postgresqlDialect } from './postgresql.ts'
-import { sqliteDialect } from './sqlite.ts'
+import { sqliteDialects } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
 export type Db = Kysely<Tables>
@@ -14,6 +14,7 @@ const DEFAULT_POOL_SIZE = 10
 const MIGRATE_RETRY = { attempts: 30, firstWaitMs: 100, longestWaitMs: 1_000 }
 
 const postgresqlConnections = new WeakMap<Db, string>()
+const unhurriedDatabases = new WeakMap<Db, Db>()
 
 /**
  * Opens the database that `[database] connection` names: `sqlite:///absolute/path`, `sqlite://` (in memory) or `postgresql://...`.
@@ -22,7 +23,12 @@ const postgresqlConnections = new WeakMap<Db, string>()
 export async function openDatabase(options: { connection: string; maxPoolSize?: number }): Promise<Db> {
   const { connection } = options
   const scheme = connection.slice(0, connection.indexOf('://') + 3)
-  if (scheme === 'sqlite://') return new Kysely<Tables>({ dialect: sqliteDialect(sqlitePath(connection)) })
+  if (scheme === 'sqlite://') {
+    const { waiting, unhurried } = sqliteDialects(sqlitePath(connection))
+    const db = new Kysely<Tables>({ dialect: waiting })
+    unhurriedDatabases.set(db, new Kysely<Tables>({ dialect: unhurried }))
+    return db
+  }
   if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
     // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
     const uri = `postgresql://${connection.slice(scheme.length)}`
@@ -73,4 +79,12 @@ export function heldFor<Q extends { forShare(): Q; forUpdate(): Q }>(tx: Tx, use
 /** The URI of a PostgreSQL database, for a connection beside the pool; undefined on SQLite. */
 export function connectionOf(db: Db): string | undefined {
   return postgresqlConnections.get(db)
+}
+
+/**
+ * The same database for whoever writes what need not be on the disk yet, because something that he commits later, and waits for, says that it
+ * was done. On PostgreSQL it waits like any other. Ends with the database itself.
+ */
+export function unhurried(db: Db): Db {
+  return unhurriedDatabases.get(db) ?? db
 }

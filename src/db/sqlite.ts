@@ -1,7 +1,10 @@
 /**
  * SQLite through node:sqlite. One connection writes, a second one reads, so that a read never waits for an open transaction (WAL).
  * Statements are synchronous: a transaction must not wait for anything but the database, because it holds up every other writer.
+ * The disk is waited for elsewhere: SQLite writes a commit to its log, and a thread of the pool brings the log to the disk, for all commits
+ * that came meanwhile at once; only then is a commit answered (`Disk`).
  */
+import { type FileHandle, open } from 'node:fs/promises'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import {
   CompiledQuery,
@@ -24,14 +27,19 @@ const WRITER_WAIT_MS = 15_000
 /** Prepared statements kept per connection; the least recently used is dropped. */
 const MAX_STATEMENTS = 500
 
-/** `path` is a file's absolute path or `:memory:`. */
-export function sqliteDialect(path: string): Dialect {
-  return {
+/**
+ * `path` is a file's absolute path or `:memory:`. With `unhurried` the same database can be opened a second time, for whoever need not wait for
+ * the disk since a later commit of his will: what is committed later is never there without what was committed before.
+ */
+export function sqliteDialects(path: string): { waiting: Dialect; unhurried: Dialect } {
+  const connections = new Connections(path)
+  const dialect = (waitsForDisk: boolean): Dialect => ({
     createAdapter: () => new TransactionalSqliteAdapter(),
-    createDriver: () => new SqliteDriver(path),
+    createDriver: () => new SqliteDriver(connections, waitsForDisk),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (db: Kysely<unknown>) => new SqliteIntrospector(db),
-  }
+  })
+  return { waiting: dialect(true), unhurried: dialect(false) }
 }
 
 class TransactionalSqliteAdapter extends SqliteAdapter {
@@ -45,35 +53,65 @@ class TransactionalSqliteAdapter extends SqliteAdapter {
   }
 }
 
-class SqliteDriver implements Driver {
+/** What all drivers of one database share. */
+class Connections {
   readonly #path: string
-  #writer!: Database
+  writer!: Database
   /** In memory there is one connection, so reads queue with the writers. */
-  #reader: Database | undefined
-  readonly #turns: Turns
+  reader: Database | undefined
+  readonly turns: Turns
+  readonly disk: Disk | undefined
+  #opened = false
 
   constructor(path: string) {
     this.#path = path
-    this.#turns = turnsOf(path)
+    this.turns = turnsOf(path)
+    this.disk = path === ':memory:' ? undefined : new Disk(`${path}-wal`)
+  }
+
+  open(): void {
+    if (this.#opened) return
+    this.#opened = true
+    const inMemory = this.#path === ':memory:'
+    this.writer = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS }))
+    // NORMAL: SQLite orders its writes, and each commit is brought to the disk by us.
+    if (!inMemory) this.writer.exec('pragma journal_mode = wal; pragma synchronous = normal')
+    this.writer.exec('pragma temp_store = memory; pragma cache_size = -16000')
+    if (!inMemory) this.reader = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS, readOnly: true }))
+  }
+
+  async close(): Promise<void> {
+    // A transaction that is under way ends first.
+    await this.turns.take()
+    await this.disk?.close()
+    this.reader?.close()
+    this.writer.close()
+    this.turns.give()
+  }
+}
+
+class SqliteDriver implements Driver {
+  readonly #connections: Connections
+  readonly #waitsForDisk: boolean
+
+  constructor(connections: Connections, waitsForDisk: boolean) {
+    this.#connections = connections
+    this.#waitsForDisk = waitsForDisk
   }
 
   async init(): Promise<void> {
-    const inMemory = this.#path === ':memory:'
-    this.#writer = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS }))
-    if (!inMemory) this.#writer.exec('pragma journal_mode = wal; pragma synchronous = full')
-    this.#writer.exec('pragma temp_store = memory; pragma cache_size = -16000')
-    if (!inMemory) this.#reader = new Database(new DatabaseSync(this.#path, { timeout: BUSY_TIMEOUT_MS, readOnly: true }))
+    this.#connections.open()
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    return new SqliteConnection(this.#writer, this.#reader, this.#turns)
+    return new SqliteConnection(this.#connections, this.#waitsForDisk)
   }
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await (connection as SqliteConnection).begin()
   }
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    ;(connection as SqliteConnection).commit()
+    await (connection as SqliteConnection).commit()
   }
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     ;(connection as SqliteConnection).rollback()
@@ -90,11 +128,49 @@ class SqliteDriver implements Driver {
   async releaseConnection(): Promise<void> {}
 
   async destroy(): Promise<void> {
-    // A transaction that is under way ends first.
-    await this.#turns.take()
-    this.#reader?.close()
-    this.#writer.close()
-    this.#turns.give()
+    await this.#connections.close()
+  }
+}
+
+/** Brings SQLite's log to the disk. */
+class Disk {
+  readonly #path: string
+  #file: Promise<FileHandle> | undefined
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** Resolves when what is in the log now is on the disk. */
+  sync(): Promise<void> {
+    if (this.#running === undefined) return this.#begin()
+    // The one that is under way may miss what was written after its beginning; the next is for all who come until then.
+    this.#next ??= this.#running.then(
+      () => this.#begin(),
+      () => this.#begin(),
+    )
+    return this.#next
+  }
+
+  async close(): Promise<void> {
+    if (this.#file === undefined) return
+    await this.sync()
+    await (await this.#file).close()
+  }
+
+  #begin(): Promise<void> {
+    this.#next = undefined
+    // The log is there while a connection is; SQLite begins it anew in the same file.
+    this.#file ??= open(this.#path, 'r')
+    const running = this.#file
+      .then((file) => file.datasync())
+      .finally(() => {
+        if (this.#running === running) this.#running = undefined
+      })
+    this.#running = running
+    return running
   }
 }
 
@@ -103,12 +179,15 @@ class SqliteConnection implements DatabaseConnection {
   readonly #writer: Database
   readonly #reader: Database | undefined
   readonly #turns: Turns
+  /** Undefined where commits don't wait for it. */
+  readonly #disk: Disk | undefined
   #hooks: (() => void)[] | undefined
 
-  constructor(writer: Database, reader: Database | undefined, turns: Turns) {
+  constructor({ writer, reader, turns, disk }: Connections, waitsForDisk: boolean) {
     this.#writer = writer
     this.#reader = reader
     this.#turns = turns
+    this.#disk = waitsForDisk ? disk : undefined
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
@@ -120,11 +199,14 @@ class SqliteConnection implements DatabaseConnection {
     }
     if (this.#reader !== undefined && query.query.kind === 'SelectQueryNode') return this.#reader.execute(query)
     await this.#turns.take()
+    let result: QueryResult<R>
     try {
-      return this.#writer.execute(query)
+      result = this.#writer.execute(query)
     } finally {
       this.#turns.give()
     }
+    await this.#disk?.sync()
+    return result
   }
 
   async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
@@ -143,14 +225,17 @@ class SqliteConnection implements DatabaseConnection {
     }
   }
 
-  commit(): void {
+  async commit(): Promise<void> {
     // When COMMIT throws, Kysely rolls back; until then the turn stays ours.
     this.#writer.exec('commit')
     const hooks = this.#end()
+    await this.#disk?.sync()
     for (const hook of hooks) hook()
   }
 
   rollback(): void {
+    // Kysely also calls it when the disk failed: then the transaction that is open, if any, is another's.
+    if (this.#hooks === undefined) return
     try {
       if (this.#writer.inTransaction()) this.#writer.exec('rollback')
     } finally {
@@ -170,6 +255,8 @@ interface Prepared {
   statement: StatementSync
   /** Undefined for a statement that returns no rows. */
   columns: { name: string; convert: ((value: unknown) => unknown) | undefined }[] | undefined
+  /** A row without its values: a copy of it costs half of what an object does that grows column by column. */
+  blank: Readonly<Record<string, unknown>>
 }
 
 /** One connection and its prepared statements. */
@@ -195,7 +282,7 @@ class Database {
   }
 
   execute<R>(query: CompiledQuery): QueryResult<R> {
-    const { statement, columns } = this.#prepare(query.sql)
+    const { statement, columns, blank } = this.#prepare(query.sql)
     const parameters = query.parameters.map(toSqlite)
     if (columns === undefined) {
       const { changes, lastInsertRowid } = statement.run(...parameters)
@@ -203,7 +290,7 @@ class Database {
     }
     const rows: Record<string, unknown>[] = []
     for (const values of statement.all(...parameters) as unknown as unknown[][]) {
-      const row: Record<string, unknown> = {}
+      const row: Record<string, unknown> = { ...blank }
       for (let i = 0; i < columns.length; i++) {
         const { name, convert } = columns[i]!
         row[name] = convert === undefined ? values[i] : convert(values[i])
@@ -222,7 +309,8 @@ class Database {
       const statement = this.#database.prepare(sql)
       const columns = statement.columns().map(({ name }) => ({ name, convert: converterOf(name) }))
       if (columns.length > 0) statement.setReturnArrays(true)
-      prepared = { statement, columns: columns.length > 0 ? columns : undefined }
+      const blank = Object.fromEntries(columns.map(({ name }) => [name, null]))
+      prepared = { statement, columns: columns.length > 0 ? columns : undefined, blank }
       // A change of the schema may change what a kept `select *` returns.
       if (/^\s*(create|alter|drop)/i.test(sql)) this.#statements.clear()
       else if (this.#statements.size >= MAX_STATEMENTS) this.#statements.delete(this.#statements.keys().next().value!)

@@ -4,7 +4,8 @@ import { booleanColumns, jsonColumns } from './tables.ts'
 type Convert = (value: unknown) => unknown
 
 const toBoolean: Convert = (value) => (value === null || typeof value === 'boolean' ? value : value !== 0)
-const toJson: Convert = (value) => (typeof value === 'string' ? JSON.parse(value) : value)
+/** Most lists are empty, and each row has several. */
+const toJson: Convert = (value) => (value === '[]' ? [] : typeof value === 'string' ? JSON.parse(value) : value)
 
 /** What a result's column of this name needs before a repository sees it, if anything. */
 export function converterOf(column: string): Convert | undefined {

@@ -1,6 +1,6 @@
 /** Takes flows from the journal and runs them, several side by side, until it is stopped. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Db } from '../db/connection.ts'
+import { type Db, unhurried } from '../db/connection.ts'
 import type { Flow } from '../flow/define.ts'
 import { execute } from '../flow/execute.ts'
 import { type Claim, Journal } from '../flow/journal.ts'
@@ -33,8 +33,9 @@ export interface Worker {
 }
 
 export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(options: WorkerOptions<C>): Worker {
-  const { context } = options
-  const { db, clock, log } = context
+  const { db, clock, log } = options.context
+  // What a task writes needs the disk no sooner than the journal's word that the task was done.
+  const context = { ...options.context, db: unhurried(db) }
   const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
   const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
   const names = [...flows.keys()]
