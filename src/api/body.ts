@@ -169,7 +169,7 @@ function list(convert: Convert): Convert {
 
 function dictionary(convert: Convert): Convert {
   return (value) => {
-    if (!isPlainObject(value)) throw new ConversionError(`Value not a valid dictionary: ${pythonText(value)}`)
+    if (!isPlainObject(value)) throw new ConversionError(`Value not a valid dict: ${pythonText(value)}`)
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, convert(item)]))
   }
 }

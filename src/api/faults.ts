@@ -16,11 +16,13 @@ export type FaultShape = 'handler' | 'routing' | 'unauthenticated' | 'unavailabl
 export class Fault extends Error {
   readonly status: number
   readonly shape: FaultShape
-  constructor(status: number, message: string, shape: FaultShape = 'handler') {
+  readonly headers: Record<string, string>
+  constructor(status: number, message: string, shape: FaultShape = 'handler', headers: Record<string, string> = {}) {
     super(message)
     this.name = 'Fault'
     this.status = status
     this.shape = shape
+    this.headers = headers
   }
 }
 
@@ -91,7 +93,8 @@ export const notFound = (resource: string, id: string) => new Fault(404, `${reso
 /** The pool or l7policy in the middle of a path, which upstream looks up while routing. */
 export const parentNotFound = (resource: string, id: string) => new Fault(404, `${resource} ${id} not found.`, 'routing')
 export const pathNotFound = () => new Fault(404, '', 'routing')
-export const methodNotAllowed = () => new Fault(405, '', 'routing')
+/** In: the methods that the path, or what belongs to it, has. */
+export const methodNotAllowed = (allowed: string[]) => new Fault(405, '', 'routing', { Allow: allowed.toSorted().join(', ') })
 export const notAcceptable = () => new Fault(406, '', 'routing')
 
 // What stands against it
@@ -135,7 +138,7 @@ export const internalError = (request_id: string) =>
 
 /** Sends the fault in its shape. */
 export function answerFault(fault: Fault, request: FastifyRequest, reply: FastifyReply, options: { www_authenticate_uri: string }): void {
-  reply.code(fault.status)
+  reply.code(fault.status).headers(fault.headers)
   if (request.method === 'HEAD') {
     reply.send()
   } else if (fault.shape === 'handler') {

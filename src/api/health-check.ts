@@ -61,7 +61,7 @@ export function healthCheckRoute(api: FastifyInstance, context: ApiContext): voi
     url: '/healthcheck',
     async handler(request, reply) {
       if (!api_settings.healthcheck_enabled) throw pathNotFound()
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
+      if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(['GET', 'HEAD'])
       const results = await check()
       const healthy = results.every(({ available }) => available)
       reply.code(healthy ? (request.method === 'HEAD' ? 204 : 200) : 503)

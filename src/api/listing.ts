@@ -72,7 +72,6 @@ export async function listPage<T extends ListedTable, E = object>(
 ): Promise<Page<Tables[T] & E>> {
   const { query } = request
   const limit = limitOf(query, config)
-  const sort = sortOf(query, spec, config)
   const isReversed = isTrueWord(query.page_reverse)
   let select = db.selectFrom(spec.table as 'load_balancer').selectAll() as Builder
   if (spec.hidden) select = select.where(spec.hidden.column as AnyColumn, '!=', spec.hidden.value)
@@ -80,6 +79,7 @@ export async function listPage<T extends ListedTable, E = object>(
     if (value !== null && value !== undefined) select = select.where(column as AnyColumn, '=', value as string)
   }
   if (config.api_settings.allow_filtering) select = filtered(select, query, spec)
+  const sort = sortOf(query, spec, config)
   const marker = config.api_settings.allow_pagination ? one(query.marker) : undefined
   if (marker !== undefined) {
     const seen = await db

@@ -42,7 +42,7 @@ export function openapiRoute(api: FastifyInstance): void {
     // The suffix is taken off before routing, as of every path.
     url: '/openapi',
     async handler(request, reply) {
-      if (request.method !== 'GET') throw methodNotAllowed()
+      if (request.method !== 'GET') throw methodNotAllowed(['GET'])
       built ??= build()
       reply.header('etag', built.etag).header('cache-control', 'no-cache')
       if (request.headers['if-none-match'] === built.etag) return reply.code(304).send()

@@ -108,6 +108,9 @@ export function routeOtherMethods(api: FastifyInstance): void {
     const ofItem = api.announced.filter((other) => other.path.startsWith(`${path}/:`) && !other.path.slice(path.length + 2).includes('/'))
     // How upstream calls what stands behind a collection's name: the id, mostly.
     const item = ofItem[0]?.path.slice(path.length + 2)
+    const collection = path.replace(/\/:[^/]+$/, '')
+    const related = [...routes, ...ofItem, ...(methods.get(collection) ?? [])]
+    const allowed = [...new Set(related.map(({ method }) => method))]
     for (const method of everyMethod) {
       if (routes.some((announced) => announced.method === method)) continue
       const onItem = method === 'PUT' || method === 'DELETE' ? ofItem.find((other) => other.method === method) : undefined
@@ -116,7 +119,7 @@ export function routeOtherMethods(api: FastifyInstance): void {
         url: path,
         async handler() {
           if (onItem !== undefined) throw missingArgument(onItem.idArgument ?? item ?? '')
-          throw methodNotAllowed()
+          throw methodNotAllowed(allowed)
         },
       })
     }

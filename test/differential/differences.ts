@@ -32,6 +32,15 @@ export const rules: Rule[] = [
     explains: ({ at, theirs }) => theirs === absent && newerKeys.has(at.split('.').at(-1)!),
   },
   {
+    name: 'newer-texts',
+    explains: ({ at, theirs, ours }) =>
+      at === 'body.faultstring' && newerTexts.some(([older, newer]) => older.test(String(theirs)) && newer.test(String(ours))),
+  },
+  {
+    name: 'not-acceptable-in-words',
+    explains: ({ at }, { theirs, ours }) => at === 'body' && theirs.status === 406 && ours.status === 406,
+  },
+  {
     name: 'no-op-addresses',
     explains: ({ at, theirs, ours }) => at.endsWith('.vip_address') && theirs === '198.0.2.5' && ours === '198.51.100.1',
   },
@@ -45,11 +54,25 @@ export const rules: Rule[] = [
   },
   {
     name: 'json-only',
-    explains: (_, { theirs, ours }) => isFault(ours, 415) && (isFault(theirs, 400, 415) || theirs.status === 500),
+    explains: (_, { theirs, ours }) => isFault(ours, 415) && [400, 404, 415, 500].includes(theirs.status),
   },
   {
     name: 'no-post-to-an-object',
     explains: (_, { step, theirs, ours }) => step.method === 'POST' && isFault(theirs, 400) && ours.status === 405,
+  },
+  {
+    name: 'listener-of-another-load-balancer',
+    explains: (_, { step, request, ours }) =>
+      step.method === 'POST' && /"listener_id".*"loadbalancer_id"/.test(request.body ?? '') && says(ours, 404, /^Listener \S+ not found/),
+  },
+  {
+    name: 'a-member-once-in-a-batch',
+    explains: (_, { theirs, ours }) => says(ours, 400, /Member must be updated only once/) && [202, 409].includes(theirs.status),
+  },
+  {
+    name: 'no-change-needs-no-lock',
+    explains: (_, { step, theirs, ours }) =>
+      step.method === 'PUT' && /members(\?|$)/.test(step.path) && says(theirs, 409, /immutable/) && ours.status === 202,
   },
   {
     name: 'never-updated-when-new',
@@ -74,6 +97,12 @@ export const rules: Rule[] = [
     explains: ({ at, theirs }, { step }) => /[?&]fields=tenant_id(&|$)/.test(step.path) && at.endsWith('.tenant_id') && theirs === absent,
   },
 ]
+
+function says({ status, body }: Answer, wanted: number, words: RegExp): boolean {
+  return status === wanted && words.test(String((body as { faultstring?: unknown }).faultstring))
+}
+
+const newerTexts: [RegExp, RegExp][] = [[/IP version incompatible with VIP /, /IP version incompatible with all VIPs /]]
 
 const bothOk = (...answers: Answer[]) => answers.every(({ status }) => status === 200)
 

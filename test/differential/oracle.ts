@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { type Answer, ask } from './http.ts'
-import { playWorker } from './player.ts'
+import { isPending, playWorker } from './player.ts'
 import type { Kind, Request } from './requests.ts'
 
 const PYTHON = '/usr/bin/python3.11'
@@ -27,6 +27,8 @@ export interface Oracle {
   ask(request: Request): Promise<Answer>
   /** Does what the worker would. */
   settle(): void
+  /** Whether something waits for the worker. */
+  isPending(): boolean
   /** What there is, oldest first; `parent` is the pool or l7policy it belongs to. */
   objects(kind: Kind): { id: string; parent: string | null }[]
   /** As if it had just started. */
@@ -44,6 +46,7 @@ export async function startOracle(certificates: string, port = PORT): Promise<Or
     port,
     ask: (request) => ask(port, request),
     settle: () => playWorker(db),
+    isPending: () => isPending(db),
     objects: (kind) => db.prepare(listings[kind]).all() as { id: string; parent: string | null }[],
     reset() {
       for (const table of filled) db.exec(`delete from ${table}`)

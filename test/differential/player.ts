@@ -47,6 +47,12 @@ export function playWorker(db: DatabaseSync): void {
 
 type Row = { id: string; pool_id: string; listener_id: string }
 
+export function isPending(db: DatabaseSync): boolean {
+  return [...tables, 'load_balancer'].some((table) => {
+    return rows(db, `select id from ${table} where provisioning_status like 'PENDING_%' limit 1`).length > 0
+  })
+}
+
 function rows(db: DatabaseSync, query: string, ...values: string[]): Row[] {
   return db.prepare(query).all(...values) as Row[]
 }
