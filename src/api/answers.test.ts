@@ -94,6 +94,7 @@ test('every route gives the answer it announces, in a cloud that has one of ever
     client.listAvailabilityZoneProfiles(),
     client.listAmphorae(),
   ]
+  assert.notEqual((await client.listLoadBalancerEvents(id)).items.length, 0)
   for (const list of lists) assert.notEqual((await list).items.length, 0)
   for (const list of [
     client.listProviders(),

@@ -259,12 +259,9 @@ const parameters: Record<string, JsonObject> = Object.fromEntries(
 )
 
 /** Which faults a route may answer with. */
-function faultsOf({ method, path, body, answer }: AnnouncedRoute): number[] {
-  const changes = method !== 'GET'
-  const statuses = [400, 401, 403, 406, 500, 503]
-  // A list of everything finds something always; what changes anything may name what is not there.
-  if (changes || path.includes(':') || !answer.listed) statuses.push(404)
-  if (changes) statuses.push(409, 501)
+function faultsOf({ method, body }: AnnouncedRoute): number[] {
+  const statuses = [400, 401, 403, 404, 406, 500, 503]
+  if (method !== 'GET') statuses.push(409, 501)
   if (body) statuses.push(413, 415)
   return statuses.sort((a, b) => a - b)
 }
@@ -282,6 +279,12 @@ const faultSchemas: Record<string, JsonObject> = {
       'What was wrong before a handler was found: the path, its parent object, the method, the query. As text where JSON was not asked for.',
     required: ['code', 'title', 'description'],
     properties: { code: { type: 'integer' }, title: { type: 'string' }, description: { type: 'string' } },
+  },
+  UnavailableFault: {
+    type: 'object',
+    description: 'The identity service could not be asked.',
+    required: ['message', 'code', 'title'],
+    properties: { message: { type: 'string' }, code: { type: 'string' }, title: { type: 'string' } },
   },
   UnauthenticatedFault: {
     type: 'object',
@@ -312,7 +315,7 @@ const faultResponses: Record<string, JsonObject> = {
   415: { description: 'The body is not JSON', content: faultBody('HandlerFault') },
   500: { description: 'A failure of the service, or of a provider', content: faultBody('HandlerFault') },
   501: { description: 'The provider cannot do it', content: faultBody('HandlerFault') },
-  503: { description: 'Something the service needs does not answer, or is busy', content: faultBody('HandlerFault') },
+  503: { description: 'Something the service needs does not answer, or is busy', content: faultBody('HandlerFault', 'UnavailableFault') },
 }
 
 /** Without what is not JSON: the type checker's part of a schema. */

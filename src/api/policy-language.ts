@@ -175,6 +175,7 @@ function leafCheck({ text, position }: Word, resolve: Resolve, references: Set<s
   }
   const literal = literalOf(kind)
   if (literal !== undefined) return (_, target) => wanted(target) === literal
+  if (/['"]/.test(kind)) throw new PolicySyntaxError(`'${text}': what stands before the colon is no name`, position)
   const name = credentialNames.find((known) => known === kind)
   if (name === undefined) {
     doubts.push(`callers have no ${kind}: ${text} is never true`)

@@ -243,6 +243,7 @@ test('a wrong file is an error that names file, line, rule and position', () => 
     ['"x": "()"', /rule 'x', position 2: a check should stand/],
     ['"x": "admin"', /rule 'x', position 1: 'admin' is no check/],
     ['"x": "role:a or \'b\'"', /rule 'x', position 11/],
+    [`"x": "a':b"`, /rule 'x', position 1: 'a':b': what stands before the colon is no name/],
     ['"x": "http://policy.example/"', /checks by http are not supported/],
     ['"x": "role:%s"', /only %\(name\)s may follow/],
     ['"x": 5', /policy\.yaml:1: rule 'x', position 1: a rule is a text or a list/],

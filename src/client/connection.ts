@@ -171,10 +171,27 @@ function parsed(text: string): Record<string, unknown> | undefined {
 /** Of any of the shapes that faults have. */
 function faultstringIn(text: string): string {
   const body = parsed(text) as
-    | { faultstring?: string; description?: string; error?: { message?: string }; errors?: { detail?: string }[]; title?: string }
+    | {
+        faultstring?: string
+        description?: string
+        error?: { message?: string }
+        errors?: { detail?: string }[]
+        title?: string
+        message?: string
+      }
     | undefined
   if (body === undefined) return text.trim()
-  return body.faultstring ?? (body.description || body.error?.message || body.errors?.[0]?.detail || body.title || '')
+  return (
+    body.faultstring ??
+    (body.description || body.error?.message || body.errors?.[0]?.detail || withoutTags(body.message ?? '') || body.title || '')
+  )
+}
+
+function withoutTags(html: string): string {
+  return html
+    .replaceAll(/<[^>]*>|\s+/g, ' ')
+    .replaceAll(/ +/g, ' ')
+    .trim()
 }
 
 /**

@@ -241,6 +241,8 @@ describe('on a controller whose machines are not there', () => {
       'request_errors',
       'total_connections',
     ])
+    const events = await ottavia<Row[]>('event', 'list', 'lb1')
+    assert.ok(events.some(({ event, object_name, outcome }) => event === 'create' && object_name === 'lb1' && outcome === 'success'))
     const tree = await run(program, environment, 'status', 'show', 'lb1')
     assert.equal((JSON.parse(tree.stdout) as { loadbalancer: Row }).loadbalancer.id, lb.id)
 

@@ -1,5 +1,7 @@
 /** The Keystone driver beside a real Keystone: its promises, and a whole API whose users are that Keystone's. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadConfig } from '../../src/config/config.ts'
 import { identityContract } from '../../src/drivers/identity/contract.ts'
@@ -7,6 +9,7 @@ import { keystoneIdentityDriver } from '../../src/drivers/identity/keystone.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { aCloud } from '../support/cloud.ts'
+import { Controller } from '../support/controller.ts'
 import { call } from '../support/embedded-services.ts'
 import { eventually } from '../support/eventually.ts'
 import { KeystoneAdmin } from '../support/keystone-admin.ts'
@@ -15,6 +18,7 @@ import { noKeystone, type RealKeystone, startKeystone } from '../support/real-ke
 /** Short enough to wait for the end of one, long enough to use one on a busy machine. */
 const TOKEN_SECONDS = 15
 const MINUTE_MS = 60_000
+const PORT_BASE = 23_300
 
 /** A driver whose service user has the role `service` only, and a clock that can be put forward for what it remembers. */
 async function aDriver({ v3, adminPassword }: RealKeystone) {
@@ -24,27 +28,22 @@ async function aDriver({ v3, adminPassword }: RealKeystone) {
   await admin.assign(service, { project }, ['service'])
   let ahead = 0
   const clock = { now: systemClock.now, monotonic: () => systemClock.monotonic() + ahead }
-  const config = loadConfig({
-    stateDirectory: '/nonexistent',
-    file: {
-      name: '/nonexistent/octavia.conf',
-      text: [
-        '[keystone_authtoken]',
-        `www_authenticate_uri = ${v3}`,
-        `auth_url = ${v3.replace('/v3', '')}`,
-        'auth_type = password',
-        `username = ${service.name}`,
-        `password = ${service.password}`,
-        'user_domain_name = Default',
-        `project_name = ${project.name}`,
-        'project_domain_name = Default',
-        'region_name = RegionOne',
-        'service_type = load-balancer',
-      ].join('\n'),
-    },
-  })
+  const text = [
+    '[keystone_authtoken]',
+    `www_authenticate_uri = ${v3}`,
+    `auth_url = ${v3.replace('/v3', '')}`,
+    'auth_type = password',
+    `username = ${service.name}`,
+    `password = ${service.password}`,
+    'user_domain_name = Default',
+    `project_name = ${project.name}`,
+    'project_domain_name = Default',
+    'region_name = RegionOne',
+    'service_type = load-balancer',
+  ].join('\n')
+  const config = loadConfig({ stateDirectory: '/nonexistent', file: { name: '/nonexistent/octavia.conf', text } })
   const driver = keystoneIdentityDriver({ config, clock, log: createLog('silent') })
-  return { admin, driver, aMinuteLater: () => (ahead += MINUTE_MS) }
+  return { admin, driver, text, aMinuteLater: () => (ahead += MINUTE_MS) }
 }
 
 describe('a real Keystone', { skip: noKeystone ?? false }, () => {
@@ -104,5 +103,33 @@ describe('a real Keystone', { skip: noKeystone ?? false }, () => {
     assert.equal(await status(other, 'admin', 'GET', path), 200)
     assert.equal((await cloud.api.as({ 'x-auth-token': 'made up' }).request('GET', path)).status, 401)
     driver.close()
+  })
+
+  test('a controller whose octavia.conf names that Keystone serves its users, and no identity of its own', async () => {
+    const { admin, driver, text } = await aDriver(keystone)
+    driver.close()
+    const drivers = ['compute_driver = compute_noop_driver', 'network_driver = network_noop_driver', 'amphora_driver = amphora_noop_driver']
+    const controller = new Controller({ config: ['[controller_worker]', ...drivers, text].join('\n'), portBase: PORT_BASE })
+    await controller.start()
+    try {
+      const url = `${controller.api}/v2/lbaas/loadbalancers`
+      const refused = await call('GET', url)
+      assert.deepEqual([refused.status, refused.headers.get('www-authenticate')], [401, `Keystone uri="${keystone.v3}"`])
+      const project = await admin.createProject()
+      const [member, reader] = [await admin.person({ project }, ['member']), await admin.person({ project }, ['reader'])]
+      const body = { loadbalancer: { vip_subnet_id: 'c0000000-0000-4000-8000-000000000001' } }
+      assert.equal((await call('POST', url, member.token, body)).status, 201)
+      assert.equal((await call('POST', url, reader.token, body)).status, 403)
+      const seen = (await call('GET', url, reader.token)).body.loadbalancers as { project_id: string }[]
+      assert.deepEqual(
+        seen.map(({ project_id }) => project_id),
+        [project.id],
+      )
+      await assert.rejects(fetch(`http://127.0.0.1:${PORT_BASE + 1}/v3`))
+      assert.equal(existsSync(join(controller.stateDirectory, 'openrc')), false)
+      for (const secret of [member.token, reader.token]) assert.ok(!controller.output.includes(secret))
+    } finally {
+      await controller.down()
+    }
   })
 })

@@ -4,6 +4,7 @@ import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import type { Answer } from '../../src/api/answer.ts'
 import { Fault } from '../../src/api/faults.ts'
+import { describe, type JsonObject, type OpenApi } from '../../src/api/openapi.ts'
 
 /** How often each route (`GET /v2/lbaas/pools`) has given the answer it announces. */
 export type Answered = Map<string, number>
@@ -12,35 +13,58 @@ export type Answered = Map<string, number>
 export function checkAnswers(api: FastifyInstance): Answered {
   const answered: Answered = new Map()
   const announced = new Map(api.announced.map(({ method, path, answer }) => [`${method} ${path}`, answer]))
+  let description: OpenApi | undefined
   api.addHook('onSend', async (request, reply, payload) => {
     const route = `${request.method} ${request.routeOptions.url}`
     const answer = announced.get(route)
-    if (answer === undefined || reply.statusCode >= 400) return payload
-    const wrong = reply.statusCode === answer.status ? wrongIn(answer, payload, request.query as object) : [`status ${reply.statusCode}`]
+    if (answer === undefined) return payload
+    const isFault = reply.statusCode >= 400
+    if (isFault) description ??= describe(api.announced)
+    const wrong = isFault
+      ? wrongInFault(description!, route, reply.statusCode, isJson(reply.getHeader('content-type')) ? payload : undefined)
+      : wrongIn(answer, reply.statusCode, payload, request.query as object)
     if (wrong.length > 0) throw new Fault(500, `${route} does not answer as it announces: ${wrong.join('; ')}`)
-    answered.set(route, (answered.get(route) ?? 0) + 1)
+    if (!isFault) answered.set(route, (answered.get(route) ?? 0) + 1)
     return payload
   })
   return answered
 }
 
-function wrongIn(answer: Answer, payload: unknown, query: object): string[] {
+const isJson = (type: unknown) => String(type).startsWith('application/json')
+
+function wrongIn(answer: Answer, status: number, payload: unknown, query: object): string[] {
+  if (status !== answer.status) return [`status ${status}`]
   if (answer.body === undefined) return payload ? ['a body where none is announced'] : []
   // A selection leaves out what would be mandatory.
-  if ('fields' in query) return []
-  const body: unknown = JSON.parse(payload as string)
-  return validatorOf(answer)
-    .Errors(body)
+  return 'fields' in query ? [] : errorsOf(answer.body, payload)
+}
+
+/** Faults that are no JSON have no schema. */
+function wrongInFault({ paths, components }: OpenApi, route: string, status: number, payload: unknown): string[] {
+  const [method, path] = route.split(' ') as [string, string]
+  const { responses } = paths[path.replaceAll(/:(\w+)/g, '{$1}')]![method.toLowerCase()]!
+  if (responses[status] === undefined) return [`status ${status}`]
+  if (payload === undefined) return []
+  type Described = { content: { 'application/json': { schema: { anyOf: { $ref: string }[] } } } }
+  const { schema } = (components.responses![status] as unknown as Described).content['application/json']
+  const shapes = schema.anyOf.map(({ $ref }) => components.schemas[$ref.split('/').at(-1)!] as JsonObject)
+  const errors = shapes.map((shape) => errorsOf(shape as TSchema, payload))
+  return errors.some((found) => found.length === 0) ? [] : errors.flat()
+}
+
+function errorsOf(schema: TSchema, payload: unknown): string[] {
+  return validatorOf(schema)
+    .Errors(JSON.parse(payload as string))
     .map(({ instancePath, message }) => `${instancePath} ${message}`)
 }
 
-const validators = new WeakMap<Answer, Validator>()
+const validators = new WeakMap<TSchema, Validator>()
 
-function validatorOf(answer: Answer): Validator {
-  const known = validators.get(answer)
+function validatorOf(schema: TSchema): Validator {
+  const known = validators.get(schema)
   if (known) return known
-  const made = Compile(closed(answer.body as TSchema))
-  validators.set(answer, made)
+  const made = Compile(closed(schema))
+  validators.set(schema, made)
   return made
 }
 

@@ -168,6 +168,18 @@ const special: Record<SpecialName, RunSpecial> = {
     await client.failoverLoadBalancer(id)
     if (typed.options.wait) await waitForActive(() => client.getLoadBalancer(id))
   },
+  async eventList(session, typed, print) {
+    const id = await idOf(session, 'load balancer', typed.arguments[0]!)
+    const query = await fieldsOf(session, optionsOf('eventList'), typed.options)
+    const { items } = await session.client.listLoadBalancerEvents(id, query)
+    print(
+      printMany(
+        specials.eventList.columns,
+        items.map((one) => ({ ...one })),
+        printedAs(typed),
+      ),
+    )
+  },
   async listenerStats(session, typed, print) {
     const id = await idOf(session, 'listener', typed.arguments[0]!)
     print(printOne(specials.listenerStats.columns, { ...(await session.client.getListenerStats(id)) }, printedAs(typed)))

@@ -683,6 +683,15 @@ export const specials = {
     shows: 'nothing',
     columns: [],
   },
+  /** Ours: Octavia keeps no events. */
+  eventList: {
+    words: ['event', 'list'],
+    help: 'what happened to a load balancer, when, and how it ended',
+    argument: ofLoadBalancer,
+    options: [o('--limit <number>', 'limit', 'integer', 'at most so many, the latest first')],
+    shows: 'many',
+    columns: ['started_at', 'event', 'object_type', 'object_name', 'outcome', 'duration_ms', 'message'],
+  },
   listenerStats: {
     words: ['listener', 'stats', 'show'],
     help: 'what passed through a listener',
