@@ -259,9 +259,11 @@ const parameters: Record<string, JsonObject> = Object.fromEntries(
 )
 
 /** Which faults a route may answer with. */
-function faultsOf({ method, body }: AnnouncedRoute): number[] {
+function faultsOf({ method, path, body }: AnnouncedRoute): number[] {
   const statuses = [400, 401, 403, 404, 406, 500, 503]
   if (method !== 'GET') statuses.push(409, 501)
+  // A provider that is named and not there.
+  else if (path.includes(':provider')) statuses.push(501)
   if (body) statuses.push(413, 415)
   return statuses.sort((a, b) => a - b)
 }
