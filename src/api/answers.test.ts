@@ -40,6 +40,7 @@ test('every route gives the answer it announces, in a cloud that has one of ever
   await client.updateLoadBalancer(id, { name: 'lb1', tags: ['a'] })
   await settled()
   for (const show of [client.getLoadBalancerStatus(id), client.getLoadBalancerStatuses(id), client.getLoadBalancerStats(id)]) await show
+  assert.notEqual((await client.listLoadBalancerEvents(id)).items.length, 0)
 
   const listener = await client.createListener({
     loadbalancer_id: id,
