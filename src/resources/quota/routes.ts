@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { accepts, acceptsSilently, lists, shows } from '../../api/answer.ts'
 import { bodyKind } from '../../api/body.ts'
-import { invalidFilter, noObjectSupplied, notFound } from '../../api/faults.ts'
+import { noObjectSupplied, notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
 import { quotaResources } from '../../api/quota.ts'
 import { type ApiContext, refuseArguments, route } from '../../api/route.ts'
@@ -18,12 +18,6 @@ const listed: ListSpec<'quota'> = {
   order: ['project_id'],
   // Rows that only count for us what is in use are nothing that anybody has set.
   hidden: { column: 'listed', value: false },
-  filters: {
-    // As upstream: here alone it is no other name of project_id.
-    tenant_id() {
-      throw invalidFilter()
-    },
-  },
 }
 
 /** Quotas are no objects: they are there for every project, whether anybody has heard of it or not (`defaults` is one to clients). */
