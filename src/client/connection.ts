@@ -14,7 +14,7 @@ export interface ConnectionOptions {
   timeoutMs?: number
 }
 
-export type QueryValue = string | number | boolean | readonly (string | number | boolean)[] | null | undefined
+type QueryValue = string | number | boolean | readonly (string | number | boolean)[] | null | undefined
 
 interface RequestOptions {
   query?: object

@@ -6,7 +6,6 @@ export {
   exchange,
   Fault,
   type Page,
-  type QueryValue,
   WaitError,
   type WaitOptions,
   waitForActive,

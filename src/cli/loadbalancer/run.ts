@@ -9,15 +9,14 @@ import { type Noun, type Option, type SpecialName, specials } from './table.ts'
 import { fieldsOf, ValueError } from './values.ts'
 
 export function runVerb(noun: Noun, verb: Verb, typed: Typed): Promise<void> {
-  return running((session) => verbs[verb](session, noun, typed, print))
+  return running((session) => verbs[verb](session, noun, typed))
 }
 
 export function runSpecial(name: SpecialName, typed: Typed): Promise<void> {
-  return running((session) => special[name](session, typed, print))
+  return running((session) => special[name](session, typed))
 }
 
-type Print = (text: string) => void
-const print: Print = (text) => process.stdout.write(`${text}\n`)
+const print = (text: string) => process.stdout.write(`${text}\n`)
 
 /** What goes wrong for a reason that the user can see is told in a line; the process's status is then 1. */
 async function running(work: (session: Session) => Promise<void>): Promise<void> {
@@ -31,10 +30,10 @@ async function running(work: (session: Session) => Promise<void>): Promise<void>
   }
 }
 
-type Run = (session: Session, noun: Noun, typed: Typed, print: Print) => Promise<void>
+type Run = (session: Session, noun: Noun, typed: Typed) => Promise<void>
 
 const verbs: Record<Verb, Run> = {
-  async create(session, noun, typed, print) {
+  async create(session, noun, typed) {
     const { client } = session
     const place = typed.arguments[0] ?? ''
     const parent = noun.parent ? await idOf(session, noun.parent, place) : ''
@@ -51,7 +50,7 @@ const verbs: Record<Verb, Run> = {
     print(printOne(rowsOf(noun, object), object, printedAs(typed)))
   },
 
-  async list(session, noun, typed, print) {
+  async list(session, noun, typed) {
     const parent = noun.parent ? await idOf(session, noun.parent, typed.arguments[0]!) : ''
     const filters = { ...(await fieldsOf(session, noun.list, typed.options)), ...tagFiltersOf(typed) }
     const objects: Shown[] = []
@@ -61,7 +60,7 @@ const verbs: Record<Verb, Run> = {
     print(printMany(columns, objects, printedAs(typed)))
   },
 
-  async show(session, noun, typed, print) {
+  async show(session, noun, typed) {
     const object = await found(session, noun, typed)
     print(printOne(rowsOf(noun, object), object, printedAs(typed)))
   },
@@ -147,18 +146,18 @@ function tagFiltersOf({ options }: Typed): Record<string, unknown> {
   return { tags: options.tags, 'tags-any': options['any-tags'], 'not-tags': options['not-tags'], 'not-tags-any': options['not-any-tags'] }
 }
 
-type RunSpecial = (session: Session, typed: Typed, print: Print) => Promise<void>
+type RunSpecial = (session: Session, typed: Typed) => Promise<void>
 
 function optionsOf(name: SpecialName): readonly Option[] {
   return specials[name].options
 }
 
 const special: Record<SpecialName, RunSpecial> = {
-  async loadBalancerStats(session, typed, print) {
+  async loadBalancerStats(session, typed) {
     const id = await idOf(session, 'load balancer', typed.arguments[0]!)
     print(printOne(specials.loadBalancerStats.columns, { ...(await session.client.getLoadBalancerStats(id)) }, printedAs(typed)))
   },
-  async loadBalancerStatus(session, typed, print) {
+  async loadBalancerStatus(session, typed) {
     const id = await idOf(session, 'load balancer', typed.arguments[0]!)
     print(JSON.stringify(await session.client.getLoadBalancerStatus(id), null, 4))
   },
@@ -168,7 +167,7 @@ const special: Record<SpecialName, RunSpecial> = {
     await client.failoverLoadBalancer(id)
     if (typed.options.wait) await waitForActive(() => client.getLoadBalancer(id))
   },
-  async eventList(session, typed, print) {
+  async eventList(session, typed) {
     const id = await idOf(session, 'load balancer', typed.arguments[0]!)
     const query = await fieldsOf(session, optionsOf('eventList'), typed.options)
     const { items } = await session.client.listLoadBalancerEvents(id, query)
@@ -180,11 +179,11 @@ const special: Record<SpecialName, RunSpecial> = {
       ),
     )
   },
-  async listenerStats(session, typed, print) {
+  async listenerStats(session, typed) {
     const id = await idOf(session, 'listener', typed.arguments[0]!)
     print(printOne(specials.listenerStats.columns, { ...(await session.client.getListenerStats(id)) }, printedAs(typed)))
   },
-  async amphoraStats(session, typed, print) {
+  async amphoraStats(session, typed) {
     const { columns } = specials.amphoraStats
     const { listener_id } = await fieldsOf(session, optionsOf('amphoraStats'), typed.options)
     const all = await session.client.getAmphoraStats(typed.arguments[0]!)
@@ -205,7 +204,7 @@ const special: Record<SpecialName, RunSpecial> = {
     await client.failoverAmphora(id)
     if (typed.options.wait) await waitForItsLoadBalancer(client, loadbalancer_id)
   },
-  async providerList(session, typed, print) {
+  async providerList(session, typed) {
     const providers = await session.client.listProviders()
     print(
       printMany(
@@ -215,7 +214,7 @@ const special: Record<SpecialName, RunSpecial> = {
       ),
     )
   },
-  async providerCapabilityList(session, typed, print) {
+  async providerCapabilityList(session, typed) {
     const { client } = session
     const provider = typed.arguments[0]!
     const { flavor, availability_zone } = await fieldsOf(session, optionsOf('providerCapabilityList'), typed.options)
@@ -224,20 +223,20 @@ const special: Record<SpecialName, RunSpecial> = {
     const rows = [...flavors.map((one) => ({ ...one, type: 'flavor' })), ...zones.map((one) => ({ ...one, type: 'availability_zone' }))]
     print(printMany(specials.providerCapabilityList.columns, rows, printedAs(typed)))
   },
-  async quotaList(session, typed, print) {
+  async quotaList(session, typed) {
     const query = await fieldsOf(session, optionsOf('quotaList'), typed.options)
     const rows: Shown[] = []
     for await (const quota of each((page) => session.client.listQuotas({ ...query, ...page }))) rows.push({ ...quota })
     print(printMany(specials.quotaList.columns, rows, printedAs(typed)))
   },
-  async quotaShow(session, typed, print) {
+  async quotaShow(session, typed) {
     const quota = await session.client.getQuota(await idOf(session, 'project', typed.arguments[0]!))
     print(printOne(specials.quotaShow.columns, { ...quota }, printedAs(typed)))
   },
-  async quotaDefaultsShow(session, typed, print) {
+  async quotaDefaultsShow(session, typed) {
     print(printOne(specials.quotaDefaultsShow.columns, { ...(await session.client.getQuota('defaults')) }, printedAs(typed)))
   },
-  async quotaSet(session, typed, print) {
+  async quotaSet(session, typed) {
     const body = await fieldsOf(session, optionsOf('quotaSet'), typed.options)
     if (Object.keys(body).length === 0) {
       const flags = optionsOf('quotaSet').map(({ flags }) => flags.split(' ', 1)[0])

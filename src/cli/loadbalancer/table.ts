@@ -45,12 +45,10 @@ export type Kind =
   | 'list'
   /** Several words after one option. */
   | 'words'
-  /** Words parted by commas. */
-  | 'commas'
   /** `name=value,name=value`. */
   | 'pairs'
   | 'additional vip'
-  | { readonly lookUp: LookUp; readonly orNone?: true; readonly repeated?: true }
+  | { readonly lookUp: LookUp; readonly orNone?: true }
 
 export interface Option {
   /** With what stands for its value: `--name <name>`. */
@@ -647,22 +645,20 @@ const quotaRows = ['load_balancer', 'listener', 'pool', 'health_monitor', 'membe
 export interface Special {
   readonly words: readonly string[]
   readonly help: string
-  readonly argument?: { readonly name: string; readonly lookUp: LookUp | null }
+  /** The name of its argument, where it has one. */
+  readonly argument?: string
   readonly options: readonly Option[]
   readonly shows: 'one' | 'many' | 'nothing'
   readonly columns: readonly string[]
 }
 
 const wait = o('--wait', 'wait', 'true', 'until it is done')
-const ofLoadBalancer = { name: 'load balancer', lookUp: 'load balancer' } as const
-const ofAmphora = { name: 'amphora', lookUp: 'amphora' } as const
-const ofProject = { name: 'project', lookUp: 'project' } as const
 
 export const specials = {
   loadBalancerStats: {
     words: ['stats', 'show'],
     help: 'what passed through a load balancer',
-    argument: ofLoadBalancer,
+    argument: 'load balancer',
     options: [],
     shows: 'one',
     columns: statisticsRows,
@@ -670,7 +666,7 @@ export const specials = {
   loadBalancerStatus: {
     words: ['status', 'show'],
     help: 'the statuses of a load balancer and of all that serves it, as JSON',
-    argument: ofLoadBalancer,
+    argument: 'load balancer',
     options: [],
     shows: 'nothing',
     columns: [],
@@ -678,7 +674,7 @@ export const specials = {
   loadBalancerFailover: {
     words: ['failover'],
     help: 'replace the amphorae of a load balancer',
-    argument: ofLoadBalancer,
+    argument: 'load balancer',
     options: [wait],
     shows: 'nothing',
     columns: [],
@@ -687,7 +683,7 @@ export const specials = {
   eventList: {
     words: ['event', 'list'],
     help: 'what happened to a load balancer, when, and how it ended',
-    argument: ofLoadBalancer,
+    argument: 'load balancer',
     options: [o('--limit <number>', 'limit', 'integer', 'at most so many, the latest first')],
     shows: 'many',
     columns: ['started_at', 'event', 'object_type', 'object_name', 'outcome', 'duration_ms', 'message'],
@@ -695,7 +691,7 @@ export const specials = {
   listenerStats: {
     words: ['listener', 'stats', 'show'],
     help: 'what passed through a listener',
-    argument: { name: 'listener', lookUp: 'listener' },
+    argument: 'listener',
     options: [],
     shows: 'one',
     columns: statisticsRows,
@@ -703,7 +699,7 @@ export const specials = {
   amphoraStats: {
     words: ['amphora', 'stats', 'show'],
     help: 'what passed through an amphora',
-    argument: ofAmphora,
+    argument: 'amphora',
     options: [o('--listener <listener>', 'listener_id', { lookUp: 'listener' }, 'of this listener alone (name or id)')],
     shows: 'one',
     columns: statisticsRows,
@@ -711,7 +707,7 @@ export const specials = {
   amphoraConfigure: {
     words: ['amphora', 'configure'],
     help: "give an amphora's agent its configuration anew",
-    argument: ofAmphora,
+    argument: 'amphora',
     options: [wait],
     shows: 'nothing',
     columns: [],
@@ -719,7 +715,7 @@ export const specials = {
   amphoraFailover: {
     words: ['amphora', 'failover'],
     help: 'replace an amphora',
-    argument: ofAmphora,
+    argument: 'amphora',
     options: [wait],
     shows: 'nothing',
     columns: [],
@@ -728,7 +724,7 @@ export const specials = {
   providerCapabilityList: {
     words: ['provider', 'capability', 'list'],
     help: 'what flavors and availability zones of a provider may say',
-    argument: { name: 'provider', lookUp: null },
+    argument: 'provider',
     options: [
       o('--flavor', 'flavor', 'true', 'of flavors alone', { conflicts: 'availabilityZone' }),
       o('--availability-zone', 'availability_zone', 'true', 'of availability zones alone'),
@@ -746,7 +742,7 @@ export const specials = {
   quotaShow: {
     words: ['quota', 'show'],
     help: 'show the quota of a project',
-    argument: ofProject,
+    argument: 'project',
     options: [],
     shows: 'one',
     columns: quotaRows,
@@ -761,7 +757,7 @@ export const specials = {
   quotaSet: {
     words: ['quota', 'set'],
     help: 'set the quota of a project',
-    argument: ofProject,
+    argument: 'project',
     options: quotas.map(([flag, field]) =>
       o(`--${flag} <number>`, field, 'integer', `how many a project may have; -1 for as many as may be`),
     ),
@@ -771,7 +767,7 @@ export const specials = {
   quotaReset: {
     words: ['quota', 'reset'],
     help: 'reset the quota of a project',
-    argument: ofProject,
+    argument: 'project',
     options: [],
     shows: 'nothing',
     columns: [],
@@ -779,7 +775,7 @@ export const specials = {
   quotaUnset: {
     words: ['quota', 'unset'],
     help: 'reset parts of the quota of a project',
-    argument: ofProject,
+    argument: 'project',
     options: quotas.map(([flag, field]) => nothing(`--${flag}`, field)),
     shows: 'nothing',
     columns: [],

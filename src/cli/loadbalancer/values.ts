@@ -40,7 +40,6 @@ async function fieldValue(session: Session, option: Option, typed: unknown): Pro
   if (kind === 'integer' && !/^[+-]?\d+$/.test(text)) throw wrong(option, text, 'should be a whole number')
   if (kind === 'number' && !(text.trim() !== '' && Number.isFinite(Number(text)))) throw wrong(option, text, 'should be a number')
   if (kind === 'pairs') return pairsOf(option, text)
-  if (kind === 'commas') return text.split(',')
   return chosen(option, kind === 'integer' || kind === 'number' ? Number(text) : text)
 }
 
