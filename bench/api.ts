@@ -26,6 +26,7 @@ const usage = `usage: npm run bench -- api [OPTIONS]
 const CONNECTIONS = 8
 const WARM_UP_REQUESTS = 200
 const WARM_UP_MS = 1_500
+const WARM_UP_WRITES = 10
 const SUBNET = '7e9d2b3c-1111-4a4a-9b9b-000000000001'
 const LOAD_BALANCERS = '/v2/lbaas/loadbalancers'
 /** The projects of 10, 100 and 1000 load balancers, and of those that only fill the database. */
@@ -209,7 +210,10 @@ class Bench {
         await store.execute(`update ${table} set provisioning_status = 'ACTIVE' where ${where}`)
       }
     }
-    if (works) for (const make of [plain, fullyPopulated]) await this.#withdrawn(() => this.#inTurn(5, (n) => this.#active(make(n))))
+    if (!works) return
+    for (const make of [plain, fullyPopulated]) {
+      await this.#withdrawn(() => this.#inTurn(WARM_UP_WRITES, (number) => this.#active(make(number))))
+    }
   }
 
   async fill(size: number | 'rest', count: number): Promise<void> {
@@ -259,19 +263,18 @@ class Bench {
     return this.#writes(() => this.#delete(doomed.pop()!))
   }
 
-  /** `count` operations in turn, for how long each takes, then as many several at once, for how many there are. */
+  /** Operations in turn, for how long each takes, then as many several at once, for how many there are. */
   async #writes(operation: (number: number, worker: number) => Promise<unknown>): Promise<Figures> {
     const { count } = this.#options
     const { before, after } = this.#cost()
     const times = await this.#inTurn(count, (number) => operation(number, 0))
-    const costs = after(before, count)
     const startedAt = performance.now()
     let next = count
     const worker = async (_: unknown, index: number) => {
       while (next < 2 * count) await operation(next++, index)
     }
     await Promise.all(Array.from({ length: CONNECTIONS }, worker))
-    return { ...spread(times), perSecond: count / ((performance.now() - startedAt) / 1_000), ...costs }
+    return { ...spread(times), perSecond: count / ((performance.now() - startedAt) / 1_000), ...after(before, 2 * count) }
   }
 
   async #inTurn(count: number, operation: (number: number) => Promise<unknown>): Promise<number[]> {
