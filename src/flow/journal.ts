@@ -3,7 +3,7 @@
  * worker's, at the generation it claimed; a worker that was frozen and wakes later writes nothing.
  */
 import { type RawBuilder, sql } from 'kysely'
-import { type Db, isPostgresql, type Tx } from '../db/connection.ts'
+import { type Db, isPostgresql, type Tx, unhurried } from '../db/connection.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { FlowRow, FlowState, FlowStepRow } from './tables.ts'
 import { dismissWorker, enlistWorker, isDead } from './worker-identity.ts'
@@ -90,7 +90,8 @@ export class Journal {
     // Looking costs nothing on SQLite, where an update, even of no row, takes the one writer's place.
     const ids = isPostgresql(this.#db) ? claimable : (await claimable.execute()).map(({ id }) => id)
     if (Array.isArray(ids) && ids.length === 0) return []
-    const rows = await this.#db
+    // Before anything is done for the flow its first step is written, and waited for.
+    const rows = await unhurried(this.#db)
       .updateTable('flow')
       .set((expression) => ({
         worker: this.worker,
