@@ -35,7 +35,7 @@ export const unknownAttributes = (argument: string, names: string[]) =>
   new Fault(400, `Unknown attribute${names.length > 1 ? 's' : ''} for argument ${argument}: ${names.join(', ')}`)
 
 export const missingArgument = (name: string) => new Fault(400, `Missing argument: "${name}"`)
-export const unknownArgument = (name: string) => new Fault(400, `Unknown argument: "${name}"`)
+export const unknownArguments = (names: string[]) => new Fault(400, `Unknown argument: "${names.join(', ')}"`)
 export const malformedJson = () => new Fault(400, 'Request is not in valid JSON format')
 export const unknownMediaType = (type: string) => new Fault(415, `Unknown mimetype: ${type}`)
 export const bodyTooLarge = () => new Fault(413, 'Request is too large.')

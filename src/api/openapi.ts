@@ -8,7 +8,7 @@ import type { TSchema } from 'typebox'
 import type { Listed } from './answer.ts'
 import { currentVersion } from './discovery.ts'
 import { methodNotAllowed } from './faults.ts'
-import type { AnnouncedRoute } from './route.ts'
+import { type AnnouncedRoute, takesAnyArgument } from './route.ts'
 
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
@@ -197,13 +197,13 @@ function pathParameters(path: string): JsonObject[] {
   return [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name: name!, in: 'path', required: true, schema: { type: 'string' } }))
 }
 
-function queryParameters({ method, path, answer, query = {} }: AnnouncedRoute): JsonObject[] {
+function queryParameters(route: AnnouncedRoute): JsonObject[] {
+  const { path, answer, query = {} } = route
   const own = Object.entries(query).map(([name, schema]): JsonObject => {
     const { description, ...rest } = plain(schema)
     return { name, in: 'query', ...(description === undefined ? {} : { description }), schema: rest }
   })
-  const showsObject = method === 'GET' && /:\w+$/.test(path)
-  if (answer.listed === undefined) return showsObject ? [...own, shared('fields')] : own
+  if (answer.listed === undefined) return takesAnyArgument(route) ? [...own, shared('fields')] : own
   const [[key, array], links] = Object.entries(answer.body!.properties) as [[string, TSchema & { items: TSchema }], unknown]
   const { properties = {} } = array.items as { properties?: Record<string, TSchema> }
   const filters = filtersOf(answer.listed, properties)

@@ -8,7 +8,7 @@ import type { Context } from '../context.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import type { Answer } from './answer.ts'
 import type { BodyKind } from './body.ts'
-import { methodNotAllowed, missingArgument, unknownArgument } from './faults.ts'
+import { Fault, methodNotAllowed, missingArgument, unknownArguments } from './faults.ts'
 import { checkPageArguments } from './listing.ts'
 import type { Caller, ListedType, PolicyName } from './policy.ts'
 
@@ -47,6 +47,8 @@ export interface AnnouncedRoute {
   readonly answer: Answer
   /** What its query may say besides what every list takes. */
   readonly query?: Readonly<Record<string, TSchema>>
+  /** Looks up what stands in the middle of the path, before anything else is, as upstream does while routing; throws 404. */
+  readonly parent?: (params: Record<string, string>) => Promise<void>
 }
 
 type ParamNames<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
@@ -63,40 +65,45 @@ export type ApiRequest<P extends string, S extends TSchema> = FastifyRequest<{
   Querystring: Query
 }>
 
-export interface Route<P extends string, S extends TSchema> extends AnnouncedRoute {
+export interface Route<P extends string, S extends TSchema> extends Omit<AnnouncedRoute, 'parent'> {
   readonly path: P
   readonly body?: BodyKind<S>
-  /** Looks up what stands in the middle of the path, before the body is read, as upstream does while routing; throws 404. */
   parent?(params: Record<ParamNames<P>, string>): Promise<void>
   handler(request: ApiRequest<P, S>, reply: FastifyReply): Promise<unknown>
 }
 
-export function route<const P extends string, S extends TSchema>(
-  api: FastifyInstance,
-  { handler, parent, ...announced }: Route<P, S>,
-): void {
+export function route<const P extends string, S extends TSchema>(api: FastifyInstance, { handler, ...route }: Route<P, S>): void {
+  const announced = route as AnnouncedRoute
   api.announced.push(announced)
-  const { method, path, body } = announced
+  const { method, path, body, parent, query } = announced
   // Below a parent the handler does it, once it has found the parent.
   const readsPages = method === 'GET' && !/:\w+_id\//.test(path)
+  const known = takesAnyArgument(announced) ? null : new Set(Object.keys(query ?? {}))
   api.route({
     method,
     url: path,
     // Plain async functions, so that a thrown fault reaches the one error handler.
     async handler(request, reply) {
-      if (parent) await parent(request.params as Record<ParamNames<P>, string>)
+      if (parent) await parent(request.params as Record<string, string>)
       if (readsPages) checkPageArguments(request.query as Query)
+      if (known !== null) refuseArguments(request.query as Query, known)
       // As upstream, the body is read after authentication and before anything is looked up.
+      if (request.body instanceof Fault) throw request.body
       if (body) request.body = body.read(request.body)
       return handler(request as ApiRequest<P, S>, reply)
     },
   })
 }
 
-/** For routes that take nothing in their query: upstream tells of the first argument too many. Throws 400. */
-export function refuseArguments(query: Query): void {
-  const [name] = Object.keys(query)
-  if (name !== undefined) throw unknownArgument(name)
+/** As with upstream, lists and whole objects are shown whatever else the query says (`fields` is for them alone); all other handlers mind. */
+export function takesAnyArgument({ method, path, answer }: Pick<AnnouncedRoute, 'method' | 'path' | 'answer'>): boolean {
+  return method === 'GET' && (answer.listed !== undefined || (/\/:\w+$/.test(path) && !path.startsWith('/v2/lbaas/quotas/')))
+}
+
+/** Throws 400 with all the arguments that are not known. */
+function refuseArguments(query: Query, known: ReadonlySet<string>): void {
+  const unknown = Object.keys(query).filter((name) => !known.has(name))
+  if (unknown.length > 0) throw unknownArguments(unknown)
 }
 
 const everyMethod = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'] as const
@@ -111,13 +118,15 @@ export function routeOtherMethods(api: FastifyInstance): void {
     const collection = path.replace(/\/:[^/]+$/, '')
     const related = [...routes, ...ofItem, ...(methods.get(collection) ?? [])]
     const allowed = [...new Set(related.map(({ method }) => method))]
+    const parent = routes.find((announced) => announced.parent !== undefined)?.parent
     for (const method of everyMethod) {
       if (routes.some((announced) => announced.method === method)) continue
       const onItem = method === 'PUT' || method === 'DELETE' ? ofItem.find((other) => other.method === method) : undefined
       api.route({
         method,
         url: path,
-        async handler() {
+        async handler(request) {
+          if (parent) await parent(request.params as Record<string, string>)
           if (onItem !== undefined) throw missingArgument(onItem.idArgument ?? item ?? '')
           throw methodNotAllowed(allowed)
         },

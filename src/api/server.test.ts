@@ -108,6 +108,33 @@ test('bodies that are no JSON, of another type, or too large are refused, and no
   assert.deepEqual(cloud.network.ports, [])
 })
 
+test('a query that the handler has no use for is refused, save by lists and shown objects, and before the body is read', async () => {
+  const { api, loadBalancer, pool } = await aCloud().withPool()
+  const refuses = (method: string, path: string, name: string) =>
+    assert.rejects(api.expect(200, method, `/v2/lbaas/${path}`), fault(400, `Unknown argument: "${name}"`))
+  await refuses('GET', `loadbalancers/${loadBalancer.id}/status?fields=id`, 'fields')
+  await refuses('GET', `loadbalancers/${loadBalancer.id}/stats?a=1&b=2`, 'a, b')
+  await refuses('PUT', `loadbalancers/${loadBalancer.id}?a=1`, 'a')
+  await refuses('DELETE', `loadbalancers/${loadBalancer.id}?cascade=true&a=1`, 'a')
+  await refuses('PUT', `pools/${pool.id}/members?additive_only=true&a=1`, 'a')
+  await refuses('DELETE', 'pools/11111111-1111-4111-8111-111111111111?a=1', 'a')
+  const unreadable = await api.request('POST', '/v2/lbaas/pools?a=1', '{')
+  assert.equal((unreadable.body as { faultstring: string }).faultstring, 'Unknown argument: "a"')
+  assert.equal((await api.request('GET', `/v2/lbaas/pools/${pool.id}?a=1`)).status, 200)
+})
+
+test('below a pool or l7policy that is not there no method is anything but not found', async () => {
+  const { api } = await aCloud().empty()
+  const nowhere = '11111111-1111-4111-8111-111111111111'
+  for (const path of [`pools/${nowhere}/members`, `l7policies/${nowhere}/rules`, `pools/${nowhere}/members/${nowhere}`]) {
+    for (const method of ['PATCH', 'DELETE', 'PUT']) {
+      const { status, body } = await api.request(method, `/v2/lbaas/${path}?a=1`, {})
+      assert.equal(status, 404, `${method} ${path}`)
+      assert.match((body as { description: string }).description, /^(Pool|L7Policy) \S+ not found\.$/)
+    }
+  }
+})
+
 test('a Host header that names another host is refused, so that no page in a browser can use the API', async () => {
   const { api } = await aCloud({ config: { api_settings: { allowed_hosts: ['lb.example'] } } }).empty()
   const status = async (host: string) => (await api.request('GET', '/v2', undefined, { host })).status

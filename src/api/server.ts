@@ -93,11 +93,12 @@ export function createApi(context: ApiContext): FastifyInstance {
   api.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
     if (text === '') return done(null, undefined)
     const type = (request.headers['content-type'] ?? 'application/json').split(';', 1)[0]!.trim().toLowerCase()
-    if (!jsonTypes.has(type)) return done(unknownMediaType(type))
+    // What is wrong with the body is told when the route reads it: upstream has looked at path and query by then.
+    if (!jsonTypes.has(type)) return done(null, unknownMediaType(type))
     try {
       done(null, JSON.parse(text as string))
     } catch {
-      done(malformedJson())
+      done(null, malformedJson())
     }
   })
 

@@ -1238,8 +1238,6 @@ export interface ListQuotasQuery extends Pick<SharedQuery, 'fields' | 'sort' | '
   tenant_id?: string
 }
 
-export interface GetQuotaQuery extends Pick<SharedQuery, 'fields'> {}
-
 export interface ListFlavorProfilesQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
   id?: string
   name?: string
@@ -1540,8 +1538,8 @@ export class LoadBalancing extends Connection {
   }
 
   /** Show the quota of a project. */
-  getQuota(project_id: string, query: GetQuotaQuery = {}): Promise<Quota> {
-    return this.object<Quota>('GET', `/v2/lbaas/quotas/${segment(project_id)}`, 'quota', { query })
+  getQuota(project_id: string): Promise<Quota> {
+    return this.object<Quota>('GET', `/v2/lbaas/quotas/${segment(project_id)}`, 'quota')
   }
 
   /** Set the quota of a project. */

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type SqlBool, sql } from 'kysely'
 import { acceptsSilently, deletes, lists, shows } from '../../api/answer.ts'
 import { notFound } from '../../api/faults.ts'
-import { type ListSpec, listPage, selectFields } from '../../api/listing.ts'
+import { type ListSpec, listPage } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
 import type { Db, Tx } from '../../db/connection.ts'
@@ -98,7 +98,7 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
         loadbalancer_id: load_balancer_id,
         ...rest,
       }))
-      return { amphora_stats: amphora_stats.map((item) => selectFields(request.query, config, item)) }
+      return { amphora_stats }
     },
   })
 

@@ -143,6 +143,7 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
     summary: 'Delete an l7rule',
     answer: deletes,
     policies: ['os_load-balancer_api:l7rule:delete'],
+    parent,
     async handler(request, reply) {
       const { l7policy_id, id } = request.params
       await db.transaction().execute(async (tx) => {

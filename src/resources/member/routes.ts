@@ -154,6 +154,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
     summary: 'Delete a member',
     answer: deletes,
     policies: ['os_load-balancer_api:member:delete'],
+    parent,
     async handler(request, reply) {
       const { pool_id, id } = request.params
       await db.transaction().execute(async (tx) => {

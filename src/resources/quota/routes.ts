@@ -4,7 +4,7 @@ import { bodyKind } from '../../api/body.ts'
 import { noObjectSupplied, notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
 import { quotaResources } from '../../api/quota.ts'
-import { type ApiContext, refuseArguments, route } from '../../api/route.ts'
+import { type ApiContext, route } from '../../api/route.ts'
 import { findQuota, resetQuota, setQuota } from './repository.ts'
 import { quotaChanges, showQuota, showQuotaInList } from './row.ts'
 import { Quota, QuotaInList, QuotaUpdate } from './schema.ts'
@@ -43,7 +43,6 @@ export function quotaRoutes(api: FastifyInstance, { db, config }: ApiContext): v
     answer: shows('quota', Quota),
     policies: ['os_load-balancer_api:quota:get_one'],
     async handler(request) {
-      refuseArguments(request.query)
       const { project_id } = request.params
       request.authorize('os_load-balancer_api:quota:get_one', project_id)
       return { quota: showQuota(project_id, await findQuota(db, project_id), config) }
@@ -58,7 +57,6 @@ export function quotaRoutes(api: FastifyInstance, { db, config }: ApiContext): v
     policies: ['os_load-balancer_api:quota:put'],
     body: updateBody,
     async handler(request, reply) {
-      refuseArguments(request.query)
       const { project_id } = request.params
       request.authorize('os_load-balancer_api:quota:put', project_id)
       const row = await setQuota(db, project_id, quotaChanges(request.body))
@@ -73,7 +71,6 @@ export function quotaRoutes(api: FastifyInstance, { db, config }: ApiContext): v
     answer: acceptsSilently,
     policies: ['os_load-balancer_api:quota:delete'],
     async handler(request, reply) {
-      refuseArguments(request.query)
       const { project_id } = request.params
       request.authorize('os_load-balancer_api:quota:delete', project_id)
       if (!(await resetQuota(db, project_id))) throw notFound('Quotas', project_id)
@@ -88,7 +85,6 @@ export function quotaRoutes(api: FastifyInstance, { db, config }: ApiContext): v
     answer: shows('quota', Quota),
     policies: ['os_load-balancer_api:quota:get_defaults'],
     async handler(request) {
-      refuseArguments(request.query)
       const { project_id } = request.params
       request.authorize('os_load-balancer_api:quota:get_defaults', project_id)
       return { quota: showQuota(project_id, undefined, config) }
