@@ -32,13 +32,18 @@ export const rules: Rule[] = [
     explains: ({ at, theirs }) => theirs === absent && newerKeys.has(at.split('.').at(-1)!),
   },
   {
+    name: 'newer-versions',
+    explains: ({ at }, { step }) => step.path === '/' && at === 'body.versions',
+  },
+  {
     name: 'newer-texts',
     explains: ({ at, theirs, ours }) =>
       at === 'body.faultstring' && newerTexts.some(([older, newer]) => older.test(String(theirs)) && newer.test(String(ours))),
   },
   {
     name: 'not-acceptable-in-words',
-    explains: ({ at }, { theirs, ours }) => at === 'body' && theirs.status === 406 && ours.status === 406,
+    explains: ({ at }, { theirs, ours }) =>
+      (at === 'body' || at === 'headers.content-type') && theirs.status === 406 && ours.status === 406,
   },
   {
     name: 'no-op-addresses',
@@ -75,6 +80,17 @@ export const rules: Rule[] = [
       step.method === 'PUT' && /members(\?|$)/.test(step.path) && says(theirs, 409, /immutable/) && ours.status === 202,
   },
   {
+    name: 'monitor-in-the-tree',
+    explains: ({ at, theirs, ours }, { step }) =>
+      step.method === 'POST' &&
+      ((at.endsWith('.healthmonitor') && theirs === null && ours !== null) ||
+        (at.endsWith('.operating_status') && theirs === 'NO_MONITOR' && ours === 'OFFLINE')),
+  },
+  {
+    name: 'no-alpn-is-none',
+    explains: ({ at, theirs, ours }) => at.endsWith('.alpn_protocols') && Array.isArray(theirs) && theirs.length === 0 && ours === null,
+  },
+  {
     name: 'never-updated-when-new',
     explains: ({ at, theirs, ours }, { step }) =>
       step.method === 'POST' && at.endsWith('.updated_at') && typeof theirs === 'string' && ours === null,
@@ -90,7 +106,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'equal-tags-are-one',
-    explains: (_, { request, theirs, ours }) => hasEqualTags(request.body) && theirs.status >= 400 && ours.status < 300,
+    explains: (_, { request, theirs, ours }) => hasEqualTags(request.body) && theirs.status >= 400,
   },
   {
     name: 'tenant-id-can-be-selected',

@@ -289,7 +289,11 @@ const loadBalancerFields: Fields = {
     provider: oneOf('noop_driver', 'amphora', 'octavia', 'nope', null),
     additional_vips: (dice) => dice.several(2, additionalVip),
   }),
-  ...given(0.03, { flavor_id: oneOf(NO_ID, 'x', null), availability_zone: oneOf('az1', 'nope', null), tenant_id: oneOf('p1', 'p3') }),
+  ...given(0.03, {
+    flavor_id: (dice) => (dice.chance(0.5) ? reference('flavor')(dice) : dice.pick([NO_ID, 'x', null])),
+    availability_zone: oneOf('az1', 'az2', 'nope', null),
+    tenant_id: oneOf('p1', 'p3'),
+  }),
   ...loadBalancerChanges,
 }
 const additionalVip = objectOf({
@@ -327,6 +331,51 @@ const tree: Make<Record<string, unknown>> = (dice) => ({
   ...(dice.chance(0.8) ? { listeners: dice.several(2, listenerInTree) } : {}),
   ...(dice.chance(0.7) ? { pools: dice.several(2, poolInTree) } : {}),
 })
+
+// What admins set up
+
+const profileData = oneOf(
+  '{"loadbalancer_topology": "SINGLE"}',
+  '{"loadbalancer_topology": "FOO"}',
+  '{}',
+  '{',
+  '{"nope": 1}',
+  '[]',
+  '5',
+  '',
+)
+const flavorProfile: Fields = {
+  ...given(0.97, { name: oneOf('f1', 'f2', ''), provider_name: oneOf('noop_driver', 'noop_driver', 'noop_driver', 'nope') }),
+  ...given(0.97, { flavor_data: profileData }),
+}
+const flavor: Fields = {
+  ...given(0.97, { name: oneOf('a', 'b', 'c'), flavor_profile_id: reference('flavorprofile') }),
+  ...given(0.2, { description: text, enabled: oneOf(true, false, 'true', 0) }),
+}
+const zoneProfile: Fields = {
+  ...given(0.97, { name: oneOf('z1', 'z2', ''), provider_name: oneOf('noop_driver', 'noop_driver', 'noop_driver', 'nope') }),
+  ...given(0.97, { availability_zone_data: oneOf('{"compute_zone": "nova"}', '{}', '{', '{"nope": 1}', '[]') }),
+}
+const zone: Fields = {
+  ...given(0.97, { name: oneOf('az1', 'az2', 'az3'), availability_zone_profile_id: reference('availabilityzoneprofile') }),
+  ...given(0.2, { description: text, enabled: oneOf(true, false, 'true', 0) }),
+}
+const quota: Fields = given(0.3, {
+  ...{
+    load_balancer: number(-1, 2_000_000_000, 5, -1),
+    listener: number(-1, 2_000_000_000, 5),
+    pool: number(-1, 10),
+    member: number(-1, 10),
+  },
+  ...{
+    health_monitor: number(-1, 10),
+    healthmonitor: number(-1, 10),
+    loadbalancer: number(-1, 10),
+    l7policy: number(-1, 10),
+    l7rule: number(-1, 10),
+  },
+})
+const quotaPath: Make<string> = (dice) => `/quotas/${dice.pick(['p1', 'p2', 'p3', 'defaults'])}`
 
 // Requests
 
@@ -481,7 +530,69 @@ const resources: readonly (readonly [number, Resource])[] = [
       filters: { type: oneOf('PATH'), compare_type: oneOf('EQUAL_TO'), invert: oneOf('true', '0', 'x') },
     },
   ],
+  [
+    1,
+    {
+      kind: 'flavorprofile',
+      key: 'flavorprofile',
+      collection: always('/flavorprofiles'),
+      one: (dice) => `/flavorprofiles/${reference('flavorprofile')(dice)}`,
+      create: objectOf(flavorProfile),
+      changes: flavorProfile,
+      filters: { provider_name: oneOf('noop_driver', 'x') },
+    },
+  ],
+  [
+    1,
+    {
+      kind: 'flavor',
+      key: 'flavor',
+      collection: always('/flavors'),
+      one: (dice) => `/flavors/${reference('flavor')(dice)}`,
+      create: objectOf(flavor),
+      changes: flavor,
+      filters: { enabled: oneOf('true', 'False', 'x'), flavor_profile_id: reference('flavorprofile') },
+    },
+  ],
+  [
+    1,
+    {
+      kind: 'availabilityzoneprofile',
+      key: 'availability_zone_profile',
+      collection: always('/availabilityzoneprofiles'),
+      one: (dice) => `/availabilityzoneprofiles/${reference('availabilityzoneprofile')(dice)}`,
+      create: objectOf(zoneProfile),
+      changes: zoneProfile,
+      filters: { provider_name: oneOf('noop_driver', 'x') },
+    },
+  ],
 ]
+
+const quotas: Make<Step> = (dice) =>
+  dice.weighted<Make<Step>>([
+    [3, send('PUT', quotaPath, 'quota', objectOf(quota))],
+    [2, () => ({ method: 'GET', path: root(dice) + quotaPath(dice) + dice.pick(['', '', '/default']) })],
+    [1, () => ({ method: 'DELETE', path: root(dice) + quotaPath(dice) })],
+    [1, () => ({ method: 'GET', path: `${root(dice)}/quotas${dice.pick(['', '?project_id=p1', '?fields=pool', '?limit=1', '?nope=1'])}` })],
+  ])(dice)
+
+const zonePath: Make<string> = (dice) => `/availabilityzones/${dice.pick(['az1', 'az2', 'az3', 'nope'])}`
+const zones: Make<Step> = (dice) =>
+  dice.weighted<Make<Step>>([
+    [4, send('POST', always('/availabilityzones'), 'availability_zone', objectOf(zone))],
+    [2, send('PUT', zonePath, 'availability_zone', objectOf(zone))],
+    [1, () => ({ method: 'DELETE', path: root(dice) + zonePath(dice) })],
+    [2, () => ({ method: 'GET', path: root(dice) + zonePath(dice) })],
+    [1, () => ({ method: 'GET', path: `${root(dice)}/availabilityzones${dice.pick(['', '?enabled=true', '?name=az1', '?fields=name'])}` })],
+  ])(dice)
+
+const capabilities: Make<Step> = (dice) => {
+  const which = dice.pick(['flavor_capabilities', 'availability_zone_capabilities'])
+  return {
+    method: 'GET',
+    path: `${root(dice)}/providers/${dice.pick(['noop_driver', 'nope'])}/${which}${dice.pick(['', '?fields=name', '?name=x'])}`,
+  }
+}
 
 const resource = (dice: Dice) => dice.weighted(resources)
 
@@ -549,6 +660,9 @@ const requests: readonly (readonly [number, Make<Step>])[] = [
   [7, show],
   [5, batch],
   [16, list],
+  [2, quotas],
+  [2, zones],
+  [1, capabilities],
 ]
 
 const strangeRequest: Make<Step> = (dice) => {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { type Answer, ask } from './http.ts'
-import { isPending, playWorker } from './player.ts'
+import { isPending, mendTree, playWorker } from './player.ts'
 import type { Kind, Request } from './requests.ts'
 
 const PYTHON = '/usr/bin/python3.11'
@@ -27,6 +27,8 @@ export interface Oracle {
   ask(request: Request): Promise<Answer>
   /** Does what the worker would. */
   settle(): void
+  /** Does what a fully populated create forgets. */
+  mendTree(load_balancer_id: string): void
   /** Whether something waits for the worker. */
   isPending(): boolean
   /** What there is, oldest first; `parent` is the pool or l7policy it belongs to. */
@@ -46,6 +48,7 @@ export async function startOracle(certificates: string, port = PORT): Promise<Or
     port,
     ask: (request) => ask(port, request),
     settle: () => playWorker(db),
+    mendTree: (id) => mendTree(db, id),
     isPending: () => isPending(db),
     objects: (kind) => db.prepare(listings[kind]).all() as { id: string; parent: string | null }[],
     reset() {
@@ -75,6 +78,9 @@ async function databaseOf(child: ChildProcess): Promise<string> {
 
 const listing = (table: string, parent: string) => `select id, ${parent} as parent from ${table} order by created_at, rowid`
 
+/** Of rows that stand for what was deleted. */
+const PLACEHOLDER = '00000000-0000-0000-0000-000000000000'
+
 const listings: Record<Kind, string> = {
   loadbalancer: `select id, null as parent from load_balancer where provisioning_status <> 'DELETED' order by created_at, rowid`,
   listener: listing('listener', 'load_balancer_id'),
@@ -83,9 +89,13 @@ const listings: Record<Kind, string> = {
   healthmonitor: listing('health_monitor', 'pool_id'),
   l7policy: listing('l7policy', 'listener_id'),
   rule: listing('l7rule', 'l7policy_id'),
+  flavorprofile: `select id, null as parent from flavor_profile where id <> '${PLACEHOLDER}' order by rowid`,
+  flavor: `select id, null as parent from flavor where id <> '${PLACEHOLDER}' order by rowid`,
+  availabilityzoneprofile: `select id, null as parent from availability_zone_profile where id <> '${PLACEHOLDER}' order by rowid`,
 }
 
 const filled = [
   ...['tags', 'l7rule', 'l7policy', 'listener_cidr', 'sni', 'listener_statistics', 'listener', 'health_monitor', 'member'],
   ...['session_persistence', 'pool', 'amphora_health', 'amphora', 'vrrp_group', 'additional_vip', 'vip', 'load_balancer', 'quotas'],
+  ...['flavor', 'flavor_profile', 'availability_zone', 'availability_zone_profile'],
 ]

@@ -66,6 +66,8 @@ export async function play({ oracle, ottavia }: Servers, steps: readonly Step[])
     if (isHarmless(step)) return true
     // One that Octavia refused may have left its mark nevertheless.
     if (!isAccepted(theirs)) return wasPending || !oracle.isPending()
+    const { loadbalancer } = (theirs.body ?? {}) as { loadbalancer?: { id: string } }
+    if (step.method === 'POST' && loadbalancer !== undefined) oracle.mendTree(loadbalancer.id)
     if (step.isSettled !== false) {
       oracle.settle()
       await ottavia.settle()
@@ -106,6 +108,8 @@ function endState(oracle: Oracle): Step[] {
     else get(plurals[kind])
     if (kind === 'loadbalancer') for (const index of objects.keys()) get(`loadbalancers/<loadbalancer ${index}>/status`)
   }
+  get('availabilityzones')
+  get('quotas')
   return steps
 
   function indexOf(kind: Kind, id: string | null): string {
@@ -119,4 +123,7 @@ const plurals = {
   pool: 'pools',
   healthmonitor: 'healthmonitors',
   l7policy: 'l7policies',
+  flavorprofile: 'flavorprofiles',
+  flavor: 'flavors',
+  availabilityzoneprofile: 'availabilityzoneprofiles',
 }

@@ -47,6 +47,14 @@ export function playWorker(db: DatabaseSync): void {
 
 type Row = { id: string; pool_id: string; listener_id: string }
 
+/** A fully populated create leaves members of UDP pools with a monitor NO_MONITOR (docs/differences.md); as it is meant, they are OFFLINE. */
+export function mendTree(db: DatabaseSync, load_balancer_id: string): void {
+  db.prepare(
+    `update member set operating_status = 'OFFLINE' where pool_id in
+       (select pool_id from health_monitor where pool_id in (select id from pool where load_balancer_id = ?))`,
+  ).run(load_balancer_id)
+}
+
 export function isPending(db: DatabaseSync): boolean {
   return [...tables, 'load_balancer'].some((table) => {
     return rows(db, `select id from ${table} where provisioning_status like 'PENDING_%' limit 1`).length > 0

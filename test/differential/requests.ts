@@ -3,7 +3,10 @@
  * there is), `<member 1 pool>` (the pool of the second member).
  */
 
-export const kinds = ['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'l7policy', 'rule'] as const
+export const kinds = [
+  ...(['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'l7policy', 'rule'] as const),
+  ...(['flavorprofile', 'flavor', 'availabilityzoneprofile'] as const),
+] as const
 export type Kind = (typeof kinds)[number]
 
 export interface Step {

@@ -111,11 +111,11 @@ async function findPlace(asked: Asked, network: NetworkDriver, config: Config, r
   }
   if (vip_network_id !== null) {
     const wanted = await visibleNetwork(network, vip_network_id, requester)
-    if (vip_subnet_id !== null && !wanted.subnet_ids.includes(vip_subnet_id)) throw invalidSubresource('Subnet', vip_subnet_id)
     const subnet =
       vip_subnet_id === null
         ? await chooseSubnet(asked.vip_address, wanted, network, config)
         : await visibleSubnet(network, vip_subnet_id, requester)
+    if (!subnet.anywhere && !wanted.subnet_ids.includes(subnet.id)) throw invalidSubresource('Subnet', subnet.id)
     checkAddressInSubnet(asked.vip_address, subnet)
     return { ...common, network_id: wanted.id, subnet_id: subnet.id }
   }
