@@ -56,7 +56,7 @@ export function compareAnswers(theirs: Answer, ours: Answer, ids: Ids): Mismatch
     if (Array.isArray(one) && Array.isArray(other)) {
       if (one.length !== other.length) return void differs(at, one, other)
       // Within an object, lists of others are in no order, nor are tags anywhere.
-      const isNested = at.split('.').length > 2
+      const isNested = at.split('.').length > 2 || withoutTime.has(at)
       const others = isNested && haveIds(one) && haveIds(other) ? inOrderOf(one, other) : other
       if (key === 'tags') walk(one.toSorted().join('\n'), other.toSorted().join('\n'), at, undefined)
       else for (const [index, item] of one.entries()) walk(item, others[index], `${at}.${index}`, key)
@@ -89,9 +89,12 @@ export function compareAnswers(theirs: Answer, ours: Answer, ids: Ids): Mismatch
 
 /** Upstream lists the members of a set in any order. */
 function inOneOrder(text: string): string {
-  const [head, choices] = text.split('Value should be one of: ')
+  const [, head, choices] = /^(.*Value should be one of: |Unknown attributes for argument [^:]*: )(.*)$/.exec(text) ?? []
   return choices === undefined ? text : `${head}${choices.split(', ').toSorted().join(', ')}`
 }
+
+/** Lists of what keeps no time of its creation are by id. */
+const withoutTime = new Set(['body.flavors', 'body.flavorprofiles', 'body.availability_zone_profiles'])
 
 const absent = Symbol.for('absent')
 

@@ -29,7 +29,8 @@ const isFault = ({ status, body }: Answer, ...statuses: number[]) =>
 export const rules: Rule[] = [
   {
     name: 'newer-keys',
-    explains: ({ at, theirs }) => theirs === absent && newerKeys.has(at.split('.').at(-1)!),
+    explains: ({ at, theirs }) =>
+      (theirs === absent && (at.startsWith('body.quota.') || newerKeys.has(at.split('.').at(-1)!))) || /^body\.\w+_capabilities/.test(at),
   },
   {
     name: 'newer-versions',
@@ -55,7 +56,9 @@ export const rules: Rule[] = [
   },
   {
     name: 'null-is-the-default',
-    explains: (_, { request, theirs, ours }) => theirs.status === 500 && ours.status < 300 && (request.body ?? '').includes('null'),
+    explains: (mismatch, { request, theirs, ours }) =>
+      (theirs.status === 500 && ours.status < 300 && (request.body ?? '').includes('null')) ||
+      (mismatch.at.endsWith('.connection_limit') && mismatch.theirs === null && mismatch.ours === -1),
   },
   {
     name: 'json-only',
@@ -66,9 +69,32 @@ export const rules: Rule[] = [
     explains: (_, { step, theirs, ours }) => step.method === 'POST' && isFault(theirs, 400) && ours.status === 405,
   },
   {
-    name: 'listener-of-another-load-balancer',
+    name: 'pools-fit-their-listener',
     explains: (_, { step, request, ours }) =>
-      step.method === 'POST' && /"listener_id".*"loadbalancer_id"/.test(request.body ?? '') && says(ours, 404, /^Listener \S+ not found/),
+      step.method === 'POST' &&
+      /"listener_id".*"loadbalancer_id"/.test(request.body ?? '') &&
+      (says(ours, 404, /^Listener \S+ not found/) || says(ours, 400, /The pool protocol/)),
+  },
+  {
+    name: 'lists-by-id',
+    explains: ({ at }, { step }) =>
+      at.startsWith('body.') &&
+      (/[?&]sort(_key)?=[^&]*\bid\b/.test(step.path) || /(flavors|profiles)[^?]*\?.*(limit|marker)=/.test(step.path)),
+  },
+  {
+    name: 'no-html',
+    explains: ({ at }, { theirs, ours }) =>
+      (at === 'headers.content-type' || at.startsWith('body')) &&
+      theirs.status === ours.status &&
+      String(theirs.headers['content-type']).startsWith('text/html'),
+  },
+  {
+    name: 'nothing-more-to-say',
+    explains: ({ at, theirs, ours }) => at === 'body.description' && theirs === null && ours === '',
+  },
+  {
+    name: 'no-op-profile-data',
+    explains: (_, { step, theirs, ours }) => /profiles/.test(step.path) && theirs.status === 500 && ours.status < 300,
   },
   {
     name: 'a-member-once-in-a-batch',
@@ -106,7 +132,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'equal-tags-are-one',
-    explains: (_, { request, theirs, ours }) => hasEqualTags(request.body) && theirs.status >= 400,
+    explains: (_, { request, theirs }) => hasEqualTags(request.body) && theirs.status >= 400,
   },
   {
     name: 'tenant-id-can-be-selected',

@@ -32,7 +32,7 @@ export function newListener(body: ListenerCreate | ListenerInTree, parents: Pare
     client_ca_tls_container_ref: body.client_ca_tls_container_ref,
     client_authentication: body.client_authentication,
     client_crl_container_ref: body.client_crl_container_ref,
-    allowed_cidrs: body.allowed_cidrs?.length ? body.allowed_cidrs : null,
+    allowed_cidrs: eachOnce(body.allowed_cidrs),
     tls_ciphers: body.tls_ciphers ?? (offloadsTls ? api_settings.default_listener_ciphers : null),
     tls_versions: body.tls_versions ?? (offloadsTls ? api_settings.default_listener_tls_versions : []),
     alpn_protocols: body.alpn_protocols ?? (offloadsTls ? api_settings.default_listener_alpn_protocols : []),
@@ -65,8 +65,13 @@ export function listenerChanges(update: ListenerUpdate, listener: ListenerRow, c
     hsts_preload: false,
   })
   if (changes.tls_ciphers === null && offloadsTls) changes.tls_ciphers = api_settings.default_listener_ciphers
-  if (changes.allowed_cidrs?.length === 0) changes.allowed_cidrs = null
+  if (changes.allowed_cidrs !== undefined) changes.allowed_cidrs = eachOnce(changes.allowed_cidrs)
   return changes
+}
+
+/** No range at all is null. */
+function eachOnce(cidrs: string[] | null): string[] | null {
+  return cidrs === null || cidrs.length === 0 ? null : [...new Set(cidrs)]
 }
 
 /** Alone or in a list. In: the listener and the ids of its l7policies, by position. */
