@@ -58,7 +58,8 @@ export function compareAnswers(theirs: Answer, ours: Answer, ids: Ids): Mismatch
       // Within an object, lists of others are in no order, nor are tags anywhere.
       const isNested = at.split('.').length > 2 || withoutTime.has(at)
       const others = isNested && haveIds(one) && haveIds(other) ? inOrderOf(one, other) : other
-      if (key === 'tags') walk(one.toSorted().join('\n'), other.toSorted().join('\n'), at, undefined)
+      if (at === 'body.quotas') walk(byProject(one), byProject(other), at, key)
+      else if (key === 'tags') walk(one.toSorted().join('\n'), other.toSorted().join('\n'), at, undefined)
       else for (const [index, item] of one.entries()) walk(item, others[index], `${at}.${index}`, key)
     } else if (isObject(one) && isObject(other)) {
       for (const name of new Set([...Object.keys(one), ...Object.keys(other)])) {
@@ -85,6 +86,11 @@ export function compareAnswers(theirs: Answer, ours: Answer, ids: Ids): Mismatch
     if (theirIds.length !== ourIds.length || one.replace(uuid, '') !== other.replace(uuid, '')) return false
     return theirIds.every((theirId, index) => ids.isSame(theirId, ourIds[index]!))
   }
+}
+
+/** Upstream lists quotas in no order. */
+function byProject(quotas: { project_id?: string }[]): Record<string, unknown> {
+  return Object.fromEntries(quotas.map((quota, index) => [quota.project_id ?? String(index), quota]))
 }
 
 /** Upstream lists the members of a set in any order. */

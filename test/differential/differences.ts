@@ -62,7 +62,9 @@ export const rules: Rule[] = [
   },
   {
     name: 'json-only',
-    explains: (_, { theirs, ours }) => isFault(ours, 415) && [400, 404, 415, 500].includes(theirs.status),
+    explains: (_, { theirs, ours }) =>
+      (isFault(ours, 415) && [400, 404, 415, 500].includes(theirs.status)) ||
+      (ours.status === 406 && String(theirs.headers['content-type']).startsWith('application/xml')),
   },
   {
     name: 'no-post-to-an-object',

@@ -420,7 +420,7 @@ const resources: readonly (readonly [number, Resource])[] = [
       create: (dice) => (dice.chance(0.45) ? tree(dice) : objectOf(loadBalancerFields)(dice)),
       changes: loadBalancerChanges,
       filters: {
-        vip_address: oneOf('198.0.2.5', '10.0.0.99'),
+        vip_address: oneOf('10.0.0.99', 'x'),
         vip_subnet_id: oneOf(...subnets),
         project_id: oneOf('p1', 'p2'),
         provider: oneOf('nope'),
