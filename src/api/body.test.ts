@@ -154,3 +154,20 @@ test('bodies that are no object, or have none', () => {
   refuses([], "Invalid input for field/attribute thing_. Value: '[]'. Value should be an object with the key thing")
   refuses({}, "Invalid input for field/attribute thing. Value: 'None'. Mandatory field missing.")
 })
+
+test('null of a mandatory field is told after everything else that is wrong', () => {
+  refuses(
+    { thing: { kind: null, weight: 300 } },
+    "Invalid input for field/attribute weight. Value: '300'. Value should be lower or equal to 256",
+  )
+  refuses(
+    { thing: { kind: null, children: [{ port: null }, {}] } },
+    "Invalid input for field/attribute port. Value: 'None'. Mandatory field missing.",
+  )
+  refuses({ thing: { kind: null } }, "Invalid input for field/attribute kind. Value: 'None'. Mandatory field missing.")
+})
+
+test('a list or an object is no word, as Python says it', () => {
+  refuses({ thing: { kind: ['A'] } }, "Invalid input for field/attribute kind. Value: '['A']'. unhashable type: 'list'")
+  refuses({ thing: { kind: { A: 1 } } }, "Invalid input for field/attribute kind. Value: '{'A': 1}'. unhashable type: 'dict'")
+})

@@ -28,7 +28,10 @@ export function bodyKind<S extends TSchema>(argument: string, key: string, schem
       if (unknown.length > 0) throw unknownAttributes(argument, unknown)
       const value = body[key]
       if (value === undefined || value === null) throw absent()
-      return convert(value) as Static<S>
+      const nulls: Fault[] = []
+      const converted = convert(value, nulls)
+      if (nulls[0] !== undefined) throw nulls[0]
+      return converted as Static<S>
     } catch (error) {
       // As upstream: what cannot be converted is told with the whole body, what is converted but not allowed with its field.
       if (error instanceof ConversionError) throw invalidInput(argument, body, error.message)
@@ -39,8 +42,11 @@ export function bodyKind<S extends TSchema>(argument: string, key: string, schem
   return { argument, key, schema, read }
 }
 
-/** In: a value that is there and not null. Out: the value to store. */
-type Convert = (value: unknown) => unknown
+/**
+ * In: a value that is there and not null. Out: the value to store. To `nulls` go the faults of mandatory fields that are null, which are
+ * told when nothing else is wrong with the body: upstream finds them later still, by what they lead to.
+ */
+type Convert = (value: unknown, nulls: Fault[]) => unknown
 
 /** The value is not of the type at all. */
 class ConversionError extends Error {}
@@ -79,6 +85,7 @@ type Keywords = {
   patternProperties?: Record<string, Keywords>
   default?: unknown
   onNull?: unknown
+  distinct?: boolean
 }
 
 function compile(schema: TSchema): Convert {
@@ -94,7 +101,7 @@ function compile(schema: TSchema): Convert {
     case 'boolean':
       return toBoolean
     case 'array':
-      return list(compile(keywords.items as TSchema))
+      return list(compile(keywords.items as TSchema), keywords)
     case 'object':
       return dictionary(compile(Object.values(keywords.patternProperties ?? {})[0] as TSchema))
   }
@@ -119,7 +126,7 @@ function compileObject(schema: TObject): Convert {
   })
   const names = new Set(plans.map(({ name }) => name))
   const projectPlan = plans.find(({ name }) => name === 'project_id')
-  return (value) => {
+  return (value, nulls) => {
     if (!isPlainObject(value)) throw new ConversionError(`Value should be an object, not ${pythonText(value)}`)
     const unknown = Object.keys(value).filter((name) => !names.has(name) && !(projectPlan && name === 'tenant_id'))
     if (unknown.length > 0) throw new UnknownAttributes(unknown)
@@ -127,24 +134,26 @@ function compileObject(schema: TObject): Convert {
     for (const plan of plans) {
       const given = value[plan.name]
       if (given !== undefined && given !== null) {
-        result[plan.name] = convertField(plan, plan.name, given)
+        result[plan.name] = convertField(plan, plan.name, given, nulls)
       } else if (given === null && plan.onNull !== undefined) {
         result[plan.name] = fresh(plan.onNull)
       } else if (!plan.isOptional) {
-        if (plan.fallback === undefined) throw invalidInput(plan.name, null, 'Mandatory field missing.')
+        const missing = plan.fallback === undefined ? invalidInput(plan.name, null, 'Mandatory field missing.') : undefined
+        if (missing !== undefined && given === undefined) throw missing
+        if (missing !== undefined) nulls.push(missing)
         result[plan.name] = fresh(plan.fallback)
       }
     }
     if (projectPlan && value.tenant_id !== undefined && value.tenant_id !== null) {
-      result.project_id = convertField(projectPlan, 'tenant_id', value.tenant_id)
+      result.project_id = convertField(projectPlan, 'tenant_id', value.tenant_id, nulls)
     }
     return result
   }
 }
 
-function convertField(plan: FieldPlan, name: string, given: unknown): unknown {
+function convertField(plan: FieldPlan, name: string, given: unknown, nulls: Fault[]): unknown {
   try {
-    return plan.convert(given)
+    return plan.convert(given, nulls)
   } catch (error) {
     if (error instanceof UnknownAttributes) error.path.unshift(name)
     if (error instanceof NotAllowed) throw invalidInput(name, given, error.message)
@@ -157,20 +166,21 @@ function fresh(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? structuredClone(value) : value
 }
 
-function list(convert: Convert): Convert {
-  return (value) => {
+function list(convert: Convert, { distinct = false }: Keywords): Convert {
+  return (value, nulls) => {
     if (!Array.isArray(value)) throw new ConversionError(`Value not a valid list: ${pythonText(value)}`)
-    return value.map((item) => {
+    const items = value.map((item) => {
       if (item === null) throw new NotAllowed('Value should not contain null')
-      return convert(item)
+      return convert(item, nulls)
     })
+    return distinct ? [...new Set(items)] : items
   }
 }
 
 function dictionary(convert: Convert): Convert {
-  return (value) => {
+  return (value, nulls) => {
     if (!isPlainObject(value)) throw new ConversionError(`Value not a valid dict: ${pythonText(value)}`)
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, convert(item)]))
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, convert(item, nulls)]))
   }
 }
 
@@ -231,6 +241,7 @@ function oneOf(values: readonly (string | number)[]): Convert {
   const areNumbers = values.every((value) => typeof value === 'number')
   const shown = values.map((value) => (areNumbers && !values.every(Number.isInteger) ? Number(value).toFixed(1) : value)).join(', ')
   return (value) => {
+    if (typeof value === 'object') throw new NotAllowed(`unhashable type: '${pythonType(value)}'`)
     const candidate = areNumbers && typeof value === 'string' && value.trim() !== '' ? Number(value) : value
     if (Number.isNaN(candidate)) throw new ConversionError(`could not convert string to float: ${pythonRepr(value)}`)
     if (!values.includes(candidate as string | number)) throw new NotAllowed(`Value should be one of: ${shown}`)

@@ -56,6 +56,9 @@ export const unreadableBundle = (why: string) =>
 export const noSecretStore = (references: string[]) =>
   validationFailure(`This deployment has no secret store, so it cannot retrieve: ${pythonList(references)}`)
 export const vipMissing = (accepted: string[]) => validationFailure(`VIP must contain one of: ${accepted.join(', ')}.`)
+/** Ours: upstream knows such fields and fails with 500. */
+export const childrenAlone = (fields: string[], parent: string) =>
+  validationFailure(`${fields.join(', ')} of a new ${parent} can only be given in the create of a whole load balancer.`)
 export const missingProject = () =>
   validationFailure(
     'Missing project ID in request where one is required. An administrator should check the keystone settings in the Octavia configuration.',

@@ -361,7 +361,7 @@ class Components {
     return { $ref: `#/components/schemas/${title}` }
   }
 
-  #convertOwn({ onNull: _, anyOf, enum: values, format, ...rest }: JsonObject, isRequest: boolean): JsonObject {
+  #convertOwn({ onNull: _, distinct: __, anyOf, enum: values, format, ...rest }: JsonObject, isRequest: boolean): JsonObject {
     if (Array.isArray(anyOf)) {
       const inner = this.#convert(anyOf.find((one) => (one as JsonObject).type !== 'null') as JsonObject, isRequest)
       return { ...orNull(inner), ...rest }

@@ -285,6 +285,7 @@ export interface L7PolicyCreate {
   redirect_prefix?: string | null
   position?: number | null
   listener_id: string
+  rules?: L7RuleInTree[] | null
   tags?: string[] | null
   redirect_http_code?: 301 | 302 | 303 | 307 | 308 | null
   /** Another spelling of project_id */
@@ -441,6 +442,8 @@ export interface ListenerCreate {
   sni_container_refs?: string[] | null
   project_id?: string | null
   default_pool_id?: string | null
+  default_pool?: PoolInTree | null
+  l7policies?: L7PolicyInTree[] | null
   insert_headers?: Record<string, string> | null
   loadbalancer_id: string
   timeout_client_data?: number | null
@@ -471,6 +474,7 @@ export interface ListenerInTree {
   connection_limit?: number | null
   default_tls_container_ref?: string | null
   sni_container_refs?: string[] | null
+  default_pool_id?: string | null
   default_pool?: PoolInTree | null
   l7policies?: L7PolicyInTree[] | null
   insert_headers?: Record<string, string> | null
@@ -793,6 +797,8 @@ export interface PoolCreate {
     persistence_granularity?: string | null
   } | null
   project_id?: string | null
+  healthmonitor?: HealthMonitorInTree | null
+  members?: MemberInTree[] | null
   tags?: string[] | null
   tls_container_ref?: string | null
   ca_tls_container_ref?: string | null

@@ -7,8 +7,8 @@
  */
 import { type Static, type TNull, type TObject, type TOptional, type TSchema, type TUnion, type TUnsafe, Type } from 'typebox'
 
-/** Keywords of ours besides JSON schema's: what a null in a create body means where it is not the default. */
-type Extra<T> = { default?: T; onNull?: T; description?: string }
+/** Keywords of ours besides JSON schema's: what a null in a create body means where it is not the default, and that equal items are kept once. */
+type Extra<T> = { default?: T; onNull?: T; distinct?: boolean; description?: string }
 
 export function text(maxLength?: number, extra: Extra<string> = {}) {
   return Type.String({ ...(maxLength === undefined ? {} : { maxLength }), ...extra })
@@ -74,7 +74,7 @@ export function nullable<T extends TSchema>(schema: T): TUnion<[T, TNull]> {
 export const commonFields = {
   name: text(255, { default: '' }),
   admin_state_up: boolean({ default: true, onNull: false }),
-  tags: listOf(text(255), { default: [] }),
+  tags: listOf(text(255), { default: [], distinct: true }),
 }
 
 export const description = text(255, { default: '' })
@@ -85,7 +85,7 @@ export const projectId = Type.Optional(nullable(text(36)))
 /** As answers show it: what only a request's check needs, defaults and the meaning of null, is left out. */
 export function shown<P extends Record<string, TSchema>>(fields: P): P {
   const entries = Object.entries(fields).map(([name, field]) => {
-    const { default: _, onNull: __, ...rest } = field as TSchema & Extra<unknown>
+    const { default: _, onNull: __, distinct: ___, ...rest } = field as TSchema & Extra<unknown>
     return [name, rest]
   })
   return Object.fromEntries(entries) as P

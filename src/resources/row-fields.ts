@@ -1,5 +1,6 @@
 /** How bodies become rows, for all resources. */
 import { randomUUID } from 'node:crypto'
+import { childrenAlone } from '../api/faults.ts'
 import type { Fault, OperatingStatus, ProvisioningStatus } from '../db/tables.ts'
 import { type Clock, timestamp } from '../lib/clock.ts'
 
@@ -18,6 +19,16 @@ export function newlyCreated(clock: Clock) {
 /** What the server sets of an object that an update is going to change. */
 export function newlyUpdated(clock: Clock) {
   return { provisioning_status: 'PENDING_UPDATE' as ProvisioningStatus, updated_at: timestamp(clock.now()) }
+}
+
+/** Of a parent that is created on its own: its children are too. Throws 400 where some are given; null and none are nothing. */
+export function refuseChildren(parent: string, children: Record<string, object | null>): void {
+  const given = Object.entries(children).filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0))
+  if (given.length > 0)
+    throw childrenAlone(
+      given.map(([name]) => name),
+      parent,
+    )
 }
 
 /** The fields of an update whose column takes no null. */

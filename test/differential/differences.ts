@@ -71,11 +71,23 @@ export const rules: Rule[] = [
     explains: (_, { step, theirs, ours }) => step.method === 'POST' && isFault(theirs, 400) && ours.status === 405,
   },
   {
+    name: 'null-is-missing',
+    explains: (_, { request, theirs, ours }) =>
+      (request.body ?? '').includes('null') &&
+      theirs.status >= 400 &&
+      says(ours, 400, /^Invalid input .* Value: 'None'\. Mandatory field missing\.$/),
+  },
+  {
+    name: 'a-redirect-keeps-its-target',
+    explains: (_, { step, theirs, ours }) =>
+      step.method === 'PUT' && theirs.status === 200 && says(ours, 400, /^Invalid L7 Policy arguments: redirect_\w+ must not be None$/),
+  },
+  {
     name: 'pools-fit-their-listener',
     explains: (_, { step, request, ours }) =>
       step.method === 'POST' &&
       /"listener_id".*"loadbalancer_id"/.test(request.body ?? '') &&
-      (says(ours, 404, /^Listener \S+ not found/) || says(ours, 400, /The pool protocol/)),
+      (says(ours, 404, /^Listener \S+ not found/) || says(ours, 400, /The pool protocol|cannot have child objects/)),
   },
   {
     name: 'lists-by-id',

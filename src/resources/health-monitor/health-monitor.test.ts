@@ -131,3 +131,10 @@ test('monitors are found by their pool', async () => {
   )
   assert.deepEqual(await api.list('/v2/lbaas/healthmonitors?pool_id=x'), [])
 })
+
+test('a version of HTTP is shown with its fraction, 1.0 too', async () => {
+  const { api, cloud, pool } = await aCloud().withPool()
+  const { id } = await api.createHealthMonitor(pool, { type: 'HTTP', delay: 5, timeout: 3, max_retries: 3, http_version: 1.0 })
+  const { payload } = await cloud.server.inject({ url: `/v2/lbaas/healthmonitors/${id}` })
+  assert.match(payload, /"http_version":1\.0[,}]/)
+})

@@ -57,5 +57,13 @@ export function showHealthMonitor(monitor: HealthMonitorRow): HealthMonitor {
 /** Within the answer to a fully populated create: without the way back up. */
 export function showHealthMonitorInTree(monitor: HealthMonitorRow): HealthMonitorTree {
   const { pool_id: _, fault: __, ...fields } = monitor
-  return { ...fields, tenant_id: monitor.project_id }
+  return { ...fields, http_version: decimal(monitor.http_version), tenant_id: monitor.project_id }
+}
+
+/** Newer than the compiler's library. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object }
+
+/** As JSON shows it in Python, 1.0: clients print what they read. For the serialiser alone; whoever calculates takes the row. */
+function decimal(value: HealthMonitorRow['http_version']): HealthMonitorRow['http_version'] {
+  return value === null ? null : (rawJSON(value.toFixed(1)) as unknown as typeof value)
 }

@@ -14,7 +14,7 @@ import { checkListenerAndPool, checkTakesChildren } from '../listener/checks.ts'
 import { findListener, setListenersProvisioningStatus } from '../listener/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { findPool } from '../pool/repository.ts'
-import { newlyUpdated } from '../row-fields.ts'
+import { newlyUpdated, refuseChildren } from '../row-fields.ts'
 import { checkHasTarget } from './checks.ts'
 import { storeNewL7Policy } from './create.ts'
 import { createL7Policy } from './create-flow.ts'
@@ -112,6 +112,7 @@ export function l7policyRoutes(api: FastifyInstance, context: ApiContext): void 
         await lockLoadBalancer(tx, load_balancer_id)
         await setListenersProvisioningStatus(tx, [listener_id], 'PENDING_UPDATE')
         const stored = await storeNewL7Policy(tx, context, policy, listener, loadBalancer)
+        refuseChildren('l7policy', { rules: body.rules })
         const params = { l7policy_id: stored.id, listener_id, load_balancer_id }
         await startFlow(tx, createL7Policy, params, { subject: load_balancer_id })
         return stored

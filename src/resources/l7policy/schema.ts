@@ -65,6 +65,8 @@ export const L7PolicyCreate = Type.Object({
   redirect_prefix,
   position,
   listener_id: uuid(),
+  // Known, but to be created on their own.
+  rules: listOf(L7RuleInTree, { default: [] }),
   tags,
   redirect_http_code,
 })

@@ -56,19 +56,18 @@ export function checkNewListener(
   const { protocol } = listener
   // Upstream takes an empty reference for none.
   const hasServerCertificate = Boolean(listener.default_tls_container_ref) || listener.sni_container_refs.length > 0
-  const hasCertificates = hasServerCertificate || Boolean(listener.client_ca_tls_container_ref)
-  const offloadsTls = protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && hasCertificates)
+  const offloadsTls = protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && hasServerCertificate)
   const shownProtocol = protocol === 'PROMETHEUS' ? 'PROMETHEUS with TLS' : protocol
 
   const headers = Object.keys(listener.insert_headers)
   // Upstream shows the headers of a new listener otherwise than those of an update.
   if (headers.length > 0) checkInsertHeaders(headers, protocol, `dict_keys(${pythonList(headers)})`)
-  if ((protocol === 'UDP' || protocol === 'SCTP') && hasCertificates) {
+  if ((protocol === 'UDP' || protocol === 'SCTP') && hasServerCertificate) {
     throw validationFailure(`${protocol} protocol listener does not support TLS.`)
   }
   if (offloadsTls && !config.api_settings.allow_tls_terminated_listeners) throw disabledOption('protocol', shownProtocol)
   if (protocol === 'PROMETHEUS' && !config.api_settings.allow_prometheus_listeners) throw disabledOption('protocol', protocol)
-  if (!offloadsTls && hasCertificates) throw certificatesNotAllowed(protocol)
+  if (!offloadsTls && hasServerCertificate) throw certificatesNotAllowed(protocol)
   if (listener.client_ca_tls_container_ref && !hasServerCertificate) {
     throw validationFailure('An SNI or default certificate container reference must be provided with a client CA container reference.')
   }
@@ -117,8 +116,8 @@ export function checkListenerUpdate(
   references: ReferenceChecks,
 ): void {
   const { protocol } = listener
-  const hasCertificates =
-    Boolean(update.default_tls_container_ref) || Boolean(update.client_ca_tls_container_ref) || (update.sni_container_refs ?? []).length > 0
+  // As upstream, a client CA is none of them.
+  const hasCertificates = Boolean(update.default_tls_container_ref) || (update.sni_container_refs ?? []).length > 0
   const offloadsTls = protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && hasCertificates)
   const headers = Object.keys(update.insert_headers ?? {})
 
@@ -128,8 +127,10 @@ export function checkListenerUpdate(
   if (!offloadsTls && hasCertificates) throw certificatesNotAllowed(protocol)
   const clientCa = update.client_ca_tls_container_ref || listener.client_ca_tls_container_ref
   const { client_authentication } = update
-  // Null asks for the default, NONE; upstream means it so too, but refuses it here.
-  if (client_authentication && client_authentication !== 'NONE' && !clientCa) throw clientAuthenticationNeedsCa(client_authentication)
+  // Null asks for the default, NONE; as upstream, only where there is a client CA.
+  if (client_authentication !== undefined && client_authentication !== 'NONE' && !clientCa) {
+    throw clientAuthenticationNeedsCa(client_authentication ?? 'None')
+  }
   if (headers.length > 0) checkInsertHeaders(headers, protocol, pythonList(headers))
   references.checkCertificates(referencesOfListener(update).certificates)
   const revocationList = update.client_crl_container_ref || listener.client_crl_container_ref

@@ -10,7 +10,7 @@ import { startFlow } from '../../flow/start.ts'
 import { listL7PolicyIdsOfListeners } from '../l7policy/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { findPool } from '../pool/repository.ts'
-import { newlyUpdated } from '../row-fields.ts'
+import { newlyUpdated, refuseChildren } from '../row-fields.ts'
 import { References, unchecked } from '../tls-references.ts'
 import { checkListenerSupported } from '../unsupported.ts'
 import { checkListenerAndPool, checkListenerUpdate } from './checks.ts'
@@ -134,6 +134,7 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
           if (default_pool_id !== null) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
           await lockLoadBalancer(tx, load_balancer_id)
           await storeNewListener(tx, context, listener, loadBalancer, checks(load_balancer_id))
+          refuseChildren('listener', { default_pool: body.default_pool, l7policies: body.l7policies })
           await startFlow(tx, createListener, { listener_id: listener.id, load_balancer_id }, { subject: load_balancer_id })
           return listener
         }),
@@ -172,7 +173,7 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
           if (default_pool_id) checkListenerAndPool(listener, default_pool_id, await findPool(tx, default_pool_id))
           await lockLoadBalancer(tx, load_balancer_id)
           checkListenerSupported(context, loadBalancer, update)
-          const changes = { ...listenerChanges(update, listener, config), ...newlyUpdated(clock) }
+          const changes = { ...listenerChanges(update, config), ...newlyUpdated(clock) }
           await updateListener(tx, id, changes)
           await startFlow(tx, updateListenerFlow, { listener_id: id, load_balancer_id }, { subject: load_balancer_id })
           const policyIds = await listL7PolicyIdsOfListeners(tx, [id])

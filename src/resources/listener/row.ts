@@ -42,10 +42,9 @@ export function newListener(body: ListenerCreate | ListenerInTree, parents: Pare
   }
 }
 
-/** What an update stores. Upstream gives TLS defaults for null to listeners without TLS too, where they mean nothing. */
-export function listenerChanges(update: ListenerUpdate, listener: ListenerRow, config: Config): Partial<ListenerRow> {
+/** What an update stores. As upstream, null gives the defaults of TLS to listeners without TLS too, where they mean nothing. */
+export function listenerChanges(update: ListenerUpdate, config: Config): Partial<ListenerRow> {
   const { haproxy_amphora: defaults, api_settings } = config
-  const offloadsTls = listener.protocol === 'TERMINATED_HTTPS'
   const changes = changedFields<ListenerUpdate, ListenerRow>(update, {
     name: '',
     description: '',
@@ -59,12 +58,12 @@ export function listenerChanges(update: ListenerUpdate, listener: ListenerRow, c
     timeout_tcp_inspect: defaults.timeout_tcp_inspect,
     sni_container_refs: [],
     client_authentication: 'NONE',
-    tls_versions: offloadsTls ? api_settings.default_listener_tls_versions : [],
-    alpn_protocols: offloadsTls ? api_settings.default_listener_alpn_protocols : [],
+    tls_versions: api_settings.default_listener_tls_versions,
+    alpn_protocols: api_settings.default_listener_alpn_protocols,
     hsts_include_subdomains: false,
     hsts_preload: false,
   })
-  if (changes.tls_ciphers === null && offloadsTls) changes.tls_ciphers = api_settings.default_listener_ciphers
+  if (changes.tls_ciphers === null) changes.tls_ciphers = api_settings.default_listener_ciphers
   if (changes.allowed_cidrs !== undefined) changes.allowed_cidrs = eachOnce(changes.allowed_cidrs)
   return changes
 }

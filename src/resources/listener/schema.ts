@@ -90,6 +90,9 @@ export const ListenerCreate = Type.Object({
   ...before,
   project_id: projectId,
   default_pool_id: nullable(uuid()),
+  // Known, but to be created on their own.
+  default_pool: nullable(PoolInTree),
+  l7policies: listOf(L7PolicyInTree, { default: [] }),
   insert_headers,
   loadbalancer_id: uuid(),
   ...after,
@@ -100,6 +103,8 @@ export type ListenerCreate = Static<typeof ListenerCreate>
 export const ListenerInTree = Type.Object(
   {
     ...before,
+    /** Known, but a new load balancer has no pool whose id its creator could know. */
+    default_pool_id: nullable(uuid()),
     default_pool: nullable(PoolInTree),
     l7policies: listOf(L7PolicyInTree, { default: [] }),
     insert_headers,

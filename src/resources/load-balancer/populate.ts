@@ -94,6 +94,8 @@ export async function populate(
     const pool = asked.default_pool === null ? null : namedPool(asked.default_pool.name)
     const row = newListener(asked, { project_id, load_balancer_id, default_pool_id: pool?.id ?? null }, config, clock)
     if (pool !== null) checkListenerAndPool(row, pool.id, pool)
+    // The load balancer is new, so no id is that of a pool of its.
+    else if (asked.default_pool_id !== null) checkListenerAndPool(row, asked.default_pool_id, undefined)
     await storeNewListener(tx, context, row, loadBalancer, references)
     await takeQuota(tx, config, 'l7policy', project_id, asked.l7policies.length)
     const l7policies: NewL7Policy[] = []

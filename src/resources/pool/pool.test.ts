@@ -213,3 +213,50 @@ test('pools are not filtered by listener, as upstream does not', async () => {
     [pool.id],
   )
 })
+
+test('children of a new pool, listener or l7policy are known fields, and are created on their own', async () => {
+  const { api, loadBalancer, listener } = await aCloud().withListener()
+  const whole = 'can only be given in the create of a whole load balancer.'
+  const cases: [() => Promise<unknown>, string][] = [
+    [
+      () => api.createPool(loadBalancer, { ...anHttpPool, members: [{ address: '192.0.2.3', protocol_port: 80 }] }),
+      `Validation failure: members of a new pool ${whole}`,
+    ],
+    [
+      () => api.createPool(loadBalancer, { ...anHttpPool, members: [{ address: '192.0.2.3' }] }),
+      `Invalid input for field/attribute protocol_port. Value: 'None'. Mandatory field missing.`,
+    ],
+    [
+      () => api.createL7Policy(listener, { action: 'REJECT', rules: [{ type: 'PATH', compare_type: 'EQUAL_TO', value: '/' }] }),
+      `Validation failure: rules of a new l7policy ${whole}`,
+    ],
+    [
+      () => api.createListener(loadBalancer, { protocol: 'HTTP', protocol_port: 81, l7policies: [{ action: 'REJECT' }] }),
+      `Validation failure: l7policies of a new listener ${whole}`,
+    ],
+  ]
+  for (const [create, text] of cases) await assert.rejects(create, fault(400, text))
+  const pool = await api.createPool(loadBalancer, { ...anHttpPool, members: [], healthmonitor: null, tags: ['b', 'a', 'b'] })
+  assert.deepEqual([pool.members, pool.tags], [[], ['b', 'a']])
+})
+
+test('null gives a pool the defaults of TLS, with TLS or without', async () => {
+  const { api, pool } = await aCloud().withPool()
+  const { tls_ciphers, tls_versions, alpn_protocols } = await api.update(`/v2/lbaas/pools/${pool.id}`, {
+    tls_ciphers: null,
+    tls_versions: null,
+    alpn_protocols: null,
+  })
+  assert.match(String(tls_ciphers), /^TLS_AES_256_GCM_SHA384:/)
+  assert.deepEqual([tls_versions, alpn_protocols], [['TLSv1.2', 'TLSv1.3'], null])
+})
+
+test('a listener that has a default pool takes no second one, of whatever protocol', async () => {
+  const { api, loadBalancer, listener, pool } = await aCloud().withPool()
+  await api.update(`/v2/lbaas/listeners/${listener.id}`, { default_pool_id: pool.id })
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  await assert.rejects(
+    api.createPool(loadBalancer, { protocol: 'UDP', lb_algorithm: 'ROUND_ROBIN', listener_id: listener.id }),
+    fault(409, 'This listener already has a default pool'),
+  )
+})

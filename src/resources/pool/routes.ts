@@ -7,12 +7,12 @@ import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
 import type { Db } from '../../db/connection.ts'
-import type { PoolRow, SessionPersistence } from '../../db/tables.ts'
+import type { ListenerRow, PoolRow, SessionPersistence } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { checkPoolProtocol, checkTakesChildren } from '../listener/checks.ts'
 import { findListener, updateListener } from '../listener/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
-import { newlyUpdated } from '../row-fields.ts'
+import { newlyUpdated, refuseChildren } from '../row-fields.ts'
 import { References, unchecked } from '../tls-references.ts'
 import { checkPoolSupported } from '../unsupported.ts'
 import { checkPoolUpdate, checkSessionPersistence } from './checks.ts'
@@ -113,15 +113,15 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
           request.authorize('os_load-balancer_api:pool:post', project_id)
           // Upstream does not look at a listener that is given besides the load balancer, and could link two load balancers.
           if (body.listener_id !== null && listener?.load_balancer_id !== load_balancer_id) throw notFound('Listener', body.listener_id)
-          if (listener) {
-            checkTakesChildren(listener)
-            checkPoolProtocol(listener, body.protocol)
-          }
+          if (listener && body.loadbalancer_id === null) checkMayServe(listener, body)
           const pool = newPool(body, { project_id, load_balancer_id }, config, clock)
           await takeQuota(tx, config, 'pool', project_id)
           if (listener && listener.default_pool_id !== null) throw duplicateDefaultPool()
+          // Given the load balancer too, upstream takes any protocol; the listener could not be served then.
+          if (listener && body.loadbalancer_id !== null) checkMayServe(listener, body)
           await lockLoadBalancer(tx, load_balancer_id)
           await storeNewPool(tx, context, pool, loadBalancer, checks(load_balancer_id))
+          refuseChildren('pool', { healthmonitor: body.healthmonitor, members: body.members })
           if (listener) await updateListener(tx, listener.id, { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE' })
           await startFlow(tx, createPool, { pool_id: pool.id, load_balancer_id }, { subject: load_balancer_id })
           return showWithReferences(tx, pool)
@@ -158,7 +158,7 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
           await lockLoadBalancer(tx, load_balancer_id)
           await lockListenersOfPool(tx, id)
           checkPoolSupported(context, loadBalancer, update)
-          const changes = { ...poolChanges(update, pool, config), session_persistence: persistence, ...newlyUpdated(clock) }
+          const changes = { ...poolChanges(update, config), session_persistence: persistence, ...newlyUpdated(clock) }
           await updatePool(tx, id, changes)
           await startFlow(tx, updatePoolFlow, { pool_id: id, load_balancer_id }, { subject: load_balancer_id })
           return { pool: await showWithReferences(tx, { ...pool, ...changes }) }
@@ -190,6 +190,11 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
       return reply.code(204).send()
     },
   })
+}
+
+function checkMayServe(listener: ListenerRow, { protocol }: Pick<PoolRow, 'protocol'>): void {
+  checkTakesChildren(listener)
+  checkPoolProtocol(listener, protocol)
 }
 
 async function showWithReferences(db: Db, pool: PoolRow) {

@@ -37,9 +37,8 @@ export function newPool(body: PoolDefinition, parents: Parents, { api_settings }
 }
 
 /** What an update stores; `session_persistence` comes from `settlePersistence`. */
-export function poolChanges(update: PoolUpdate, pool: PoolRow, { api_settings }: Config): Partial<PoolRow> {
+export function poolChanges(update: PoolUpdate, { api_settings }: Config): Partial<PoolRow> {
   const { session_persistence, ...rest } = update
-  const defaults = poolTlsDefaults(update.tls_enabled ?? pool.tls_enabled, api_settings)
   const changes = changedFields<typeof rest, PoolRow>(rest, {
     name: '',
     description: '',
@@ -47,10 +46,11 @@ export function poolChanges(update: PoolUpdate, pool: PoolRow, { api_settings }:
     tags: undefined,
     lb_algorithm: undefined,
     tls_enabled: false,
-    tls_versions: defaults.tls_versions,
+    // As upstream, with TLS or without.
+    tls_versions: api_settings.default_pool_tls_versions,
     alpn_protocols: [],
   })
-  if (changes.tls_ciphers === null) changes.tls_ciphers = defaults.tls_ciphers
+  if (changes.tls_ciphers === null) changes.tls_ciphers = api_settings.default_pool_ciphers
   return changes
 }
 

@@ -83,6 +83,9 @@ export const PoolCreate = Type.Object({
   lb_algorithm,
   session_persistence: nullable(SessionPersistenceCreate),
   project_id: projectId,
+  // Known, but to be created on their own.
+  healthmonitor: nullable(HealthMonitorInTree),
+  members: listOf(MemberInTree, { default: [] }),
   tags,
   ...tls,
 })
