@@ -112,7 +112,7 @@ test('values that are not allowed are told with their field', () => {
   refusesField({ weight: 257 }, told('weight', '257', 'Value should be lower or equal to 256'))
   refusesField({ weight: -1 }, told('weight', '-1', 'Value should be greater or equal to 0'))
   refusesField({ kind: 'C' }, told('kind', 'C', 'Value should be one of: A, B'))
-  refusesField({ version: 2 }, told('version', '2', 'Value should be one of: 1.0, 1.1'))
+  refusesField({ version: 2 }, told('version', '2.0', 'Value should be one of: 1.0, 1.1'))
   refusesField({ id_of_friend: 'xx' }, told('id_of_friend', 'xx', 'Value should be UUID format'))
   refusesField({ address: '300.1.1.1' }, told('address', '300.1.1.1', 'Value should be IPv4 or IPv6 format'))
   refusesField({ address: 'fe80::1%eth0' }, told('address', 'fe80::1%eth0', 'Value should be IPv4 or IPv6 format'))
@@ -170,4 +170,10 @@ test('null of a mandatory field is told after everything else that is wrong', ()
 test('a list or an object is no word, as Python says it', () => {
   refuses({ thing: { kind: ['A'] } }, "Invalid input for field/attribute kind. Value: '['A']'. unhashable type: 'list'")
   refuses({ thing: { kind: { A: 1 } } }, "Invalid input for field/attribute kind. Value: '{'A': 1}'. unhashable type: 'dict'")
+})
+
+test('a number that is not allowed is shown as it was read', () => {
+  refusesField({ version: 2 }, "Invalid input for field/attribute version. Value: '2.0'. Value should be one of: 1.0, 1.1")
+  refusesField({ weight: '300' }, "Invalid input for field/attribute weight. Value: '300'. Value should be lower or equal to 256")
+  refusesField({ weight: 300.7 }, "Invalid input for field/attribute weight. Value: '300'. Value should be lower or equal to 256")
 })

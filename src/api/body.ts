@@ -52,7 +52,14 @@ type Convert = (value: unknown, nulls: Fault[]) => unknown
 class ConversionError extends Error {}
 
 /** The value is of the type but not allowed; the object it belongs to adds its field. */
-class NotAllowed extends Error {}
+class NotAllowed extends Error {
+  /** What upstream shows, where it shows not what was given but what that was converted to. */
+  readonly converted: unknown
+  constructor(message: string, converted?: unknown) {
+    super(message)
+    this.converted = converted
+  }
+}
 
 /** Of an object in the body; `path` grows on the way out. */
 class UnknownAttributes extends Error {
@@ -156,7 +163,7 @@ function convertField(plan: FieldPlan, name: string, given: unknown, nulls: Faul
     return plan.convert(given, nulls)
   } catch (error) {
     if (error instanceof UnknownAttributes) error.path.unshift(name)
-    if (error instanceof NotAllowed) throw invalidInput(name, given, error.message)
+    if (error instanceof NotAllowed) throw invalidInput(name, error.converted ?? given, error.message)
     throw error
   }
 }
@@ -204,8 +211,8 @@ function text({ minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern }: 
 function integer({ minimum = -(2 ** 31), maximum = 2 ** 31 - 1 }: Keywords): Convert {
   return (value) => {
     const number = toInteger(value)
-    if (number < minimum) throw new NotAllowed(`Value should be greater or equal to ${minimum}`)
-    if (number > maximum) throw new NotAllowed(`Value should be lower or equal to ${maximum}`)
+    if (number < minimum) throw new NotAllowed(`Value should be greater or equal to ${minimum}`, number)
+    if (number > maximum) throw new NotAllowed(`Value should be lower or equal to ${maximum}`, number)
     return number
   }
 }
@@ -239,12 +246,14 @@ function toBoolean(value: unknown): boolean {
 
 function oneOf(values: readonly (string | number)[]): Convert {
   const areNumbers = values.every((value) => typeof value === 'number')
-  const shown = values.map((value) => (areNumbers && !values.every(Number.isInteger) ? Number(value).toFixed(1) : value)).join(', ')
+  const areFractions = areNumbers && !values.every(Number.isInteger)
+  const asPython = (value: unknown) => (areFractions && Number.isInteger(value) ? Number(value).toFixed(1) : value)
+  const shown = values.map(asPython).join(', ')
   return (value) => {
     if (typeof value === 'object') throw new NotAllowed(`unhashable type: '${pythonType(value)}'`)
     const candidate = areNumbers && typeof value === 'string' && value.trim() !== '' ? Number(value) : value
     if (Number.isNaN(candidate)) throw new ConversionError(`could not convert string to float: ${pythonRepr(value)}`)
-    if (!values.includes(candidate as string | number)) throw new NotAllowed(`Value should be one of: ${shown}`)
+    if (!values.includes(candidate as string | number)) throw new NotAllowed(`Value should be one of: ${shown}`, asPython(candidate))
     return candidate
   }
 }

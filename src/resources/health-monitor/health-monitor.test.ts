@@ -52,7 +52,7 @@ test('what is wrong with a new monitor is told as upstream tells it', async () =
     [{ max_retries_down: 0 }, 400, "Invalid input for field/attribute max_retries_down. Value: '0'. Value should be greater or equal to 1"],
     [{ url_path: 'x' }, 400, "Invalid input for field/attribute url_path. Value: 'x'. Value must be a valid URL Path string"],
     [{ expected_codes: '20' }, 400, /^Invalid input for field\/attribute expected_codes\. Value: '20'\. Value should match the pattern /],
-    [{ http_version: 2 }, 400, "Invalid input for field/attribute http_version. Value: '2'. Value should be one of: 1.0, 1.1"],
+    [{ http_version: 2 }, 400, "Invalid input for field/attribute http_version. Value: '2.0'. Value should be one of: 1.0, 1.1"],
     [{ type: 'UDP-CONNECT' }, 400, 'Validation failure: The UDP-CONNECT type is only supported for pools of type UDP/SCTP.'],
     [{ type: 'TCP', http_method: 'GET' }, 400, 'http_method is not a valid option for health monitors of type TCP'],
     [{ type: 'PING', expected_codes: '200' }, 400, 'expected_codes is not a valid option for health monitors of type PING'],
