@@ -74,9 +74,13 @@ export function compareAnswers(theirs: Answer, ours: Answer, ids: Ids): Mismatch
     }
   }
 
-  function inOrderOf(one: { id: string }[], other: { id: string }[]) {
-    const wanted = one.map((item) => ids.ourIdOf(item.id))
-    return other.toSorted((a, b) => wanted.indexOf(a.id) - wanted.indexOf(b.id))
+  /** In the order of `one`; those that nobody has met yet by what they are. */
+  function inOrderOf(one: Child[], other: Child[]): Child[] {
+    const rest = [...other]
+    const take = (isWanted: (item: Child) => boolean) => rest.splice(Math.max(rest.findIndex(isWanted), 0), 1)[0]!
+    const known = new Map(one.map((item) => [item, other.find(({ id }) => id === ids.ourIdOf(item.id))]))
+    for (const item of known.values()) if (item !== undefined) take((candidate) => candidate === item)
+    return one.map((item) => known.get(item) ?? take((candidate) => natureOf(candidate) === natureOf(item)))
   }
 
   function sameText(theirs: string, ours: string): boolean {
@@ -112,6 +116,14 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function haveIds(value: unknown[]): value is { id: string }[] {
+type Child = { id: string; [key: string]: unknown }
+
+/** By which a person tells children of one object apart. */
+function natureOf(child: Child): string {
+  const told = ['name', 'protocol', 'protocol_port', 'address', 'action', 'position', 'type', 'compare_type', 'value', 'key']
+  return JSON.stringify(told.map((name) => child[name]))
+}
+
+function haveIds(value: unknown[]): value is Child[] {
   return value.every((item) => isObject(item) && typeof item.id === 'string')
 }
