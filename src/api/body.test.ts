@@ -134,6 +134,11 @@ test('values that cannot be converted are told with the whole body', () => {
     { thing: { kind: 'A', weight: '82x' } },
     told("{'thing': {'kind': 'A', 'weight': '82x'}}", "invalid literal for int() with base 10: '82x'"),
   )
+  const long = 'x'.repeat(256)
+  refuses(
+    { thing: { kind: 'A', weight: long } },
+    told(`{'thing': {'kind': 'A', 'weight': '${long}'}}`, `invalid literal for int() with base 10: '${'x'.repeat(199)}`),
+  )
   refuses(
     { thing: { kind: 'A', backup: 'maybe' } },
     told("{'thing': {'kind': 'A', 'backup': 'maybe'}}", 'Value not an unambiguous boolean: maybe'),

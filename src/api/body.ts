@@ -217,13 +217,16 @@ function integer({ minimum = -(2 ** 31), maximum = 2 ** 31 - 1 }: Keywords): Con
   }
 }
 
+/** Python cuts what it repeats of a number's text here. */
+const MAX_LITERAL = 200
+
 /** As Python's int(): digits in text and booleans count, fractions are cut off. */
 function toInteger(value: unknown): number {
   if (typeof value === 'number' && Number.isFinite(value)) return Math.trunc(value)
   if (typeof value === 'boolean') return value ? 1 : 0
   if (typeof value === 'string') {
     if (/^\s*[+-]?\d+(_\d+)*\s*$/.test(value)) return Number(value.replaceAll('_', ''))
-    throw new ConversionError(`invalid literal for int() with base 10: ${pythonRepr(value)}`)
+    throw new ConversionError(`invalid literal for int() with base 10: ${pythonRepr(value).slice(0, MAX_LITERAL)}`)
   }
   throw new ConversionError(`int() argument must be a string, a bytes-like object or a real number, not '${pythonType(value)}'`)
 }

@@ -58,7 +58,8 @@ export const rules: Rule[] = [
     name: 'null-is-the-default',
     explains: (mismatch, { request, theirs, ours }) =>
       (theirs.status === 500 && ours.status < 300 && (request.body ?? '').includes('null')) ||
-      (mismatch.at.endsWith('.connection_limit') && mismatch.theirs === null && mismatch.ours === -1),
+      (mismatch.at.endsWith('.connection_limit') && mismatch.theirs === null && mismatch.ours === -1) ||
+      (mismatch.at.endsWith('.weight') && mismatch.theirs === null && mismatch.ours === 1),
   },
   {
     name: 'json-only',
@@ -88,6 +89,10 @@ export const rules: Rule[] = [
       step.method === 'POST' &&
       /"listener_id".*"loadbalancer_id"/.test(request.body ?? '') &&
       (says(ours, 404, /^Listener \S+ not found/) || says(ours, 400, /The pool protocol|cannot have child objects/)),
+  },
+  {
+    name: 'pages-backwards',
+    explains: (_, { step, theirs, ours }) => /[?&]page_reverse=/i.test(step.path) && bothOk(theirs, ours),
   },
   {
     name: 'lists-by-id',
@@ -142,7 +147,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'unknown-paths-are-not-found',
-    explains: (_, { step, theirs, ours }) => step.path.endsWith('/nope') && theirs.status < 500 && ours.status === 404,
+    explains: (_, { step, theirs, ours }) => /\/nope(\?|$)/.test(step.path) && theirs.status < 500 && ours.status === 404,
   },
   {
     name: 'equal-tags-are-one',

@@ -24,7 +24,8 @@ export function settleRedirect(asked: Partial<Target> & { action?: L7PolicyActio
   if (pool) return only('REDIRECT_TO_POOL', { redirect_pool_id: pool })
   if (url) return only('REDIRECT_TO_URL', { redirect_url: url, redirect_http_code: code || 302 })
   if (prefix) return only('REDIRECT_PREFIX', { redirect_prefix: prefix, redirect_http_code: code || 302 })
-  if (action === 'REJECT') return only('REJECT', {})
+  // The code of a redirect that there is none of is kept, as upstream keeps it.
+  if (action === 'REJECT') return only('REJECT', code === undefined ? {} : { redirect_http_code: code })
   const { action: _, ...targets } = asked
   return targets
 }
