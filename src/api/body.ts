@@ -248,17 +248,35 @@ function toBoolean(value: unknown): boolean {
 }
 
 function oneOf(values: readonly (string | number)[]): Convert {
-  const areNumbers = values.every((value) => typeof value === 'number')
-  const areFractions = areNumbers && !values.every(Number.isInteger)
-  const asPython = (value: unknown) => (areFractions && Number.isInteger(value) ? Number(value).toFixed(1) : value)
+  if (!values.every((value) => typeof value === 'number')) return oneOfWords(values)
+  const areWhole = values.every(Number.isInteger)
+  const asPython = (value: number) => (!areWhole && Number.isInteger(value) ? value.toFixed(1) : value)
   const shown = values.map(asPython).join(', ')
   return (value) => {
-    if (typeof value === 'object') throw new NotAllowed(`unhashable type: '${pythonType(value)}'`)
-    const candidate = areNumbers && typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-    if (Number.isNaN(candidate)) throw new ConversionError(`could not convert string to float: ${pythonRepr(value)}`)
-    if (!values.includes(candidate as string | number)) throw new NotAllowed(`Value should be one of: ${shown}`, asPython(candidate))
-    return candidate
+    const number = areWhole ? toInteger(value) : toFloat(value)
+    if (!values.includes(number)) throw new NotAllowed(`Value should be one of: ${shown}`, asPython(number))
+    return number
   }
+}
+
+function oneOfWords(words: readonly unknown[]): Convert {
+  const shown = words.join(', ')
+  return (value) => {
+    if (typeof value === 'object') throw new NotAllowed(`unhashable type: '${pythonType(value)}'`)
+    if (!words.includes(value)) throw new NotAllowed(`Value should be one of: ${shown}`)
+    return value
+  }
+}
+
+/** As Python's float(). */
+function toFloat(value: unknown): number {
+  if (typeof value === 'number') return value
+  if (typeof value === 'boolean') return value ? 1 : 0
+  if (typeof value === 'string') {
+    if (/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(value)) return Number(value)
+    throw new ConversionError(`could not convert string to float: ${pythonRepr(value)}`)
+  }
+  throw new ConversionError(`float() argument must be a string or a real number, not '${pythonType(value)}'`)
 }
 
 function formatted(format: string): Convert {

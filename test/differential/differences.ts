@@ -48,7 +48,9 @@ export const rules: Rule[] = [
   },
   {
     name: 'no-op-addresses',
-    explains: ({ at, theirs, ours }) => at.endsWith('.vip_address') && theirs === '198.0.2.5' && ours === '198.51.100.1',
+    explains: ({ at, theirs, ours }, exchange) =>
+      (at.endsWith('.vip_address') && theirs === '198.0.2.5' && ours === '198.51.100.1') ||
+      says(exchange.theirs, 400, /All VIP subnets must belong to the same network/),
   },
   {
     name: 'no-internal-errors',
@@ -63,9 +65,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'json-only',
-    explains: (_, { theirs, ours }) =>
-      (isFault(ours, 415) && [400, 404, 415, 500].includes(theirs.status)) ||
-      (ours.status === 406 && String(theirs.headers['content-type']).startsWith('application/xml')),
+    explains: (_, { theirs, ours }) => isFault(ours, 415) && [400, 404, 415, 500].includes(theirs.status),
   },
   {
     name: 'no-post-to-an-object',
@@ -93,6 +93,11 @@ export const rules: Rule[] = [
   {
     name: 'pages-backwards',
     explains: (_, { step, theirs, ours }) => /[?&]page_reverse=/i.test(step.path) && bothOk(theirs, ours),
+  },
+  {
+    name: 'trees-are-checked',
+    explains: (_, { step, theirs, ours }) =>
+      step.method === 'POST' && /loadbalancers$/.test(step.path) && theirs.status === 201 && says(ours, 400, /^Validation failure/),
   },
   {
     name: 'lists-by-id',

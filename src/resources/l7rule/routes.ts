@@ -21,7 +21,8 @@ import { L7Rule, L7RuleCreate, L7RuleUpdate } from './schema.ts'
 import { updateL7Rule as updateL7RuleFlow } from './update-flow.ts'
 
 const createBody = bodyKind('rule_', 'rule', L7RuleCreate)
-const updateBody = bodyKind('rule_', 'rule', L7RuleUpdate)
+// Upstream's handlers call the two otherwise.
+const updateBody = bodyKind('l7rule_', 'rule', L7RuleUpdate)
 
 const listed: ListSpec<'l7rule'> = {
   table: 'l7rule',

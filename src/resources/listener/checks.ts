@@ -87,8 +87,10 @@ export function checkNewListener(
   }
   checkAllowedCidrs(listener.allowed_cidrs, loadBalancer)
   if (offloadsTls) {
-    checkTlsVersions(listener.tls_versions, config)
-    checkAlpnProtocols(listener.alpn_protocols)
+    // A PROMETHEUS listener with TLS gets no defaults: none is what it has.
+    const hasDefaults = protocol === 'TERMINATED_HTTPS'
+    if (hasDefaults || listener.tls_versions.length > 0) checkTlsVersions(listener.tls_versions, config)
+    if (hasDefaults || listener.alpn_protocols.length > 0) checkAlpnProtocols(listener.alpn_protocols)
   }
   checkHsts(listener)
 }

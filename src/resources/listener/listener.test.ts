@@ -316,3 +316,10 @@ test('a project has no more listeners than its quota', async () => {
   await owner.waitFor(path)
   await owner.createListener(loadBalancer, second)
 })
+
+test('a PROMETHEUS listener with certificates needs no TLS versions', async () => {
+  const { cloud, api, loadBalancer } = await aCloud().withLoadBalancer()
+  const reference = cloud.certificates.addCertificate()
+  const listener = await api.createListener(loadBalancer, { protocol: 'PROMETHEUS', protocol_port: 443, sni_container_refs: [reference] })
+  assert.deepEqual(listener.sni_container_refs, [reference])
+})
