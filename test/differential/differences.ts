@@ -43,8 +43,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'not-acceptable-in-words',
-    explains: ({ at }, { theirs, ours }) =>
-      (at === 'body' || at === 'headers.content-type') && theirs.status === 406 && ours.status === 406,
+    explains: (_, { request, ours }) => ours.status === 406 && !(request.headers.accept ?? 'json').includes('json'),
   },
   {
     name: 'no-op-addresses',
@@ -95,6 +94,11 @@ export const rules: Rule[] = [
     explains: (_, { step, theirs, ours }) => /[?&]page_reverse=/i.test(step.path) && bothOk(theirs, ours),
   },
   {
+    name: 'regular-expressions',
+    explains: ({ at, theirs, ours }) =>
+      at === 'body.faultstring' && [theirs, ours].every((text) => /Unable to parse regular expression/.test(String(text))),
+  },
+  {
     name: 'trees-are-checked',
     explains: (_, { step, theirs, ours }) =>
       step.method === 'POST' && /loadbalancers$/.test(step.path) && theirs.status === 201 && says(ours, 400, /^Validation failure/),
@@ -103,7 +107,7 @@ export const rules: Rule[] = [
     name: 'lists-by-id',
     explains: ({ at }, { step }) =>
       at.startsWith('body.') &&
-      (/[?&]sort(_key)?=[^&]*\bid\b/.test(step.path) || /(flavors|profiles)[^?]*\?.*(limit|marker)=/.test(step.path)),
+      (/[?&]sort(_key)?=[^&]*(\b|%2C)id(\b|%)/.test(step.path) || /(flavors|profiles)[^?]*\?.*(limit|marker)=/.test(step.path)),
   },
   {
     name: 'no-html',
