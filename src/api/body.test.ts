@@ -120,6 +120,7 @@ test('values that are not allowed are told with their field', () => {
   refusesField({ tags: ['a', 5] }, told('tags', "['a', 5]", 'Value should be string'))
   refusesField({ range: ['10.0.0.0/33'] }, told('range', "['10.0.0.0/33']", 'Value should be IPv4 or IPv6 CIDR format'))
   refusesField({ target: 'http://a b/' }, told('target', 'http://a b/', 'Value must be a valid URL string'))
+  refusesField({ target: {} }, told('target', '{}', "expected string or bytes-like object, got 'dict'"))
   refusesField({ target: 'ftp://a/' }, told('target', 'ftp://a/', 'Value must be a valid URL string'))
   refusesField({ path: 'no/slash' }, told('path', 'no/slash', 'Value must be a valid URL Path string'))
   refusesField({ headers: { a: 1 } }, told('headers', "{'a': 1}", 'Value should be string'))

@@ -315,7 +315,8 @@ const formats: Record<string, Convert> = {
     throw new NotAllowed('Value should be a valid ALPN protocol ID')
   },
   'http-url'(value) {
-    const parsed = typeof value === 'string' && !controlOrSpace.test(value) && /^https?:\/\//i.test(value) ? URL.parse(value) : null
+    if (typeof value !== 'string') throw new NotAllowed(`expected string or bytes-like object, got '${pythonType(value)}'`)
+    const parsed = !controlOrSpace.test(value) && /^https?:\/\//i.test(value) ? URL.parse(value) : null
     if (parsed === null || parsed.hostname === '') throw new NotAllowed('Value must be a valid URL string')
     return value
   },

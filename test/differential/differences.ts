@@ -94,6 +94,15 @@ export const rules: Rule[] = [
     explains: (_, { step, theirs, ours }) => /[?&]page_reverse=/i.test(step.path) && bothOk(theirs, ours),
   },
   {
+    name: 'addresses-are-text',
+    explains: (_, { ours }) => says(ours, 400, /Value: '(True|False|\d+)'\. Value should be IPv4 or IPv6 format/),
+  },
+  {
+    name: 'faults-name-tenant-id',
+    explains: ({ at, ours }, { request }) =>
+      at === 'body.faultstring' && /"tenant_id"/.test(request.body ?? '') && /attribute tenant_id\./.test(String(ours)),
+  },
+  {
     name: 'regular-expressions',
     explains: ({ at, theirs, ours }) =>
       at === 'body.faultstring' && [theirs, ours].every((text) => /Unable to parse regular expression/.test(String(text))),
