@@ -73,7 +73,7 @@ export const rules: Rule[] = [
   {
     name: 'null-is-missing',
     explains: (_, { request, theirs, ours }) =>
-      (request.body ?? '').includes('null') &&
+      /null|\{\}/.test(request.body ?? '') &&
       theirs.status >= 400 &&
       says(ours, 400, /^Invalid input .* Value: 'None'\. Mandatory field missing\.$/),
   },
@@ -101,6 +101,15 @@ export const rules: Rule[] = [
     name: 'faults-name-tenant-id',
     explains: ({ at, ours }, { request }) =>
       at === 'body.faultstring' && /"tenant_id"/.test(request.body ?? '') && /attribute tenant_id\./.test(String(ours)),
+  },
+  {
+    name: 'children-come-with-a-whole',
+    explains: (_, { theirs, ours }) => theirs.status >= 400 && says(ours, 400, /can only be given in the create of a whole load balancer/),
+  },
+  {
+    name: 'first-missing-pool',
+    explains: (_, { theirs, ours }) =>
+      [theirs, ours].every((answer) => says(answer, 400, /was referenced but no full definition was found/)),
   },
   {
     name: 'regular-expressions',
@@ -169,7 +178,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'equal-tags-are-one',
-    explains: (_, { request, theirs }) => hasEqualTags(request.body) && theirs.status >= 400,
+    explains: (_, { request, theirs }) => namesOneTwice(request.body) && theirs.status >= 400,
   },
   {
     name: 'tenant-id-can-be-selected',
@@ -185,10 +194,11 @@ const newerTexts: [RegExp, RegExp][] = [[/IP version incompatible with VIP /, /I
 
 const bothOk = (...answers: Answer[]) => answers.every(({ status }) => status === 200)
 
-function hasEqualTags(body: string | undefined): boolean {
-  return [...(body ?? '').matchAll(/"tags":(\[[^\]]*\])/g)].some(([, list]) => {
-    const tags = JSON.parse(list!) as unknown[]
-    return new Set(tags).size < tags.length
+/** A tag or an allowed range. */
+function namesOneTwice(body: string | undefined): boolean {
+  return [...(body ?? '').matchAll(/"(?:tags|allowed_cidrs)":(\[[^\]]*\])/g)].some(([, list]) => {
+    const items = JSON.parse(list!) as unknown[]
+    return new Set(items).size < items.length
   })
 }
 
