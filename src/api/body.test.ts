@@ -115,6 +115,7 @@ test('values that are not allowed are told with their field', () => {
   refusesField({ version: 2 }, told('version', '2.0', 'Value should be one of: 1.0, 1.1'))
   refusesField({ id_of_friend: 'xx' }, told('id_of_friend', 'xx', 'Value should be UUID format'))
   refusesField({ address: '300.1.1.1' }, told('address', '300.1.1.1', 'Value should be IPv4 or IPv6 format'))
+  refusesField({ address: [] }, told('address', '[]', "int() argument must be a string, a bytes-like object or a real number, not 'list'"))
   refusesField({ address: 'fe80::1%eth0' }, told('address', 'fe80::1%eth0', 'Value should be IPv4 or IPv6 format'))
   refusesField({ name: 5 }, told('name', '5', 'Value should be string'))
   refusesField({ tags: ['a', 5] }, told('tags', "['a', 5]", 'Value should be string'))

@@ -228,7 +228,11 @@ function toInteger(value: unknown): number {
     if (/^\s*[+-]?\d+(_\d+)*\s*$/.test(value)) return Number(value.replaceAll('_', ''))
     throw new ConversionError(`invalid literal for int() with base 10: ${pythonRepr(value).slice(0, MAX_LITERAL)}`)
   }
-  throw new ConversionError(`int() argument must be a string, a bytes-like object or a real number, not '${pythonType(value)}'`)
+  throw new ConversionError(notInteger(value))
+}
+
+function notInteger(value: unknown): string {
+  return `int() argument must be a string, a bytes-like object or a real number, not '${pythonType(value)}'`
 }
 
 function pythonType(value: unknown): string {
@@ -301,6 +305,7 @@ const formats: Record<string, Convert> = {
   'ip-address'(value) {
     // A zone (`fe80::1%eth0`) means nothing to an amphora, so it is refused, other than upstream.
     if (typeof value === 'string' && (isIPv4(value) || (isIPv6(value) && !value.includes('%')))) return value
+    if (typeof value === 'object') throw new NotAllowed(notInteger(value))
     throw new NotAllowed('Value should be IPv4 or IPv6 format')
   },
   cidr(value) {

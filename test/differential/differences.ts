@@ -112,6 +112,15 @@ export const rules: Rule[] = [
       [theirs, ours].every((answer) => says(answer, 400, /was referenced but no full definition was found/)),
   },
   {
+    name: 'batches-keep-subnets',
+    explains: ({ at, theirs }) => /\.members?(\.\d+)?\.subnet_id$/.test(at) && typeof theirs === 'string',
+  },
+  {
+    name: 'profiles-are-looked-up-first',
+    explains: (_, { step, theirs, ours }) =>
+      step.method === 'PUT' && says(theirs, 400, /not a valid option for \w+_data/) && says(ours, 404, /Profile/),
+  },
+  {
     name: 'regular-expressions',
     explains: ({ at, theirs, ours }) =>
       at === 'body.faultstring' && [theirs, ours].every((text) => /Unable to parse regular expression/.test(String(text))),
