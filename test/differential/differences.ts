@@ -121,6 +121,10 @@ export const rules: Rule[] = [
       step.method === 'PUT' && says(theirs, 400, /not a valid option for \w+_data/) && says(ours, 404, /Profile/),
   },
   {
+    name: 'numbers-have-32-bits',
+    explains: (_, { theirs, ours }) => theirs.status < 300 && says(ours, 400, /Value should be lower or equal to 2147483647/),
+  },
+  {
     name: 'regular-expressions',
     explains: ({ at, theirs, ours }) =>
       at === 'body.faultstring' && [theirs, ours].every((text) => /Unable to parse regular expression/.test(String(text))),
