@@ -141,6 +141,9 @@ export const internalError = (request_id: string) =>
 
 /** Sends the fault in its shape. */
 export function answerFault(fault: Fault, request: FastifyRequest, reply: FastifyReply, options: { www_authenticate_uri: string }): void {
+  // Fastify closes the connection of a body that is too large, which takes the answer away from a client that is still sending; left open,
+  // the rest of the body is read and thrown away, until the request takes too long.
+  if (fault.status === 413) reply.removeHeader('connection')
   reply.code(fault.status).headers(fault.headers)
   if (request.method === 'HEAD') {
     reply.send()
