@@ -55,11 +55,11 @@ export function compareAnswers(theirs: Answer, ours: Answer, ids: Ids): Mismatch
   function walk(one: unknown, other: unknown, at: string, key: string | undefined): void {
     if (Array.isArray(one) && Array.isArray(other)) {
       if (one.length !== other.length) return void differs(at, one, other)
-      // Within an object, lists of others are in no order, nor are tags anywhere.
+      // Within an object, lists of others are in no order, nor are tags and ranges anywhere.
       const isNested = at.split('.').length > 2 || withoutTime.has(at)
       const others = isNested && haveIds(one) && haveIds(other) ? inOrderOf(one, other) : other
       if (at === 'body.quotas') walk(byProject(one), byProject(other), at, key)
-      else if (key === 'tags') walk(one.toSorted().join('\n'), other.toSorted().join('\n'), at, undefined)
+      else if (key === 'tags' || key === 'allowed_cidrs') walk(one.toSorted().join('\n'), other.toSorted().join('\n'), at, undefined)
       else for (const [index, item] of one.entries()) walk(item, others[index], `${at}.${index}`, key)
     } else if (isObject(one) && isObject(other)) {
       for (const name of new Set([...Object.keys(one), ...Object.keys(other)])) {

@@ -49,7 +49,7 @@ export const rules: Rule[] = [
     name: 'no-op-addresses',
     explains: ({ at, theirs, ours }, exchange) =>
       (at.endsWith('.vip_address') && theirs === '198.0.2.5' && ours === '198.51.100.1') ||
-      says(exchange.theirs, 400, /All VIP subnets must belong to the same network/),
+      says(exchange.theirs, 400, /All VIP subnets must belong to the same network|VIP port's subnet could not be determined/),
   },
   {
     name: 'no-internal-errors',
