@@ -122,7 +122,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'numbers-have-32-bits',
-    explains: (_, { theirs, ours }) => theirs.status < 300 && says(ours, 400, /Value should be lower or equal to 2147483647/),
+    explains: (_, { ours }) => says(ours, 400, /Value should be lower or equal to 2147483647/),
   },
   {
     name: 'regular-expressions',
