@@ -12,7 +12,7 @@ export interface Rule {
   explains(mismatch: Mismatch, exchange: Exchange): boolean
 }
 
-export interface Verdict {
+interface Verdict {
   mismatches: Mismatch[]
   listed: string[]
 }
