@@ -27,9 +27,14 @@ export interface HaproxyOptions {
   hardStopAfterSeconds: number
   /** Whether a listener that cannot be rendered fails the whole file; otherwise it is left out. */
   strict: boolean
+  /** Listeners and pools whose certificates cannot be had: they are left out. */
+  unavailable: ReadonlySet<string>
 }
 
-export function haproxyOptions({ haproxy_amphora }: Pick<Config, 'haproxy_amphora'>, strict = true): HaproxyOptions {
+export function haproxyOptions(
+  { haproxy_amphora }: Pick<Config, 'haproxy_amphora'>,
+  { strict = true, unavailable = new Set() }: Partial<Pick<HaproxyOptions, 'strict' | 'unavailable'>> = {},
+): HaproxyOptions {
   return {
     stickSize: haproxy_amphora.haproxy_stick_size,
     logFormat: haproxy_amphora.user_log_format,
@@ -37,14 +42,15 @@ export function haproxyOptions({ haproxy_amphora }: Pick<Config, 'haproxy_amphor
     defaultConnectionLimit: haproxy_amphora.default_connection_limit,
     hardStopAfterSeconds: haproxy_amphora.hard_stop_after,
     strict,
+    unavailable,
   }
 }
 
 /** Null when no listener is to be served. Throws VisibleError for a value that HAProxy cannot be given, if `strict`. */
 export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOptions): string | null {
-  const listeners = loadBalancer.admin_state_up ? loadBalancer.listeners.filter(isServed) : []
+  const listeners = loadBalancer.admin_state_up ? loadBalancer.listeners.filter((listener) => isServed(listener, options)) : []
   if (listeners.length === 0) return null
-  const used = listeners.map((listener) => ({ listener, pools: poolsOf(listener, loadBalancer) }))
+  const used = listeners.map((listener) => ({ listener, pools: poolsOf(listener, loadBalancer, options) }))
   const sections: Section[] = [
     globalSection(loadBalancer, used, options),
     defaultsSection(options),
@@ -54,13 +60,13 @@ export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOp
   return `# Configuration for loadbalancer ${loadBalancer.id}\n${printSections(sections)}`
 }
 
-function isServed(listener: ListenerTree): boolean {
-  return isWanted(listener) && listener.admin_state_up
+function isServed(listener: ListenerTree, { unavailable }: HaproxyOptions): boolean {
+  return isWanted(listener) && listener.admin_state_up && !unavailable.has(listener.id)
 }
 
 /** The pools that a listener sends traffic to: its default pool first, then those of its policies; each once. */
-function poolsOf(listener: ListenerTree, loadBalancer: LoadBalancerTree): PoolTree[] {
-  const servable = loadBalancer.pools.filter((pool) => isWanted(pool) && pool.admin_state_up)
+function poolsOf(listener: ListenerTree, loadBalancer: LoadBalancerTree, { unavailable }: HaproxyOptions): PoolTree[] {
+  const servable = loadBalancer.pools.filter((pool) => isWanted(pool) && pool.admin_state_up && !unavailable.has(pool.id))
   const isRendered = (id: string) => servable.some((pool) => pool.id === id)
   const redirects = effectivePolicies(listener, isRendered).filter(({ action }) => action === 'REDIRECT_TO_POOL')
   const ids = new Set([listener.default_pool_id, ...redirects.map(({ redirect_pool_id }) => redirect_pool_id)])

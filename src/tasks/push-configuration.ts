@@ -15,13 +15,13 @@ import { noteReached, noteUnreached, type ServingAmphora } from './serving-ampho
 export const pushConfiguration = task('push-configuration', {
   async execute(context, { amphora, load_balancer_id }: { amphora: ServingAmphora; load_balancer_id: string }): Promise<boolean> {
     const loadBalancer = await requireTree(context.db, load_balancer_id)
-    const configuration = renderHaproxy(loadBalancer, haproxyOptions(context.config, context.amphora.hasHaproxy))
+    const configuration = renderHaproxy(loadBalancer, haproxyOptions(context.config, { strict: context.amphora.hasHaproxy }))
     const fence = fenceOf(context)
     try {
-      await whileMachineLives(context, amphora, () =>
+      await whileMachineLives<unknown>(context, amphora, () =>
         configuration === null
           ? context.amphora.deleteHaproxy(amphora, load_balancer_id, fence)
-          : context.amphora.applyHaproxy(amphora, load_balancer_id, configuration, fence),
+          : context.amphora.applyHaproxy(amphora, load_balancer_id, { configuration, certificates: [] }, fence),
       )
     } catch (error) {
       if (error instanceof AgentError) throw failure('configuration_refused', { details: error.message })

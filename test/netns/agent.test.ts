@@ -6,7 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AgentError, FencedError } from '../../src/drivers/errors.ts'
 import { createCertificateAuthority, loadCertificateAuthority } from '../../src/lib/certificate-authority.ts'
 import { eventually } from '../support/eventually.ts'
-import { AgentStage, get, haproxyCfg, inside, LISTENER, LOAD_BALANCER, POOL, type TestAgent, VIP, VIP_IPV6 } from './support/agent-stage.ts'
+import {
+  AgentStage,
+  filesOf,
+  get,
+  haproxyCfg,
+  inside,
+  LISTENER,
+  LOAD_BALANCER,
+  POOL,
+  type TestAgent,
+  VIP,
+  VIP_IPV6,
+} from './support/agent-stage.ts'
 
 const fence = { flow_id: 'a flow', generation: 1 }
 const members = { 'member-1': '10.0.0.21', 'member-2': '10.0.0.22' }
@@ -123,7 +135,7 @@ describe('an agent of a SINGLE load balancer', () => {
 
   test('balances through the VIP as soon as the configuration is applied', async () => {
     const configuration = haproxyCfg(agent, members)
-    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, configuration, fence)
+    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(configuration), fence)
     const answers = [await get(`http://${VIP}/`), await get(`http://${VIP}/`)]
     assert.deepEqual(answers.sort(), ['member-1', 'member-2'])
     const stored = await stage.raw(agent, 'GET', `/1.0/loadbalancer/${LOAD_BALANCER}/haproxy`)
@@ -173,7 +185,7 @@ describe('an agent of a SINGLE load balancer', () => {
     }
     const clients = [client(), client(), client()]
     for (let round = 0; round < 4; round++)
-      await stage.driver.applyHaproxy(agent, LOAD_BALANCER, haproxyCfg(agent, members, `    # round ${round}\n`), fence)
+      await stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, members, `    # round ${round}\n`)), fence)
     done = true
     await Promise.all(clients)
     assert.equal(failed, 0)
@@ -194,7 +206,7 @@ describe('an agent of a SINGLE load balancer', () => {
     agent.process = stage.startAgent(agent)
     await stage.driver.waitForAgent(agent, 'booting')
     assert.equal(haproxyPid(), pid)
-    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, haproxyCfg(agent, { 'member-1': members['member-1'] }), fence)
+    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, { 'member-1': members['member-1'] })), fence)
     assert.equal(haproxyPid(), pid)
     assert.deepEqual(new Set([await get(`http://${VIP}/`), await get(`http://${VIP}/`)]), new Set(['member-1']))
     process.kill(pid, 'SIGKILL')
@@ -204,7 +216,7 @@ describe('an agent of a SINGLE load balancer', () => {
 
   test('keeps out a worker that has a successor, also after a restart', async () => {
     const apply = (generation: number) =>
-      stage.driver.applyHaproxy(agent, LOAD_BALANCER, haproxyCfg(agent, members), { flow_id: 'fenced', generation })
+      stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, members)), { flow_id: 'fenced', generation })
     await apply(2)
     await assert.rejects(apply(1), FencedError)
     agent.process.kill('SIGTERM')
@@ -303,7 +315,7 @@ describe('an agent of an IPv6 load balancer', () => {
     }
     await stage.driver.plugVip(agent, plug, fence)
     const configuration = haproxyCfg(agent, { 'member-1': members['member-1'] }, `    bind [${VIP_IPV6}]:80\n`)
-    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, configuration, fence)
+    await stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(configuration), fence)
     assert.equal(await get(`http://[${VIP_IPV6}]/`), 'member-1')
     assert.equal(await get(`http://${VIP}/`), 'member-1')
     assert.match(await inside(agent.inner, 'ip', '-6', 'rule'), /from fd00:5::10 lookup 1/)
@@ -363,7 +375,7 @@ describe('agents of a pair', () => {
   test('the VIP is on none until keepalived gives it to one', async () => {
     for (const agent of agents) {
       await stage.plugVip(agent)
-      await stage.driver.applyHaproxy(agent, LOAD_BALANCER, haproxyCfg(agent, { 'member-1': members['member-1'] }), fence)
+      await stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, { 'member-1': members['member-1'] })), fence)
     }
     assert.deepEqual(await owners(), [])
     const [first, second] = agents as [TestAgent, TestAgent]

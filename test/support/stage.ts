@@ -247,7 +247,7 @@ export class Stage {
 
   /** haproxy.cfg of every amphora that has one. */
   haproxyCfgs(): string[] {
-    return [...this.amphora.agents.values()].flatMap((agent) => [...agent.haproxy.values()])
+    return [...this.amphora.agents.values()].flatMap((agent) => [...agent.haproxy.values()].map(({ configuration }) => configuration))
   }
 
   /** Everything that the flows wrote down, as one text. */

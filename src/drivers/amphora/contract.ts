@@ -57,8 +57,8 @@ export function amphoraContract(name: string, open: () => Promise<AmphoraUnderTe
     })
 
     test("HAProxy's configuration may be sent again, and removed twice", async () => {
-      await it.driver.applyHaproxy(it.amphora, loadBalancer, haproxyCfg, fence(1))
-      await it.driver.applyHaproxy(it.amphora, loadBalancer, haproxyCfg, fence(1))
+      await it.driver.applyHaproxy(it.amphora, loadBalancer, { configuration: haproxyCfg, certificates: [] }, fence(1))
+      await it.driver.applyHaproxy(it.amphora, loadBalancer, { configuration: haproxyCfg, certificates: [] }, fence(1))
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
     })

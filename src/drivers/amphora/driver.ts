@@ -1,6 +1,15 @@
 /** How the controller speaks to an amphora's agent (API 1.0). */
 import type { Fence, HostRoute } from '../network/driver.ts'
 
+/** A file of TLS material, by its name below the load balancer's directory of certificates. */
+export type CertificateFile = { name: string; contents: string }
+
+/** HAProxy's configuration of a load balancer and all the files of certificates that it names. Holds private keys: never journal or log it. */
+export type HaproxyFiles = { configuration: string; certificates: CertificateFile[] }
+
+/** What an agent of ours says of a change: whether HAProxy took it while it ran, was reloaded or started, and how long that took. */
+export type Applied = { how: 'unchanged' | 'runtime' | 'reload' | 'start'; duration_ms: number }
+
 /** What is needed to reach an agent: its certificate's name and where it listens. */
 export type AgentAddress = { id: string; lb_network_ip: string }
 
@@ -71,10 +80,14 @@ export interface AmphoraDriver {
   plugNetwork(amphora: AgentAddress, plug: NetworkPlug, fence: Fence): Promise<void>
   /** The name of the interface that carries this address. */
   getInterface(amphora: AgentAddress, ip: string): Promise<string>
-  /** Uploads the file and starts or reloads HAProxy. */
-  applyHaproxy(amphora: AgentAddress, load_balancer_id: string, configuration: string, fence: Fence): Promise<void>
+  /** Uploads the files that are not there yet as they are, then starts or reloads HAProxy. Null where the agent does not say how. */
+  applyHaproxy(amphora: AgentAddress, load_balancer_id: string, files: HaproxyFiles, fence: Fence): Promise<Applied | null>
   /** Stops HAProxy and removes its files; content when there is none. */
   deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void>
+  /** Uploads the LVS configuration of a UDP or SCTP listener and starts or reloads what serves it. */
+  applyUdpListener(amphora: AgentAddress, listener_id: string, configuration: string, fence: Fence): Promise<void>
+  /** Content when there is none. */
+  deleteUdpListener(amphora: AgentAddress, listener_id: string, fence: Fence): Promise<void>
   /** Uploads keepalived.conf and starts or reloads keepalived. */
   applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
   stopKeepalived(amphora: AgentAddress, fence: Fence): Promise<void>

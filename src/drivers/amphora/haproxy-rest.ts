@@ -2,11 +2,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AgentAnswer, type AgentClient, type AgentRequest, createAgentClient } from '../../agent/client.ts'
 import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fence.ts'
+import { md5 } from '../../agent/files.ts'
 import type { Config } from '../../config/config.ts'
 import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
 import { servedByHaproxy } from './capabilities.ts'
-import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, VipPlug } from './driver.ts'
+import type {
+  AgentAddress,
+  AgentInfo,
+  AmphoraDriver,
+  Applied,
+  CertificateFile,
+  HaproxyFiles,
+  NetworkPlug,
+  Patience,
+  VipPlug,
+} from './driver.ts'
 
 /** The wait between two attempts of the first second, in which an agent on this host boots; then each is twice as long, up to the configured interval. */
 const FIRST_WAIT_MS = 10
@@ -80,18 +91,46 @@ export class HaproxyRestDriver implements AmphoraDriver {
     return parseJson<{ interface: string }>(amphora, `GET ${path}`, answer).interface
   }
 
-  async applyHaproxy(amphora: AgentAddress, load_balancer_id: string, configuration: string, fence: Fence): Promise<void> {
+  async applyHaproxy(amphora: AgentAddress, load_balancer_id: string, files: HaproxyFiles, fence: Fence): Promise<Applied | null> {
+    for (const file of files.certificates) await this.uploadCertificate(amphora, load_balancer_id, file, fence)
     await this.ask(
       amphora,
-      { method: 'PUT', path: `/1.0/loadbalancer/${amphora.id}/${load_balancer_id}/haproxy`, body: configuration },
+      { method: 'PUT', path: `/1.0/loadbalancer/${amphora.id}/${load_balancer_id}/haproxy`, body: files.configuration },
       { fence },
     )
     // Reload also starts what does not run yet, with upstream's agent as with ours.
-    await this.ask(amphora, { method: 'PUT', path: `/1.0/loadbalancer/${load_balancer_id}/reload` }, { fence })
+    const path = `/1.0/loadbalancer/${load_balancer_id}/reload`
+    const answer = await this.ask(amphora, { method: 'PUT', path }, { fence })
+    return parseJson<{ applied?: Applied }>(amphora, `PUT ${path}`, answer).applied ?? null
+  }
+
+  private async uploadCertificate(
+    amphora: AgentAddress,
+    load_balancer_id: string,
+    { name, contents }: CertificateFile,
+    fence: Fence,
+  ): Promise<void> {
+    const path = `/1.0/loadbalancer/${load_balancer_id}/certificates/${name}`
+    const known = await this.ask(amphora, { method: 'GET', path }, { accept: [404] })
+    if (known.status === 200 && parseJson<{ md5sum: string }>(amphora, `GET ${path}`, known).md5sum === md5(contents)) return
+    await this.ask(amphora, { method: 'PUT', path, body: contents }, { fence })
   }
 
   async deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void> {
     await this.ask(amphora, { method: 'DELETE', path: `/1.0/listeners/${load_balancer_id}` }, { fence, accept: [404] })
+  }
+
+  async applyUdpListener(amphora: AgentAddress, listener_id: string, configuration: string, fence: Fence): Promise<void> {
+    await this.ask(
+      amphora,
+      { method: 'PUT', path: `/1.0/listeners/${amphora.id}/${listener_id}/udp_listener`, body: configuration },
+      { fence },
+    )
+    await this.ask(amphora, { method: 'PUT', path: `/1.0/loadbalancer/${listener_id}/reload` }, { fence })
+  }
+
+  async deleteUdpListener(amphora: AgentAddress, listener_id: string, fence: Fence): Promise<void> {
+    await this.ask(amphora, { method: 'DELETE', path: `/1.0/listeners/${listener_id}` }, { fence, accept: [404] })
   }
 
   async applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {

@@ -4,7 +4,17 @@ import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
 import type { Fence } from '../network/driver.ts'
 import { everything } from './capabilities.ts'
-import type { AgentAddress, AgentInfo, AmphoraDriver, NetworkPlug, Patience, ProviderCapabilities, VipPlug } from './driver.ts'
+import type {
+  AgentAddress,
+  AgentInfo,
+  AmphoraDriver,
+  Applied,
+  HaproxyFiles,
+  NetworkPlug,
+  Patience,
+  ProviderCapabilities,
+  VipPlug,
+} from './driver.ts'
 
 type Call = Exclude<keyof AmphoraDriver, 'capabilities' | 'hasHaproxy'>
 
@@ -12,7 +22,9 @@ export type MemoryAgent = {
   vip: VipPlug | null
   networks: NetworkPlug[]
   /** By load balancer. */
-  haproxy: Map<string, string>
+  haproxy: Map<string, HaproxyFiles>
+  /** The LVS configurations, by listener. */
+  udp: Map<string, string>
   keepalived: string | null
   agentConfiguration: string | null
 }
@@ -45,9 +57,9 @@ export class MemoryAmphora implements AmphoraDriver {
 
   /** The configuration HAProxy runs with on an amphora that serves one load balancer; throws when there is none. */
   haproxyCfg(amphora_id: string): string {
-    const [configuration] = this.agents.get(amphora_id)?.haproxy.values() ?? []
-    if (configuration === undefined) throw new Error(`amphora ${amphora_id} has no haproxy.cfg`)
-    return configuration
+    const [files] = this.agents.get(amphora_id)?.haproxy.values() ?? []
+    if (files === undefined) throw new Error(`amphora ${amphora_id} has no haproxy.cfg`)
+    return files.configuration
   }
 
   waitForAgent(amphora: AgentAddress, _patience: Patience, options: { stillThere?: () => Promise<boolean> } = {}): Promise<AgentInfo> {
@@ -88,15 +100,30 @@ export class MemoryAmphora implements AmphoraDriver {
     })
   }
 
-  applyHaproxy(amphora: AgentAddress, load_balancer_id: string, configuration: string, fence: Fence): Promise<void> {
-    return this.told('applyHaproxy', amphora, fence, (agent) => {
-      agent.haproxy.set(load_balancer_id, configuration)
+  async applyHaproxy(amphora: AgentAddress, load_balancer_id: string, files: HaproxyFiles, fence: Fence): Promise<Applied> {
+    let how: Applied['how'] = 'start'
+    await this.told('applyHaproxy', amphora, fence, (agent) => {
+      if (agent.haproxy.has(load_balancer_id)) how = 'reload'
+      agent.haproxy.set(load_balancer_id, structuredClone(files))
     })
+    return { how, duration_ms: 0 }
   }
 
   deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void> {
     return this.told('deleteHaproxy', amphora, fence, (agent) => {
       agent.haproxy.delete(load_balancer_id)
+    })
+  }
+
+  applyUdpListener(amphora: AgentAddress, listener_id: string, configuration: string, fence: Fence): Promise<void> {
+    return this.told('applyUdpListener', amphora, fence, (agent) => {
+      agent.udp.set(listener_id, configuration)
+    })
+  }
+
+  deleteUdpListener(amphora: AgentAddress, listener_id: string, fence: Fence): Promise<void> {
+    return this.told('deleteUdpListener', amphora, fence, (agent) => {
+      agent.udp.delete(listener_id)
     })
   }
 
@@ -130,7 +157,7 @@ export class MemoryAmphora implements AmphoraDriver {
     if (this.unreachable.has(id)) throw new AgentUnreachable(id, 'connection refused')
     const known = this.agents.get(id)
     if (known !== undefined) return known
-    const agent: MemoryAgent = { vip: null, networks: [], haproxy: new Map(), keepalived: null, agentConfiguration: null }
+    const agent: MemoryAgent = { vip: null, networks: [], haproxy: new Map(), udp: new Map(), keepalived: null, agentConfiguration: null }
     this.agents.set(id, agent)
     return agent
   }

@@ -18,9 +18,15 @@ export class NoopAmphora implements AmphoraDriver {
     return 'eth1'
   }
 
-  async applyHaproxy(): Promise<void> {}
+  async applyHaproxy(): Promise<null> {
+    return null
+  }
 
   async deleteHaproxy(): Promise<void> {}
+
+  async applyUdpListener(): Promise<void> {}
+
+  async deleteUdpListener(): Promise<void> {}
 
   async applyKeepalived(): Promise<void> {}
 

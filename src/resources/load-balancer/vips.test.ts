@@ -45,8 +45,8 @@ test('additional VIPs are addresses of the VIP’s port, served by every amphora
     [addresses.slice(1), addresses.slice(1)],
   )
   for (const { haproxy } of agents) {
-    const [configuration] = haproxy.values()
-    for (const address of ['10.0.0.2', '[2001:db8::77]', '10.9.0.2']) assert.ok(configuration?.includes(`bind ${address}:80`))
+    const [files] = haproxy.values()
+    for (const address of ['10.0.0.2', '[2001:db8::77]', '10.9.0.2']) assert.ok(files?.configuration.includes(`bind ${address}:80`))
   }
   await api.expect(204, 'DELETE', `/v2/lbaas/loadbalancers/${made.id}?cascade=true`)
   await api.waitUntilGone(`/v2/lbaas/loadbalancers/${made.id}`)

@@ -14,6 +14,7 @@ import { inflateSync } from 'node:zlib'
 import { createAgentClient } from '../../../src/agent/client.ts'
 import type { Heartbeat } from '../../../src/agent/heartbeat.ts'
 import { loadConfig } from '../../../src/config/config.ts'
+import type { HaproxyFiles } from '../../../src/drivers/amphora/driver.ts'
 import { HaproxyRestDriver } from '../../../src/drivers/amphora/haproxy-rest.ts'
 import { type CertificateAuthority, createCertificateAuthority, loadCertificateAuthority } from '../../../src/lib/certificate-authority.ts'
 import { exec } from '../../../src/lib/exec.ts'
@@ -288,6 +289,11 @@ backend ${POOL}:${LISTENER}
 ${Object.entries(members)
   .map(([name, address]) => `    server ${name} ${address}:80 weight 1 check inter 200ms fall 1 rise 1\n`)
   .join('')}`
+}
+
+/** A configuration that names no certificates. */
+export function filesOf(configuration: string): HaproxyFiles {
+  return { configuration, certificates: [] }
 }
 
 /** The body of the answer; rejects on another status than 200. */
