@@ -45,7 +45,7 @@ export class References {
 
   constructor(context: Pick<Context, 'certificates' | 'log'>, caller: Caller) {
     this.#context = context
-    this.#reader = caller.is_admin ? null : { project_id: caller.project_id }
+    this.#reader = caller.is_admin ? null : { project_id: caller.project_id, user_id: caller.user_id }
   }
 
   /** Asks the store. May also be called in advance, for what is known to be checked. */

@@ -41,18 +41,38 @@ certificatesContract('local', async () => {
   }
 })
 
-test('a secret is there for its own project and for admins alone', async () => {
+test('a secret is there for its own project, for whom it lists, and for admins alone', async () => {
   const driver = new MemoryCertificates()
-  const [bundle, secret] = [driver.addCertificate({ bundle: content, project_id: 'project-1' }), driver.addSecret('text', 'project-1')]
-  for (const reader of [null, { project_id: 'project-1' }]) {
+  const owner = { project_id: 'project-1', users: ['friend'] }
+  const [bundle, secret] = [driver.addCertificate({ bundle: content, ...owner }), driver.addSecret('text', owner)]
+  for (const reader of [
+    { project_id: 'project-1', user_id: 'user' },
+    { project_id: 'project-1', service: true as const },
+    { project_id: 'project-2', user_id: 'friend' },
+    null,
+  ]) {
     await driver.checkCertificate(bundle, reader)
     assert.equal(await driver.getSecret(secret, reader), 'text')
   }
-  for (const reader of [{ project_id: 'project-2' }, { project_id: null }]) {
+  for (const reader of [
+    { project_id: 'project-2', user_id: 'user' },
+    { project_id: null, user_id: null },
+  ]) {
     await assert.rejects(driver.checkCertificate(bundle, reader), NotFoundError)
     await assert.rejects(driver.getSecret(secret, reader), NotFoundError)
   }
   await assert.rejects(driver.checkCertificate(driver.addCertificate({ bundle: null }), null), UnreadableBundleError)
+})
+
+test('the service reads another project’s secret once somebody has named it who may read it himself', async () => {
+  const driver = new MemoryCertificates()
+  const bundle = driver.addCertificate({ bundle: content, project_id: 'project-1', users: ['friend'] })
+  const service = { project_id: 'project-2', service: true as const }
+  await assert.rejects(driver.getCertificate(bundle, service), NotFoundError)
+  await assert.rejects(driver.checkCertificate(bundle, { project_id: 'project-2', user_id: 'stranger' }), NotFoundError)
+  await assert.rejects(driver.getCertificate(bundle, service), NotFoundError)
+  await driver.checkCertificate(bundle, { project_id: 'project-2', user_id: 'friend' })
+  assert.deepEqual(await driver.getCertificate(bundle, service), content)
 })
 
 test('without a choice no-op amphorae take any certificate, and others say that there is no store', async () => {

@@ -1,10 +1,12 @@
-/** Secrets in this process's memory, for tests: each belongs to a project or, with null, to everybody. */
+/** Secrets in this process's memory, for tests: each belongs to a project or, with null, to everybody; others read it who are listed. */
 import { randomUUID } from 'node:crypto'
 import { NotFoundError, UnreadableBundleError } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import type { CertificateBundle, CertificateDriver, SecretReader } from './driver.ts'
 
-type Owned<T> = { project_id: string | null; content: T }
+/** `users` are ids; `service`: somebody who may read it has named it. */
+type Owned<T> = { project_id: string | null; users: readonly string[]; service: boolean; content: T }
+type Owner = { project_id?: string | null; users?: readonly string[] }
 
 export class MemoryCertificates implements CertificateDriver {
   private readonly bundles = new Map<string, Owned<CertificateBundle | null>>()
@@ -17,20 +19,27 @@ export class MemoryCertificates implements CertificateDriver {
   }
 
   /** Returns its reference. A bundle of null is one that cannot be opened. */
-  addCertificate(given: { bundle?: CertificateBundle | null; project_id?: string; reference?: string } = {}): string {
-    const {
-      bundle = { certificate: '', private_key: '', intermediates: [] },
-      project_id = null,
-      reference = aReference('containers'),
-    } = given
-    this.bundles.set(reference, { project_id, content: bundle })
+  addCertificate(given: { bundle?: CertificateBundle | null; reference?: string } & Owner = {}): string {
+    const { bundle = { certificate: '', private_key: '', intermediates: [] }, reference = aReference('containers'), ...owner } = given
+    this.bundles.set(reference, owned(bundle, owner))
     return reference
   }
 
+  /** The same reference, other contents: what a renewal is. */
+  replaceCertificate(reference: string, bundle: CertificateBundle | null): void {
+    this.bundles.get(reference)!.content = bundle
+  }
+
+  /** From now on nothing is there. */
+  remove(reference: string): void {
+    this.bundles.delete(reference)
+    this.secrets.delete(reference)
+  }
+
   /** Returns its reference. */
-  addSecret(text: string, project_id: string | null = null): string {
+  addSecret(text: string, owner: Owner = {}): string {
     const reference = aReference('secrets')
-    this.secrets.set(reference, { project_id, content: text })
+    this.secrets.set(reference, owned(text, owner))
     return reference
   }
 
@@ -51,11 +60,20 @@ function aReference(kind: string): string {
   return `http://secrets.example/v1/${kind}/${randomUUID()}`
 }
 
+function owned<T>(content: T, { project_id = null, users = [] }: Owner): Owned<T> {
+  return { project_id, users, service: false, content }
+}
+
 function find<T>(what: string, things: Map<string, Owned<T>>, reference: string, reader: SecretReader): T {
   const found = things.get(reference)
-  const isHidden = reader !== null && found?.project_id !== null && found?.project_id !== reader.project_id
-  if (found === undefined || isHidden) throw new NotFoundError(what, reference)
+  if (found === undefined || !mayRead(found, reader)) throw new NotFoundError(what, reference)
+  if (reader === null || !('service' in reader)) found.service = true
   return found.content
+}
+
+function mayRead({ project_id, users, service }: Owned<unknown>, reader: SecretReader): boolean {
+  if (reader === null || project_id === null || project_id === reader.project_id) return true
+  return 'service' in reader ? service : reader.user_id !== null && users.includes(reader.user_id)
 }
 
 function openBundle(bundle: CertificateBundle | null): CertificateBundle {
