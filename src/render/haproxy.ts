@@ -10,6 +10,7 @@ import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } fro
 import { backend, backendName, connectionLimit, effectiveHealthMonitor, endpoint, modeOf, peersName } from './haproxy-backend.ts'
 import { effectivePolicies, policyLines } from './haproxy-l7.ts'
 import { type Line, printSections, type Section } from './haproxy-words.ts'
+import { isForwardedByKernel } from './lvs.ts'
 
 /** Where an amphora's log daemon listens. */
 const LOG_SOCKET = '/run/rsyslog/octavia/log'
@@ -61,7 +62,7 @@ export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOp
 }
 
 function isServed(listener: ListenerTree, { unavailable }: HaproxyOptions): boolean {
-  return isWanted(listener) && listener.admin_state_up && !unavailable.has(listener.id)
+  return isWanted(listener) && listener.admin_state_up && !isForwardedByKernel(listener) && !unavailable.has(listener.id)
 }
 
 /** The pools that a listener sends traffic to: its default pool first, then those of its policies; each once. */

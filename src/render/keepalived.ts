@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts'
 import type { HostRoute } from '../drivers/network/driver.ts'
 import { formatIp, parseCidr, parseIp } from '../lib/ip.ts'
 import type { LoadBalancerTree } from '../resources/load-balancer/tree.ts'
+import { address, block, print } from './keepalived-words.ts'
 
 /** What an agent says that keeps the track file and may run keepalived with VRRPv3 at real-time priority. */
 export const FRACTIONAL_ADVERT = 'fractional-advert'
@@ -146,13 +147,7 @@ function familyOf(vip: VipOnSubnet): 4 | 6 {
   return parseIp(vip.ip_address)?.version ?? 4
 }
 
-// What comes from outside is spelled anew, so that nothing but an address or a name can stand in its place.
-
-function address(text: string): string {
-  const ip = parseIp(text)
-  if (ip === null) throw new Error(`'${text}' is no address`)
-  return formatIp(ip)
-}
+// Spelled anew, so that nothing but a range or a name can stand in its place.
 
 function prefix(text: string): string {
   const cidr = parseCidr(text)
@@ -163,18 +158,4 @@ function prefix(text: string): string {
 function interfaceName(text: string): string {
   if (!/^[\w.-]{1,15}$/.test(text)) throw new Error(`'${text}' is no interface`)
   return text
-}
-
-type Block = { head: string; body: (string | Block)[] }
-
-function block(head: string, body: (string | Block)[]): Block {
-  return { head, body }
-}
-
-function print(blocks: (string | Block)[], indent = ''): string {
-  return blocks
-    .map((item) =>
-      typeof item === 'string' ? `${indent}${item}\n` : `${indent}${item.head} {\n${print(item.body, `${indent}    `)}${indent}}\n`,
-    )
-    .join(indent === '' ? '\n' : '')
 }

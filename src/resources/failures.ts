@@ -28,7 +28,7 @@ const texts = {
   algorithm_not_served: 'The amphora provider does not support SOURCE_IP_PORT.',
   value_too_long: 'A value is too long for HAProxy.',
   control_character: 'A value holds a control character, which HAProxy cannot be given.',
-  unusable_name: 'The name of a header, cookie or certificate field cannot be used in an HAProxy configuration.',
+  unusable_name: 'The name of a header, cookie or certificate field cannot be used in the configuration of an amphora.',
   no_ip_address: 'An address is not an IP address.',
   no_status_codes: 'The expected codes of a health monitor are no HTTP status codes.',
 } as const

@@ -14,6 +14,18 @@ export interface AmphoraUnderTest {
 }
 
 const loadBalancer = '7f1b3a52-7d59-4e9f-8a0c-8fb1a7f5a7e1'
+const listener = '11111111-7d59-4e9f-8a0c-8fb1a7f5a7e1'
+const lvsConf = `# Configuration for Listener ${listener}
+net_namespace amphora-haproxy
+virtual_server_group ipv4-group {
+    10.0.0.10 53
+}
+virtual_server group ipv4-group {
+    lb_algo wrr
+    lb_kind NAT
+    protocol UDP
+}
+`
 const haproxyCfg =
   'global\n    user nobody\n\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n\nfrontend f\n    bind 127.0.0.1:8089\n'
 
@@ -61,6 +73,15 @@ export function amphoraContract(name: string, open: () => Promise<AmphoraUnderTe
       await it.driver.applyHaproxy(it.amphora, loadBalancer, { configuration: haproxyCfg, certificates: [] }, fence(1))
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
+    })
+
+    test('UDP listeners may be sent again, are listed, and may be removed twice', async () => {
+      await it.driver.applyUdpListener(it.amphora, listener, lvsConf, fence(1))
+      await it.driver.applyUdpListener(it.amphora, listener, lvsConf, fence(1))
+      assert.deepEqual(await it.driver.listUdpListeners(it.amphora), [listener])
+      await it.driver.deleteUdpListener(it.amphora, listener, fence(1))
+      await it.driver.deleteUdpListener(it.amphora, listener, fence(1))
+      assert.deepEqual(await it.driver.listUdpListeners(it.amphora), [])
     })
 
     test('a worker that has a successor is refused', async () => {

@@ -86,6 +86,8 @@ export interface AmphoraDriver {
   deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void>
   /** Uploads the LVS configuration of a UDP or SCTP listener and starts or reloads what serves it. */
   applyUdpListener(amphora: AgentAddress, listener_id: string, configuration: string, fence: Fence): Promise<void>
+  /** The ids of the UDP and SCTP listeners that the agent has a configuration of. */
+  listUdpListeners(amphora: AgentAddress): Promise<string[]>
   /** Content when there is none. */
   deleteUdpListener(amphora: AgentAddress, listener_id: string, fence: Fence): Promise<void>
   /** Uploads keepalived.conf and starts or reloads keepalived. */

@@ -129,6 +129,13 @@ export class HaproxyRestDriver implements AmphoraDriver {
     await this.ask(amphora, { method: 'PUT', path: `/1.0/loadbalancer/${listener_id}/reload` }, { fence })
   }
 
+  async listUdpListeners(amphora: AgentAddress): Promise<string[]> {
+    const path = '/1.0/listeners'
+    const listeners = parseJson<{ uuid: string; type: string }[]>(amphora, `GET ${path}`, await this.ask(amphora, { method: 'GET', path }))
+    // Upstream's agent calls SCTP listeners UDP, too.
+    return listeners.filter(({ type }) => type === 'UDP' || type === 'SCTP').map(({ uuid }) => uuid)
+  }
+
   async deleteUdpListener(amphora: AgentAddress, listener_id: string, fence: Fence): Promise<void> {
     await this.ask(amphora, { method: 'DELETE', path: `/1.0/listeners/${listener_id}` }, { fence, accept: [404] })
   }

@@ -121,6 +121,10 @@ export class MemoryAmphora implements AmphoraDriver {
     })
   }
 
+  listUdpListeners(amphora: AgentAddress): Promise<string[]> {
+    return this.failures.around('listUdpListeners', () => [...this.agent(amphora).udp.keys()])
+  }
+
   deleteUdpListener(amphora: AgentAddress, listener_id: string, fence: Fence): Promise<void> {
     return this.told('deleteUdpListener', amphora, fence, (agent) => {
       agent.udp.delete(listener_id)

@@ -26,6 +26,10 @@ export class NoopAmphora implements AmphoraDriver {
 
   async applyUdpListener(): Promise<void> {}
 
+  async listUdpListeners(): Promise<string[]> {
+    return []
+  }
+
   async deleteUdpListener(): Promise<void> {}
 
   async applyKeepalived(): Promise<void> {}

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const haproxyIsInstalled = spawnSync('haproxy', ['-v']).error === undefined
+export const keepalivedIsInstalled = spawnSync('keepalived', ['--version']).error === undefined
 
 /** HAProxy's complaints about a configuration, warnings too; empty when it has none. A file is written to the directory. */
 export function checkHaproxy(configuration: string, directory: string): string {
@@ -20,4 +21,16 @@ export function checkHaproxy(configuration: string, directory: string): string {
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('Configuration file is valid') && !/^\[NOTICE\]/.test(line))
     .join('\n')
+}
+
+/**
+ * What keepalived could not read of a configuration. On a machine without the amphora's interface and scripts it also warns, of which nothing is
+ * said here; without the amphora's namespace it would read nothing at all. A file is written to the directory.
+ */
+export function complaintsOfKeepalived(configuration: string, directory: string): string[] {
+  const file = join(directory, 'keepalived.conf')
+  writeFileSync(file, configuration.replace(/^net_namespace .*$/m, ''))
+  const { stderr, status } = spawnSync('keepalived', ['--config-test', '--use-file', file], { encoding: 'utf8' })
+  if (status === null || status === 139) throw new Error(`keepalived ended by a signal: ${stderr}`)
+  return stderr.split('\n').filter((line) => /unknown|invalid|missing|unexpected|extra|range|skipping|match/i.test(line))
 }

@@ -17,6 +17,7 @@ import type { HealthMonitorRow, L7RuleRow, MemberRow } from '../../db/tables.ts'
 import type { AmphoraOfTree, L7PolicyTree, ListenerTree, LoadBalancerTree, PoolTree } from '../../resources/load-balancer/tree.ts'
 import { type HaproxyOptions, haproxyOptions, renderHaproxy } from '../haproxy.ts'
 import { type KeepalivedOptions, keepalivedOptions, renderKeepalived, type VipOnSubnet } from '../keepalived.ts'
+import { renderLvs } from '../lvs.ts'
 
 type PolicyInput = Partial<Omit<L7PolicyTree, 'rules'>> & { rules?: Partial<L7RuleRow>[] }
 
@@ -34,9 +35,11 @@ interface Input {
   haproxy?: Partial<HaproxyOptions>
   /** Where given, keepalived.conf of this amphora is rendered instead of haproxy.cfg. */
   keepalived?: Partial<KeepalivedOptions> & { amphora_id: string; vips: VipOnSubnet[] }
+  /** Where given, the LVS configuration of that listener, counted from 0. */
+  lvs?: { listener: number }
 }
 
-export type Pair = { name: string; kind: 'haproxy' | 'keepalived'; outputPath: string; rendered: string }
+export type Pair = { name: string; kind: 'haproxy' | 'keepalived' | 'lvs'; outputPath: string; rendered: string }
 
 export function readPairs(): Pair[] {
   const directory = import.meta.dirname
@@ -46,7 +49,7 @@ export function readPairs(): Pair[] {
     const name = file.slice(0, -'.in.yaml'.length)
     return {
       name,
-      kind: input.keepalived === undefined ? 'haproxy' : 'keepalived',
+      kind: input.lvs !== undefined ? 'lvs' : input.keepalived !== undefined ? 'keepalived' : 'haproxy',
       outputPath: join(directory, `${name}.out.cfg`),
       rendered: render(input),
     }
@@ -55,8 +58,9 @@ export function readPairs(): Pair[] {
 
 export const defaultConfig = aConfig()
 
-function render({ load_balancer, haproxy, keepalived }: Input): string {
+function render({ load_balancer, haproxy, keepalived, lvs }: Input): string {
   const loadBalancer = aTree(load_balancer)
+  if (lvs !== undefined) return renderLvs(loadBalancer, loadBalancer.listeners[lvs.listener]!)
   if (keepalived === undefined)
     return renderHaproxy(loadBalancer, { ...haproxyOptions(defaultConfig), ...haproxy }) ?? '# nothing is served\n'
   const { amphora_id, vips, ...options } = keepalived

@@ -43,6 +43,29 @@ for (const [flow, status] of [
   })
 }
 
+/** A single amphora, whose only listener is the UDP listener that the flow is about. */
+const givenUdp = (provisioning_status: ProvisioningStatus) => async (db: Db) => {
+  const stage = new Stage(db)
+  await stage.insertServing()
+  const pool = await stage.insertPool({ protocol: 'UDP' })
+  await stage.insertMember({ pool_id: pool.id, address: '10.0.0.21' })
+  const listener = await stage.insertListener({ protocol: 'UDP', protocol_port: 53, default_pool_id: pool.id, provisioning_status })
+  const lvs = () => [...stage.amphora.agents.values()].flatMap(({ udp, haproxy }) => [...udp.values(), ...haproxy.values()])
+  return { context: stage.context, params: { listener_id: listener.id, load_balancer_id: stage.load_balancer_id }, stage, lvs }
+}
+
+flowSurvives(createListener, {
+  given: givenUdp('PENDING_CREATE'),
+  async whenItSucceeds({ stage, lvs }) {
+    assert.equal((await stage.statuses()).listener, 'ACTIVE')
+    assert.match(lvs().join(), /10\.0\.0\.10 53\n.* real_server 10\.0\.0\.21 /s)
+    assert.equal(lvs().length, 1, 'no HAProxy beside it')
+  },
+  async whenItReverts({ stage }) {
+    assert.equal((await stage.statuses()).listener, 'ERROR')
+  },
+})
+
 flowSurvives(deleteListener, {
   given: given('PENDING_DELETE'),
   async whenItSucceeds({ stage }) {
