@@ -4,9 +4,11 @@ import { type AmphoraInfo, readAmphoraInfo } from './details.ts'
 import { Fences } from './fence.ts'
 import { loadBalancersIn, type Paths, pathsOf, writeAtomically } from './files.ts'
 import { Haproxies } from './haproxy.ts'
+import { showsMetrics } from './haproxy-additions.ts'
 import { HeartbeatSender } from './heartbeat-sender.ts'
 import { Keepalived } from './keepalived.ts'
 import { type AgentLog, createAgentLog } from './log.ts'
+import { MetricsServer } from './metrics-server.ts'
 import { InnerNetwork } from './network.ts'
 import { agentRoutes } from './routes.ts'
 import { AgentServer } from './server.ts'
@@ -22,6 +24,7 @@ export class Agent {
   settings: AgentSettings
   private readonly configurationPath: string
   private readonly heartbeats: HeartbeatSender
+  private readonly metrics: MetricsServer
   private readonly server: AgentServer
   private readonly prepared: Promise<void>
 
@@ -39,12 +42,14 @@ export class Agent {
       beforeReload: (id) => this.heartbeats.keepCounters(id),
       onWorkerGone: () => this.heartbeats.startOver(),
       onChange: () => {
+        this.observe()
         this.keepalived.tellStatus(this.haproxies.allServe())
         this.heartbeats.lookNow()
       },
     })
+    this.metrics = new MetricsServer(this.paths, this.log)
     this.heartbeats = new HeartbeatSender(this.settings, this.paths, this.log, {
-      running: () => loadBalancersIn(this.paths).filter((id) => this.haproxies.isRunning(id)),
+      running: () => this.running(),
       isSilenced: () => this.keepalived.isConfigured() && !this.keepalived.isRunning(),
       beforeLook: () => {
         this.haproxies.check()
@@ -58,6 +63,7 @@ export class Agent {
   async start(): Promise<void> {
     await this.prepared
     await this.haproxies.resume()
+    this.observe()
     this.keepalived.tellStatus(this.haproxies.allServe())
     await this.keepalived.resume()
     await this.server.listen()
@@ -68,6 +74,7 @@ export class Agent {
   /** Ends in good order; HAProxy and keepalived go on. */
   async stop(): Promise<void> {
     this.heartbeats.stop()
+    this.metrics.stop()
     await this.server.close()
   }
 
@@ -83,6 +90,15 @@ export class Agent {
   replaceCertificate(pem: Buffer): void {
     this.server.replaceCertificate(pem)
     this.log.info('the server certificate was replaced')
+  }
+
+  private running(): string[] {
+    return loadBalancersIn(this.paths).filter((id) => this.haproxies.isRunning(id))
+  }
+
+  /** Attends to what is to be seen of each HAProxy that runs now. */
+  private observe(): void {
+    this.metrics.serve(this.running().filter((id) => showsMetrics(this.paths, id)))
   }
 
   /** Keepalived owns the VIPs: the controller said so when it made the amphora, or it has sent keepalived's configuration. */

@@ -19,6 +19,13 @@ export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSet
     haproxyLog: (id: string) => join(basePath, id, 'haproxy.log'),
     /** Present while the controller wants this HAProxy to run; survives the agent. */
     haproxyWanted: (id: string) => join(basePath, id, 'started'),
+    /** What the agent adds to the controller's configuration. */
+    haproxyAdditions: (id: string) => join(basePath, id, 'additions.cfg'),
+    /** The pipe into which HAProxy writes its log. */
+    haproxyTraffic: (id: string) => join(basePath, id, 'traffic'),
+    /** HAProxy's own metrics are asked for at the first, and what PROMETHEUS listeners show at the second. */
+    exporterSocket: (id: string) => join(basePath, id, 'exporter.sock'),
+    metricsSocket: (id: string) => join(basePath, id, 'metrics.sock'),
     serversState: (id: string) => join(basePath, id, 'servers-state'),
     statsSocket: (id: string) => join(basePath, `${id}.sock`),
     userGroupCfg: join(basePath, 'haproxy-default-user-group.conf'),

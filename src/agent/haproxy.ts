@@ -1,6 +1,6 @@
 /**
  * HAProxy on this amphora, one per load balancer: master-worker mode in the inner namespace, reloaded without a lost connection. The uploaded
- * file stays byte for byte what the controller sent; what is ours comes from a small file before it and from the command line.
+ * file stays byte for byte what the controller sent; what is ours comes from small files before it and from the command line.
  */
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import { exec } from '../lib/exec.ts'
 import { peerName } from '../lib/peer-name.ts'
 import { Daemon } from './daemon.ts'
 import { loadBalancersIn, md5, type Paths, readIfThere, writeAtomically } from './files.ts'
+import { withLogPipe, writeAdditions } from './haproxy-additions.ts'
 import { type MasterState, parseProcesses, queryHaproxy } from './haproxy-socket.ts'
 import type { AgentLog } from './log.ts'
 import { mostConnectionsHere } from './open-files.ts'
@@ -74,7 +75,8 @@ export class Haproxies {
       if (this.accepted.get(id) === etag && existsSync(this.paths.haproxyCfg(id))) return etag
       const candidate = `${this.paths.haproxyCfg(id)}.candidate`
       writeAtomically(candidate, configuration, { mode: 0o600, sync: true })
-      const check = await exec(this.settings.haproxyCommand, ['-c', ...this.fileArguments(candidate)], { anyStatus: true })
+      writeAdditions(this.paths, id, Buffer.from(configuration).toString('utf8'))
+      const check = await exec(this.settings.haproxyCommand, ['-c', ...this.fileArguments(id, candidate)], { anyStatus: true })
       if (check.code !== 0) {
         rmSync(candidate)
         if (!existsSync(this.paths.haproxyCfg(id))) rmSync(this.paths.loadBalancer(id), { recursive: true })
@@ -103,6 +105,7 @@ export class Haproxies {
         await this.startNow(id)
         return
       }
+      writeAdditions(this.paths, id, this.configuration(id) ?? '')
       const before = await this.master(id)
       if (before === null) throw new Error('the master process does not answer')
       await this.events.beforeReload(id)
@@ -147,6 +150,7 @@ export class Haproxies {
   }
 
   private async startNow(id: string): Promise<void> {
+    writeAdditions(this.paths, id, this.configuration(id) ?? '')
     await this.daemon(id).start()
     writeAtomically(this.paths.haproxyWanted(id), '')
   }
@@ -161,16 +165,16 @@ export class Haproxies {
     const known = this.daemons.get(id)
     if (known !== undefined) return known
     const cfg = this.paths.haproxyCfg(id)
+    const [command, ...args] = withLogPipe(this.paths, id, [
+      ...['nsenter', `--net=/run/netns/${this.settings.namespace}`, this.settings.haproxyCommand],
+      // -db: stays in the foreground though upstream's files say `daemon`, so that the agent sees it end.
+      ...['-W', '-db', '-S', `${this.paths.haproxyMaster(id)},mode,600`],
+      ...['-p', this.paths.haproxyPid(id), ...this.fileArguments(id, cfg)],
+    ])
     const daemon: Daemon = new Daemon({
       name: `haproxy ${id}`,
-      command: 'nsenter',
-      args: [
-        `--net=/run/netns/${this.settings.namespace}`,
-        this.settings.haproxyCommand,
-        // -db: stays in the foreground though upstream's files say `daemon`, so that the agent sees it end.
-        ...['-W', '-db', '-S', `${this.paths.haproxyMaster(id)},mode,600`],
-        ...['-p', this.paths.haproxyPid(id), ...this.fileArguments(cfg)],
-      ],
+      command,
+      args,
       pidFiles: [this.paths.haproxyPid(id)],
       mark: cfg,
       outputFile: this.paths.haproxyLog(id),
@@ -192,11 +196,12 @@ export class Haproxies {
     else this.log.error(`haproxy ${id}: the state of its servers could not be saved: ${state.slice(0, 200)}`)
   }
 
-  private fileArguments(cfg: string): string[] {
+  private fileArguments(id: string, cfg: string): string[] {
     // Told what it can have, HAProxy lets further clients wait; else it would run out of files, and set memory aside for connections that never come.
     const most = mostConnectionsHere()
     const limit = most === null ? [] : ['-n', String(most)]
-    return [...limit, '-L', peerName(this.settings.amphoraId), '-f', this.paths.userGroupCfg, '-f', cfg]
+    const files = [this.paths.userGroupCfg, this.paths.haproxyAdditions(id), cfg].flatMap((file) => ['-f', file])
+    return [...limit, '-L', peerName(this.settings.amphoraId), ...files]
   }
 
   private async untilServing(id: string, serves: (state: MasterState) => boolean): Promise<void> {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -118,6 +118,8 @@ export class AgentStage {
     await this.namespace(outer, 'mgmt', `${agent.lb_network_ip}/24`)
     await this.port(agent, 'tenant', agent.mac_address)
     mkdirSync(agent.base)
+    // HAProxy's workers, who are nobody, find the agent's socket there, as below /var/lib/octavia.
+    chmodSync(this.directory, 0o711)
     const server = await this.serverCa.issue({ common_name: id, usage: 'server', validitySeconds: HOUR_SECONDS })
     writeFileSync(join(agent.base, 'server.pem'), `${server.certificate}${server.key}`)
     writeFileSync(join(agent.base, 'client_ca.pem'), this.clientCa.certificate)

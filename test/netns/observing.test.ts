@@ -1,0 +1,141 @@
+/** What a user sees of his traffic: metrics, access logs, statistics of members. */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { request } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { MetricsRenamer } from '../../src/agent/prometheus.ts'
+import { exec } from '../../src/lib/exec.ts'
+import { eventually } from '../support/eventually.ts'
+import { AgentStage, filesOf, get, haproxyCfg, LISTENER, LOAD_BALANCER, POOL, type TestAgent, VIP } from './support/agent-stage.ts'
+
+const fence = { flow_id: 'a flow', generation: 1 }
+const members = { 'member-1': '10.0.0.21', 'member-2': '10.0.0.22' }
+const METRICS_LISTENER = '33333333-7d59-4e9f-8a0c-8fb1a7f5a7e1'
+
+/** As upstream renders a PROMETHEUS listener. */
+const prometheus = `
+frontend prometheus-exporter-internal-endpoint
+    bind 127.0.0.1:9101
+    mode http
+    no log
+    http-request use-service prometheus-exporter if { path /metrics }
+    http-request reject
+    timeout http-request 5s
+    timeout client 5s
+backend prometheus-exporter-internal
+    mode http
+    no log
+    balance first
+    timeout connect 5s
+    timeout server 5s
+    server prometheus-internal 127.0.0.1:9102
+frontend ${METRICS_LISTENER}
+    bind ${VIP}:8088
+    mode http
+    timeout client 50000
+    default_backend prometheus-exporter-internal
+`
+
+const UPSTREAM = '/usr/lib/python3/dist-packages/octavia/cmd/prometheus_proxy.py'
+
+/** Has upstream's own proxy rename the text on standard input. */
+const upstreamsProxy = `
+import io, sys
+from octavia.cmd import prometheus_proxy
+raw = sys.stdin.buffer.read()
+prometheus_proxy.urllib.request.urlopen = lambda url: io.BytesIO(raw)
+class Asked(prometheus_proxy.PrometheusProxy):
+    def __init__(self): self.wfile = sys.stdout.buffer
+    def send_response(self, *_): pass
+    def send_header(self, *_): pass
+    def end_headers(self): pass
+Asked().do_GET()
+`
+
+describe('an agent of a load balancer', () => {
+  let stage: AgentStage
+  let agent: TestAgent
+  before(async () => {
+    stage = await AgentStage.open()
+    agent = await stage.agent(1)
+    await stage.member('member-1', members['member-1'])
+    await stage.member('member-2', members['member-2'])
+    await stage.plugVip(agent)
+    await apply('')
+  })
+  after(() => stage.close())
+
+  const apply = (extra: string) => stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, members, extra)), fence)
+
+  describe('with a PROMETHEUS listener', () => {
+    before(() => apply(prometheus))
+    after(() => apply(''))
+    const scrape = () => get(`http://${VIP}:8088/metrics`, 5_000)
+    const sampleIn = (text: string, sample: string) => {
+      const line = text.split('\n').find((one) => one.startsWith(`${sample} `))
+      assert.ok(line, `${sample} is not there`)
+      return Number(line.slice(sample.length))
+    }
+
+    test("shows listeners, pools and members by Octavia's names, and their values move with traffic", async () => {
+      const sample = `octavia_listener_http_requests_total{listener="${LISTENER}"}`
+      const before = sampleIn(await eventually(scrape), sample)
+      for (let i = 0; i < 4; i++) await get(`http://${VIP}/`)
+      const text = await scrape()
+      assert.equal(sampleIn(text, sample), before + 4)
+      const ofMember = (name: string) => `octavia_member_sessions_total{pool="${POOL}:${LISTENER}",member="${name}"}`
+      assert.ok(sampleIn(text, ofMember('member-1')) >= 2 && sampleIn(text, ofMember('member-2')) >= 2)
+      assert.equal(sampleIn(text, `octavia_pool_active_members{pool="${POOL}:${LISTENER}"}`), 2)
+      assert.ok(sampleIn(text, 'octavia_loadbalancer_memory') > 0)
+      assert.match(text, new RegExp(`^octavia_listener_status\\{listener="${METRICS_LISTENER}"`, 'm'))
+    })
+
+    test('shows nothing of what serves the metrics, and no name of HAProxy', async () => {
+      const text = await scrape()
+      assert.doesNotMatch(text, /prometheus|^haproxy_/m)
+      const { body } = await stage.raw(agent, 'GET', '/1.0/listeners')
+      assert.doesNotMatch(body, /prometheus/)
+      const latest = stage.heartbeats.at(-1)!.heartbeat
+      assert.doesNotMatch(JSON.stringify(latest), /prometheus/)
+    })
+
+    test("shows what upstream's own proxy would", { skip: existsSync(UPSTREAM) ? false : 'python3-octavia is not installed' }, async () => {
+      const raw = await getBySocket(`${agent.base}/${LOAD_BALANCER}/exporter.sock`)
+      const theirs = (await exec('/usr/bin/python3', ['-c', upstreamsProxy], { input: raw })).stdout
+      const ours = new MetricsRenamer().push(raw)
+      assert.deepEqual(samplesIn(ours), samplesIn(theirs))
+      assert.ok(samplesIn(theirs).length > 100)
+    })
+
+    test('goes on after a reload and after a restart of the agent', async () => {
+      await apply(`${prometheus}    # changed\n`)
+      await scrape()
+      agent.process.kill('SIGKILL')
+      stage.startAgent(agent)
+      await stage.driver.waitForAgent(agent, 'booting')
+      await eventually(scrape)
+    })
+  })
+})
+
+/** But for what only one of the two shows: the machine, which both look at by themselves, the agent's own proxy, and a name that upstream misses. */
+function samplesIn(text: string): string[] {
+  return text
+    .split('\n')
+    .filter((line) => !/^#|^$|octavia-prometheus-proxy|^octavia_loadbalancer_(cpu|memory) |^octavia_member_idle_connections/.test(line))
+    .sort()
+}
+
+function getBySocket(socketPath: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path: '/metrics' }, (incoming) => {
+      let body = ''
+      incoming.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk
+      })
+      incoming.on('end', () => resolve(body))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
