@@ -252,7 +252,8 @@ export const options = {
   embedded: {
     network_bind_port: tcpPort(9696, 'The port of the embedded network service.', ours),
     compute_bind_port: tcpPort(8774, 'The port of the embedded compute service.', ours),
-    bind_host: text('127.0.0.1', 'The address of the embedded network and compute services.', ours),
+    secrets_bind_port: tcpPort(9311, 'The port of the embedded secret store.', ours),
+    bind_host: text('127.0.0.1', 'The address of the embedded network, compute and secrets services.', ours),
     private_cidr: text(null, 'The range of private-subnet; default: the first free /24 of 198.18.0.0/15.', ours),
     private_ipv6_cidr: text(null, 'The range of ipv6-private-subnet; default: a random ULA /64.', ours),
     management_cidr: text(null, 'The range of lb-mgmt-net; default: the next free /24 of 198.18.0.0/15.', ours),
@@ -342,8 +343,12 @@ export const options = {
     cert_manager: choice(
       ['barbican_cert_manager', 'castellan_cert_manager', 'local_cert_manager', 'noop_cert_manager'],
       null,
-      "Where users' certificates are; default: nowhere, with amphora_noop_driver noop_cert_manager. The first two are not served yet.",
+      "Where users' certificates are; default: barbican_cert_manager, with amphora_noop_driver noop_cert_manager. Barbican is the embedded secret store; castellan_cert_manager is not served.",
     ),
+    store_key: list([], 'Encrypt the embedded secret store, newest first; default: made in the state directory.', {
+      secret: true,
+      ...ours,
+    }),
     storage_path: text('/var/lib/octavia/certificates/', 'Where local_cert_manager finds its files.'),
     cert_validity_time: number(30 * 86400, "Seconds an agent's certificate is valid.", { min: 3600 }),
   },

@@ -6,6 +6,7 @@ import type { EmbeddedComputeTables } from '../embedded/compute/tables.ts'
 import type { EmbeddedIdentityTables } from '../embedded/identity/tables.ts'
 import type { NetworkTagsTables } from '../embedded/network/api/tags.ts'
 import type { EmbeddedNetworkTables } from '../embedded/network/tables.ts'
+import type { EmbeddedSecretsTables } from '../embedded/secrets/tables.ts'
 import type { FlowRow, FlowStepRow } from '../flow/tables.ts'
 
 export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
@@ -316,7 +317,12 @@ export interface SettingRow {
   value: string
 }
 
-export interface Tables extends EmbeddedComputeTables, EmbeddedIdentityTables, EmbeddedNetworkTables, NetworkTagsTables {
+export interface Tables
+  extends EmbeddedComputeTables,
+    EmbeddedIdentityTables,
+    EmbeddedNetworkTables,
+    EmbeddedSecretsTables,
+    NetworkTagsTables {
   load_balancer: LoadBalancerRow
   listener: ListenerRow
   pool: PoolRow
@@ -358,6 +364,7 @@ export const booleanColumns: ReadonlySet<string> = new Set([
   'enable_dhcp',
   'is_default',
   'listed',
+  'project_access',
 ])
 
 /** Columns that hold JSON as text in every table. */

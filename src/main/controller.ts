@@ -1,5 +1,7 @@
 /** Builds a controller from its configuration: database, drivers, services; in the order in which they need each other. */
 
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ApiContext } from '../api/route.ts'
 import { createApi } from '../api/server.ts'
 import type { Config } from '../config/config.ts'
@@ -18,6 +20,9 @@ import { startWorker } from '../worker/worker.ts'
 import { openEmbeddedCloud } from './embedded-cloud.ts'
 import { databaseConnection } from './installation.ts'
 import { openTrust, secretOf } from './state.ts'
+
+/** Of the state directory: opens the embedded secret store. */
+const STORE_KEY = 'secrets.key'
 
 export interface ControllerOptions {
   config: Config
@@ -54,7 +59,7 @@ export async function startController({ config: given, log, clock, print, demo }
       compute,
       network,
       amphora,
-      certificates: await openCertificates(config),
+      certificates: await openCertificates(config, { embedded: cloud.certificates }),
       serverCa: trust.serverCa,
       clientCa: trust.clientCa,
       clock,
@@ -105,6 +110,13 @@ function withSecrets(config: Config): Config {
         certificates.server_certs_key_passphrase.length > 0
           ? certificates.server_certs_key_passphrase
           : [secretOf(stateDirectory, 'server-certificates.key')],
+      store_key: storeKeys(stateDirectory, certificates.store_key),
     },
   }
+}
+
+/** What was sealed before the operator set keys of his own still opens. */
+function storeKeys(stateDirectory: string, chosen: string[]): string[] {
+  const isMade = existsSync(join(stateDirectory, STORE_KEY))
+  return [...chosen, ...(chosen.length === 0 || isMade ? [secretOf(stateDirectory, STORE_KEY)] : [])]
 }

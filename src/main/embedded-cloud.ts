@@ -4,6 +4,9 @@
  */
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/connection.ts'
+import type { CertificateDriver } from '../drivers/certificates/driver.ts'
+import { EmbeddedCertificates } from '../drivers/certificates/embedded.ts'
+import { certManagerOf } from '../drivers/certificates/index.ts'
 import type { ComputeDriver } from '../drivers/compute/driver.ts'
 import { EmbeddedComputeDriver } from '../drivers/compute/embedded.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
@@ -16,12 +19,13 @@ import { serverDirectory } from '../embedded/compute/directory.ts'
 import { EmbeddedCompute } from '../embedded/compute/service.ts'
 import type { RunningService } from '../embedded/http.ts'
 import { startIdentityService } from '../embedded/identity/api/server.ts'
-import { firstProjects } from '../embedded/identity/bootstrap.ts'
+import { firstProjects, serviceUserId } from '../embedded/identity/bootstrap.ts'
 import { writeClientFiles } from '../embedded/identity/client-files.ts'
 import { openEmbeddedIdentity } from '../embedded/identity/service.ts'
 import { Lab } from '../embedded/lab/lab.ts'
 import { startNetworkService } from '../embedded/network/api/server.ts'
 import type { EmbeddedNetwork } from '../embedded/network/service.ts'
+import { openEmbeddedSecrets } from '../embedded/secrets/service.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { demonstrate } from './demo.ts'
@@ -38,6 +42,7 @@ export interface EmbeddedCloud {
   identity: IdentityDriver
   compute(): Promise<ComputeDriver>
   network(): Promise<NetworkDriver>
+  certificates(): Promise<CertificateDriver>
   heartbeatAddresses: { address: string; port: number }[]
   startServices(): Promise<{ stop(): Promise<void> }>
   /** Once in the life of an installation; says nothing later. */
@@ -57,6 +62,9 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     embedded: () => embeddedIdentityDriver(identity, clock, given.keystone_authtoken),
     keystone: async () => (await import('../drivers/identity/keystone.ts')).keystoneIdentityDriver({ config: given, clock, log }),
   })
+
+  const hasEmbeddedSecrets = certManagerOf(given) === 'barbican_cert_manager'
+  const secrets = hasEmbeddedSecrets ? await openEmbeddedSecrets({ ...options, serviceUserId: await serviceUserId(db) }) : null
 
   const embeddedNetwork = network_driver === 'network_embedded_driver' ? await openEmbeddedNetwork(options) : null
   const management = embeddedNetwork === null ? null : await managementAddress(embeddedNetwork)
@@ -122,6 +130,10 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     async network() {
       if (embeddedNetwork === null) throw new Error('there is no embedded network')
       return embeddedNetwork.driver
+    },
+    async certificates() {
+      if (secrets === null) throw new Error('there is no embedded secret store')
+      return new EmbeddedCertificates(secrets)
     },
     heartbeatAddresses: [given.health_manager.bind_ip, ...(management === null || embeddedCompute === null ? [] : [management])].map(
       (address) => ({

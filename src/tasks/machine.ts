@@ -5,7 +5,7 @@ import type { Server } from '../drivers/compute/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
-import { openSecret, sealSecret } from '../lib/secret-box.ts'
+import { SecretBox } from '../lib/secret-box.ts'
 import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
 import { zoneEffects } from '../resources/availability-zone/effects.ts'
 import { failure } from '../resources/failures.ts'
@@ -70,18 +70,19 @@ async function machineFiles(context: Context, amphora_id: string, topology: 'SIN
 /** Issued once and kept encrypted, so that a repeated step gives the machine the certificate that the row speaks of. */
 async function serverCertificateOf({ config, db, clock, serverCa }: Context, amphora_id: string): Promise<string> {
   const { server_certs_key_passphrase, cert_validity_time } = config.certificates
+  const box = new SecretBox('[certificates] server_certs_key_passphrase', server_certs_key_passphrase)
   const { server_certificate } = await db
     .selectFrom('amphora')
     .select('server_certificate')
     .where('id', '=', amphora_id)
     .executeTakeFirstOrThrow()
-  if (server_certificate !== null) return openSecret(server_certs_key_passphrase, server_certificate)
+  if (server_certificate !== null) return box.open(server_certificate)
   const issued = await serverCa.issue({ common_name: amphora_id, usage: 'server', validitySeconds: cert_validity_time })
   const pem = `${issued.certificate.trim()}\n${issued.key.trim()}\n`
   await db
     .updateTable('amphora')
     .set({
-      server_certificate: sealSecret(server_certs_key_passphrase, pem),
+      server_certificate: box.seal(pem),
       cert_expiration: timestamp(issued.notAfter.getTime()),
       updated_at: timestamp(clock.now()),
     })

@@ -8,6 +8,7 @@ import * as embeddedNetworkTags from './0005-embedded-network-tags.ts'
 import * as flavorsAndZones from './0006-flavors-and-zones.ts'
 import * as events from './0007-events.ts'
 import * as listIndexes from './0010-list-indexes.ts'
+import * as embeddedSecrets from './0011-embedded-secrets.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
@@ -18,4 +19,5 @@ export const migrations: Record<string, Migration> = {
   '0006-flavors-and-zones': flavorsAndZones,
   '0007-events': events,
   '0010-list-indexes': listIndexes,
+  '0011-embedded-secrets': embeddedSecrets,
 }

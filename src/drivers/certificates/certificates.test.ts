@@ -75,13 +75,16 @@ test('the service reads another project’s secret once somebody has named it wh
   assert.deepEqual(await driver.getCertificate(bundle, service), content)
 })
 
-test('without a choice no-op amphorae take any certificate, and others say that there is no store', async () => {
-  const noop = await openCertificates(aConfig({ controller_worker: { amphora_driver: 'amphora_noop_driver' } }))
+test('without a choice certificates are in the embedded store, and no-op amphorae take any; castellan is not served', async () => {
+  const embedded = new MemoryCertificates()
+  const backends = { embedded: async () => embedded }
+  assert.equal(await openCertificates(aConfig(), backends), embedded)
+  const noop = await openCertificates(aConfig({ controller_worker: { amphora_driver: 'amphora_noop_driver' } }), backends)
   await noop.checkCertificate('anything', null)
   const { certificate, private_key } = await noop.getCertificate('anything', null)
   assert.match(certificate, /^-----BEGIN CERTIFICATE-----/)
   assert.match(private_key, /^-----BEGIN PRIVATE KEY-----/)
-  const none = await openCertificates(aConfig())
+  const none = await openCertificates(aConfig({ certificates: { cert_manager: 'castellan_cert_manager' } }), backends)
   await assert.rejects(none.checkCertificate('anything', null), NoSecretStoreError)
   await assert.rejects(none.getCertificate('anything', null), NoSecretStoreError)
   await assert.rejects(none.getSecret('anything', null), NoSecretStoreError)

@@ -46,6 +46,13 @@ export async function firstProjects(db: Db | Tx): Promise<FirstProjects> {
   return JSON.parse(setting.value) as FirstProjects
 }
 
+/**
+ * The id of the user as whom the load balancing service acts. Where an operator has taken him away it is nobody's.
+ */
+export async function serviceUserId(db: Db): Promise<string> {
+  return (await repository.findUserByName(db, defaultDomainId, 'octavia'))?.id ?? 'octavia'
+}
+
 /** As Keystone's ids are written. */
 export const newId = (): string => randomUUID().replaceAll('-', '')
 

@@ -11,7 +11,7 @@ import { NoopAmphora } from '../../drivers/amphora/noop.ts'
 import { NoopCompute } from '../../drivers/compute/noop.ts'
 import { AgentUnreachable } from '../../drivers/errors.ts'
 import { NoopNetwork } from '../../drivers/network/noop.ts'
-import { openSecret } from '../../lib/secret-box.ts'
+import { SecretBox } from '../../lib/secret-box.ts'
 import { createLoadBalancer } from './create-flow.ts'
 import { deleteLoadBalancer } from './delete-flow.ts'
 import { failoverLoadBalancer } from './failover-flow.ts'
@@ -65,7 +65,7 @@ flowSurvives(createLoadBalancer, {
     assert.equal(amphora.role, 'STANDALONE')
     assert.equal(amphora.vrrp_interface, 'eth1')
     assert.equal(amphora.ha_ip, '10.0.0.10')
-    const pem = openSecret(['passphrase'], amphora.server_certificate!)
+    const pem = new SecretBox('option', ['passphrase']).open(amphora.server_certificate!)
     assert.equal(stage.compute.servers[0]?.wanted.files['/etc/octavia/certs/server.pem'], pem)
     const agent = stage.amphora.agents.get(amphora.id)
     assert.equal(agent?.vip?.vip_address, '10.0.0.10')

@@ -1,0 +1,82 @@
+/** What the embedded secret store's API and the certificate driver share: the rows, the key, and who may read what. */
+import type { Config } from '../../config/config.ts'
+import type { Db } from '../../db/connection.ts'
+import type { SecretReader } from '../../drivers/certificates/driver.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { SecretBox } from '../../lib/secret-box.ts'
+import { openPayload, sealAnew } from './payloads.ts'
+import { addReader, deleteSecret, findContainer, findSecret, type Guarded, listContainerSecrets, listExpiredSecrets } from './repository.ts'
+
+const MAX_EXPIRED_AT_ONCE = 1_000
+
+export interface EmbeddedSecrets {
+  db: Db
+  clock: Clock
+  box: SecretBox
+  /** The user as whom the load balancing service reads; he stands in the lists of what he may read. */
+  serviceUserId: string
+}
+
+/** Seals anew what older keys have sealed, and forgets what has expired. */
+export async function openEmbeddedSecrets(options: {
+  db: Db
+  clock: Clock
+  config: Config
+  log: Log
+  serviceUserId: string
+}): Promise<EmbeddedSecrets> {
+  const { db, clock, config, log, serviceUserId } = options
+  const box = new SecretBox('[certificates] store_key', config.certificates.store_key)
+  await sealAnew({ db, box, log })
+  for (const id of await listExpiredSecrets(db, clock.now(), MAX_EXPIRED_AT_ONCE)) {
+    await db.transaction().execute((tx) => deleteSecret(tx, id))
+  }
+  return { db, clock, box, serviceUserId }
+}
+
+/** Null when it is not there, has no payload, or is not for the reader. What a user or an admin is given, the service may read from then on. */
+export async function readSecret(secrets: EmbeddedSecrets, id: string, reader: SecretReader): Promise<Buffer | null> {
+  const { db, clock, box } = secrets
+  const secret = await findSecret(db, id, clock.now())
+  if (secret === undefined || !mayRead(secrets, secret, reader)) return null
+  const payload = openPayload(box, secret)
+  if (payload !== null) await letServiceRead(secrets, secret, reader)
+  return payload
+}
+
+/**
+ * What a container holds, by name. Null when it is not there or not for the reader; so too when one of its secrets is not: what may be read of a
+ * container is said for it and for each secret.
+ */
+export async function readContainer(secrets: EmbeddedSecrets, id: string, reader: SecretReader): Promise<Map<string, Buffer> | null> {
+  const { db } = secrets
+  const container = await findContainer(db, id)
+  if (container === undefined || !mayRead(secrets, container, reader)) return null
+  const contents = new Map<string, Buffer>()
+  for (const { name, secret_id } of await listContainerSecrets(db, [id])) {
+    const payload = await readSecret(secrets, secret_id, reader)
+    if (payload === null) return null
+    contents.set(name, payload)
+  }
+  await letServiceRead(secrets, container, reader)
+  return contents
+}
+
+function mayRead({ serviceUserId }: EmbeddedSecrets, object: Guarded<Owned>, reader: SecretReader): boolean {
+  if (reader === null) return true
+  const isOwn = reader.project_id === object.project_id
+  const lists = (user_id: string | null) => user_id !== null && (object.acl?.users.includes(user_id) ?? false)
+  // The service never asks for what its project's users could not name, so a project's own private secrets are open to it.
+  if ('service' in reader) return isOwn || lists(serviceUserId)
+  return lists(reader.user_id) || (isOwn && ((object.acl?.project_access ?? true) || reader.user_id === object.creator_id))
+}
+
+type Owned = { id: string; project_id: string; creator_id: string }
+
+/** For its own project it may anyway; beyond that, what the reader may have it may have for him, and the owner sees it in the list. */
+async function letServiceRead({ db, clock, serviceUserId }: EmbeddedSecrets, object: Guarded<Owned>, reader: SecretReader): Promise<void> {
+  const asks = reader === null || !('service' in reader)
+  if (!asks || reader?.project_id === object.project_id || object.acl?.users.includes(serviceUserId)) return
+  await db.transaction().execute((tx) => addReader(tx, object.id, serviceUserId, clock.now()))
+}
