@@ -1,10 +1,12 @@
 /** A pool as one listener sees it. A pool that two listeners use is printed twice, for the listeners' mode, timeouts and headers shape it. */
 
-import { formatIp, parseIp } from '../lib/ip.ts'
 import { failure } from '../resources/failures.ts'
 import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from '../resources/load-balancer/tree.ts'
 import type { HaproxyOptions } from './haproxy.ts'
-import { type Line, nameInParentheses, type Section, withoutVariables } from './haproxy-words.ts'
+import { requestHeaderLines } from './haproxy-headers.ts'
+import { hasPeers, peersName } from './haproxy-peers.ts'
+import { offloadsTls, serverTlsWords } from './haproxy-tls.ts'
+import { bracketed, endpoint, type Line, nameInParentheses, type Section, withoutVariables } from './haproxy-words.ts'
 
 const PING_SCRIPT = '/var/lib/octavia/ping-wrapper.sh'
 /** The cookie by which HAProxy finds a client's server again. */
@@ -17,23 +19,7 @@ export function backendName(pool_id: string, listener_id: string): string {
 
 /** Traffic of HTTP listeners is read as HTTP; all other goes through byte by byte, whatever the pool is called. */
 export function modeOf({ protocol }: Pick<ListenerTree, 'protocol'>): 'http' | 'tcp' {
-  return protocol === 'HTTP' || protocol === 'TERMINATED_HTTPS' ? 'http' : 'tcp'
-}
-
-export function peersName(load_balancer_id: string): string {
-  return `${load_balancer_id.replaceAll('-', '')}_peers`
-}
-
-/** `host:port`, with an IPv6 address in brackets. */
-export function endpoint(address: string, port: number): string {
-  return `${bracketed(address)}:${port}`
-}
-
-/** HAProxy takes the last group of an IPv6 address for a port unless brackets say otherwise. */
-function bracketed(address: string): string {
-  const ip = parseIp(address)
-  if (ip === null) throw failure('no_ip_address', { details: address })
-  return ip.version === 6 ? `[${formatIp(ip)}]` : formatIp(ip)
+  return protocol === 'HTTP' || protocol === 'TERMINATED_HTTPS' || protocol === 'PROMETHEUS' ? 'http' : 'tcp'
 }
 
 export function backend(loadBalancer: LoadBalancerTree, listener: ListenerTree, pool: PoolTree, options: HaproxyOptions): Section {
@@ -48,12 +34,12 @@ export function backend(loadBalancer: LoadBalancerTree, listener: ListenerTree, 
       ...persistenceLines(loadBalancer, pool, mode, options),
       ['load-server-state-from-file', 'global'],
       ...(healthMonitor === null ? [] : checkLines(healthMonitor)),
-      ...(mode === 'http' ? headerLines(listener) : []),
+      ...(mode === 'http' ? requestHeaderLines(listener) : []),
       ['fullconn', connectionLimit(listener, options)],
       ['option', 'allbackups'],
-      ['timeout', 'connect', listener.timeout_member_connect],
-      ['timeout', 'server', listener.timeout_member_data],
-      ...pool.members.filter(isWanted).map((member) => serverLine(pool, member, healthMonitor, mode)),
+      ['timeout', 'connect', listener.timeout_member_connect || options.defaultTimeouts.timeout_member_connect],
+      ['timeout', 'server', listener.timeout_member_data || options.defaultTimeouts.timeout_member_data],
+      ...pool.members.filter(isWanted).map((member) => serverLine(listener, pool, member, healthMonitor)),
     ],
   }
 }
@@ -69,6 +55,15 @@ export function effectiveHealthMonitor({ health_monitor }: PoolTree): HealthMoni
 
 type HealthMonitor = NonNullable<PoolTree['health_monitor']>
 
+/** Where a connection's source address and port are kept for SOURCE_IP_PORT: HAProxy hashes one value. */
+const SOURCE_VARIABLE = 'sess.source'
+
+/** What a frontend must do before its pools can balance by this algorithm. */
+export function sourceLines(pools: PoolTree[]): Line[] {
+  if (!pools.some(({ lb_algorithm }) => lb_algorithm === 'SOURCE_IP_PORT')) return []
+  return [['tcp-request', 'session', `set-var-fmt(${SOURCE_VARIABLE})`, '%[src]:%[src_port]']]
+}
+
 /** With consistent hashing a new server takes only its share of the clients, and may be added while HAProxy runs. */
 function balanceLines({ lb_algorithm }: PoolTree): Line[] {
   switch (lb_algorithm) {
@@ -82,14 +77,22 @@ function balanceLines({ lb_algorithm }: PoolTree): Line[] {
         ['hash-type', 'consistent'],
       ]
     case 'SOURCE_IP_PORT':
-      throw failure('algorithm_not_served')
+      return [
+        ['balance', 'hash', `var(${SOURCE_VARIABLE})`],
+        ['hash-type', 'consistent'],
+      ]
   }
 }
 
-/** Of a pair, both amphorae know who was sent where. Cookies are HTTP's: on other listeners HAProxy could not see them. */
+/** Whether HAProxy remembers in a table where it sent whom; HTTP_COOKIE lets the client remember. */
+export function hasStickTable({ session_persistence }: PoolTree, mode: 'http' | 'tcp'): boolean {
+  return session_persistence?.type === 'SOURCE_IP' || (session_persistence?.type === 'APP_COOKIE' && mode === 'http')
+}
+
+/** Of a pair both amphorae know who was sent where, and after a reload HAProxy still does. Cookies are HTTP's: on other listeners they cannot be seen. */
 function persistenceLines(loadBalancer: LoadBalancerTree, pool: PoolTree, mode: 'http' | 'tcp', options: HaproxyOptions): Line[] {
   const persistence = pool.session_persistence
-  const shared = loadBalancer.topology === 'ACTIVE_STANDBY' ? ['peers', peersName(loadBalancer.id)] : []
+  const shared = hasPeers(loadBalancer) ? ['peers', peersName(loadBalancer)] : []
   if (persistence?.type === 'SOURCE_IP') {
     return [
       ['stick-table', 'type', 'ipv6', 'size', options.stickSize, ...shared],
@@ -107,15 +110,22 @@ function persistenceLines(loadBalancer: LoadBalancerTree, pool: PoolTree, mode: 
   ]
 }
 
+/** HAProxy's times go up to 2^31 - 1 milliseconds, and between two checks it wants some. */
+function seconds(count: number): string {
+  return `${Math.min(Math.max(count, 1), MAX_SECONDS)}s`
+}
+
+const MAX_SECONDS = 2_147_483
+
 function checkLines(healthMonitor: HealthMonitor): Line[] {
-  const timeout: Line = ['timeout', 'check', `${healthMonitor.timeout}s`]
+  const timeout: Line = ['timeout', 'check', seconds(healthMonitor.timeout)]
   switch (healthMonitor.type) {
     case 'HTTP':
     case 'HTTPS':
       return [timeout, ...httpCheckLines(healthMonitor)]
     case 'PING':
       return [timeout, ['option', 'external-check'], ['external-check', 'command', PING_SCRIPT]]
-    // A connection is the check.
+    // A connection is the check, with its handshake where it is encrypted.
     case 'TCP':
     case 'TLS-HELLO':
     case 'UDP-CONNECT':
@@ -139,49 +149,51 @@ function codesPattern(expected_codes: string): string {
   const codes = expected_codes.split(',').flatMap((item) => {
     const [, first, last] = /^(\d{3})(?:-(\d{3}))?$/.exec(item.trim()) ?? []
     if (first === undefined) throw failure('no_status_codes', { details: expected_codes })
-    const count = Number(last ?? first) - Number(first) + 1
-    return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(first) + i)
+    const ends = [Number(first), Number(last ?? first)]
+    const lowest = Math.min(...ends)
+    return Array.from({ length: Math.max(...ends) - lowest + 1 }, (_, i) => String(lowest + i).padStart(3, '0'))
   })
-  return codes.join('|')
+  return [...new Set(codes)].join('|')
 }
 
-/** What clients' requests are given on their way; the API knows the names, and a value of `true` asks for one. */
-function headerLines(listener: ListenerTree): Line[] {
-  const wanted = (name: string) => listener.insert_headers[name]?.toLowerCase() === 'true'
-  const lines: Line[] = []
-  if (wanted('X-Forwarded-For')) lines.push(['option', 'forwardfor'])
-  if (wanted('X-Forwarded-Port')) lines.push(['http-request', 'set-header', 'X-Forwarded-Port', '%[dst_port]'])
-  if (wanted('X-Forwarded-Proto')) {
-    lines.push(['http-request', 'set-header', 'X-Forwarded-Proto', listener.protocol === 'HTTP' ? 'http' : 'https'])
-  }
-  return lines
-}
-
-function serverLine(pool: PoolTree, member: PoolTree['members'][number], healthMonitor: HealthMonitor | null, mode: 'http' | 'tcp'): Line {
+function serverLine(
+  listener: ListenerTree,
+  pool: PoolTree,
+  member: PoolTree['members'][number],
+  healthMonitor: HealthMonitor | null,
+): Line {
   const { id, address, protocol_port, weight, backup, admin_state_up } = member
-  const sticks = mode === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE'
+  const sticks = modeOf(listener) === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE'
   return [
     'server',
     id,
     endpoint(address, protocol_port),
     'weight',
     weight,
-    ...(healthMonitor === null ? [] : checkWords(healthMonitor, member)),
+    ...(healthMonitor === null ? [] : checkWords(healthMonitor, pool, member)),
     ...(sticks ? ['cookie', id] : []),
     ...(pool.protocol === 'PROXY' ? ['send-proxy'] : []),
-    ...(pool.protocol === 'PROXYV2' ? ['send-proxy-v2'] : []),
+    // Where TLS ends here, members are told what the client's certificate was.
+    ...(pool.protocol === 'PROXYV2' ? [offloadsTls(listener) ? 'send-proxy-v2-ssl-cn' : 'send-proxy-v2'] : []),
     ...(backup ? ['backup'] : []),
     ...(admin_state_up ? [] : ['disabled']),
+    ...serverTlsWords(listener.load_balancer_id, pool),
   ]
 }
 
-function checkWords(healthMonitor: HealthMonitor, { monitor_address, monitor_port }: PoolTree['members'][number]): Line {
-  const { type, delay, max_retries_down, max_retries } = healthMonitor
+/** HAProxy checks as it sends traffic, by TLS where the pool has it; not so where it checks another address or port, unless told. */
+function checkWords(healthMonitor: HealthMonitor, pool: PoolTree, { monitor_address, monitor_port }: PoolTree['members'][number]): Line {
+  const { type, delay, max_retries_down, max_retries, domain_name } = healthMonitor
+  const asksForTls = type === 'HTTPS' || type === 'TLS-HELLO'
+  const isEncrypted = asksForTls || (pool.tls_enabled && monitor_address === null && monitor_port === null)
   return [
     'check',
-    ...(type === 'HTTPS' ? ['check-ssl', 'verify', 'none'] : []),
+    // A pool with TLS says itself what must hold of its members' certificates; for a monitor alone the handshake is what counts.
+    ...(asksForTls ? ['check-ssl', ...(pool.tls_enabled ? [] : ['verify', 'none'])] : []),
+    ...(isEncrypted && pool.tls_enabled && pool.alpn_protocols.length > 0 ? ['check-alpn', pool.alpn_protocols.join(',')] : []),
+    ...(isEncrypted && domain_name !== null ? ['check-sni', domain_name] : []),
     'inter',
-    `${delay}s`,
+    seconds(delay),
     'fall',
     max_retries_down,
     'rise',

@@ -2,14 +2,15 @@
  * HAProxy's configuration as sections of lines of words, and the one printer that turns them into text. A word is what HAProxy will read as one
  * argument, whatever is in it; nothing else in this room knows about quoting.
  */
+import { formatIp, parseIp } from '../lib/ip.ts'
 import { failure } from '../resources/failures.ts'
 
 export type Word = string | number
 export type Line = readonly Word[]
 export type Section = { head: Line; lines: Line[] }
 
-/** HAProxy reads no line that is longer (its `LINESIZE`). */
-const MAX_LINE_LENGTH = 2_000
+/** The longest that the API lets through, a list of all status codes or of ciphers, is half of it; HAProxy reads far longer ones. */
+const MAX_LINE_LENGTH = 10_000
 
 export function printSections(sections: Section[]): string {
   return sections.map(({ head, lines }) => `${printLine(head)}\n${lines.map((line) => `    ${printLine(line)}\n`).join('')}`).join('\n')
@@ -31,15 +32,28 @@ function printWord(word: Word): string {
 }
 
 /**
- * The name of a header, cookie or certificate field where HAProxy wants it in parentheses, which have a syntax of their own: only the characters
- * of an RFC 9110 token that mean nothing there are let through. Throws VisibleError.
+ * The name of a header, cookie or certificate field where HAProxy wants it in parentheses, which have a syntax of their own: what means something
+ * there is put in quotes. Throws VisibleError.
  */
 export function nameInParentheses(name: string): string {
-  if (!/^[A-Za-z0-9!#$%&*+.^_`|~-]+$/.test(name)) throw failure('unusable_name', { details: name })
-  return name
+  if (/^[A-Za-z0-9!#$%&*+.^_`|~-]+$/.test(name)) return name
+  if (!/^[\x20-\x7e]+$/.test(name) || /["\\]/.test(name)) throw failure('unusable_name', { details: name })
+  return `"${name}"`
 }
 
 /** A text where HAProxy would expand its log variables. */
 export function withoutVariables(text: string): string {
   return text.replaceAll('%', '%%')
+}
+
+/** `host:port`, with an IPv6 address in brackets. Throws VisibleError for what is no address. */
+export function endpoint(address: string, port: number): string {
+  return `${bracketed(address)}:${port}`
+}
+
+/** HAProxy takes the last group of an IPv6 address for a port unless brackets say otherwise. */
+export function bracketed(address: string): string {
+  const ip = parseIp(address)
+  if (ip === null) throw failure('no_ip_address', { details: address })
+  return ip.version === 6 ? `[${formatIp(ip)}]` : formatIp(ip)
 }

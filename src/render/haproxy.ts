@@ -4,20 +4,23 @@
  */
 import type { Config } from '../config/config.ts'
 import { VisibleError } from '../flow/define.ts'
-import { peerName } from '../lib/peer-name.ts'
-import { failure } from '../resources/failures.ts'
 import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from '../resources/load-balancer/tree.ts'
-import { backend, backendName, connectionLimit, effectiveHealthMonitor, endpoint, modeOf, peersName } from './haproxy-backend.ts'
+import { backend, backendName, connectionLimit, effectiveHealthMonitor, hasStickTable, modeOf, sourceLines } from './haproxy-backend.ts'
+import { securityHeaderLines } from './haproxy-headers.ts'
 import { effectivePolicies, policyLines } from './haproxy-l7.ts'
-import { type Line, printSections, type Section } from './haproxy-words.ts'
+import { hasPeers, peersSection } from './haproxy-peers.ts'
+import { PROMETHEUS_BACKEND, prometheusSections } from './haproxy-prometheus.ts'
+import { bindTlsWords } from './haproxy-tls.ts'
+import { endpoint, type Line, printSections, type Section } from './haproxy-words.ts'
 import { isForwardedByKernel } from './lvs.ts'
 
 /** Where an amphora's log daemon listens. */
 const LOG_SOCKET = '/run/rsyslog/octavia/log'
-/** The peers of a pair exchange stick tables there, as upstream's do. */
-export const PEER_PORT = 1025
 /** Upstream's cap on the sum of the listeners' limits. */
 const MAX_CONNECTIONS = 1_000_000
+
+/** In milliseconds. */
+type Timeouts = Pick<ListenerTree, 'timeout_client_data' | 'timeout_member_connect' | 'timeout_member_data' | 'timeout_tcp_inspect'>
 
 export interface HaproxyOptions {
   stickSize: string
@@ -25,6 +28,8 @@ export interface HaproxyOptions {
   logFormat: string
   connectionLogging: boolean
   defaultConnectionLimit: number
+  /** Of listeners that say 0, as upstream. */
+  defaultTimeouts: Timeouts
   hardStopAfterSeconds: number
   /** Whether a listener that cannot be rendered fails the whole file; otherwise it is left out. */
   strict: boolean
@@ -41,6 +46,7 @@ export function haproxyOptions(
     logFormat: haproxy_amphora.user_log_format,
     connectionLogging: haproxy_amphora.connection_logging,
     defaultConnectionLimit: haproxy_amphora.default_connection_limit,
+    defaultTimeouts: haproxy_amphora,
     hardStopAfterSeconds: haproxy_amphora.hard_stop_after,
     strict,
     unavailable,
@@ -55,7 +61,8 @@ export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOp
   const sections: Section[] = [
     globalSection(loadBalancer, used, options),
     defaultsSection(options),
-    ...(loadBalancer.topology === 'ACTIVE_STANDBY' ? [peersSection(loadBalancer)] : []),
+    ...(needsPeers(loadBalancer, used) ? [peersSection(loadBalancer)] : []),
+    ...(listeners.some(({ protocol }) => protocol === 'PROMETHEUS') ? prometheusSections : []),
     ...used.flatMap(({ listener, pools }) => listenerSections(loadBalancer, listener, pools, options)),
   ]
   return `# Configuration for loadbalancer ${loadBalancer.id}\n${printSections(sections)}`
@@ -113,15 +120,10 @@ function defaultsSection({ connectionLogging }: HaproxyOptions): Section {
   }
 }
 
-function peersSection({ id, amphorae }: LoadBalancerTree): Section {
-  return {
-    head: ['peers', peersName(id)],
-    lines: amphorae
-      .filter(({ status }) => status !== 'PENDING_DELETE')
-      .flatMap((amphora): Line[] =>
-        amphora.vrrp_ip === null ? [] : [['peer', peerName(amphora.id), endpoint(amphora.vrrp_ip, PEER_PORT)]],
-      ),
-  }
+/** A pair always has them, as upstream's; a single amphora needs them where it keeps stick tables. */
+function needsPeers(loadBalancer: LoadBalancerTree, used: Used[]): boolean {
+  if (loadBalancer.topology === 'ACTIVE_STANDBY') return true
+  return hasPeers(loadBalancer) && used.some(({ listener, pools }) => pools.some((pool) => hasStickTable(pool, modeOf(listener))))
 }
 
 function listenerSections(loadBalancer: LoadBalancerTree, listener: ListenerTree, pools: PoolTree[], options: HaproxyOptions): Section[] {
@@ -134,32 +136,31 @@ function listenerSections(loadBalancer: LoadBalancerTree, listener: ListenerTree
 }
 
 function frontend(loadBalancer: LoadBalancerTree, listener: ListenerTree, pools: PoolTree[], options: HaproxyOptions): Section {
-  requireRenderable(listener, pools)
+  const { protocol, protocol_port, timeout_client_data, timeout_tcp_inspect, default_pool_id } = listener
+  const { defaultTimeouts } = options
   const mode = modeOf(listener)
   const isRendered = (id: string) => pools.some((pool) => pool.id === id)
   const addresses = [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)]
   const policies = mode === 'http' ? effectivePolicies(listener, isRendered) : []
-  const { default_pool_id } = listener
+  const inspect = timeout_tcp_inspect || defaultTimeouts.timeout_tcp_inspect
   return {
     head: ['frontend', listener.id],
     lines: [
       ['maxconn', connectionLimit(listener, options)],
-      ...addresses.map((address): Line => ['bind', endpoint(address, listener.protocol_port)]),
+      ...securityHeaderLines(listener),
+      ...addresses.map((address): Line => ['bind', endpoint(address, protocol_port), ...bindTlsWords(loadBalancer.id, listener)]),
       ['mode', mode],
+      // At a reload a client's idle connection is not cut, but closed with the answer to its next request.
+      ...(mode === 'http' ? [['option', 'idle-close-on-response']] : []),
+      ...sourceLines(pools),
       ...policies.flatMap((policy) => policyLines(policy, listener.id)),
+      ...(protocol === 'PROMETHEUS' ? [['default_backend', PROMETHEUS_BACKEND]] : []),
       ...(default_pool_id !== null && isRendered(default_pool_id) ? [['default_backend', backendName(default_pool_id, listener.id)]] : []),
-      ['timeout', 'client', listener.timeout_client_data],
+      ['timeout', 'client', timeout_client_data || defaultTimeouts.timeout_client_data],
       ...(options.connectionLogging ? [['log-format', logFormat(loadBalancer, mode, options)]] : []),
-      ...(mode === 'tcp' && listener.timeout_tcp_inspect > 0 ? [['tcp-request', 'inspect-delay', listener.timeout_tcp_inspect]] : []),
+      ...(mode === 'tcp' && inspect > 0 ? [['tcp-request', 'inspect-delay', inspect]] : []),
     ],
   }
-}
-
-/** The API refuses these; printed without TLS or with the wrong protocol they would serve something else than was asked for. */
-function requireRenderable({ id, protocol }: ListenerTree, pools: PoolTree[]): void {
-  if (!['TCP', 'HTTP', 'HTTPS'].includes(protocol)) throw failure('protocol_not_served', { id, details: protocol })
-  const encrypted = pools.find((pool) => pool.tls_enabled)
-  if (encrypted !== undefined) throw failure('pool_tls_not_served', { id: encrypted.id })
 }
 
 /** What only HTTP has is a dash elsewhere, for HAProxy refuses it there. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault } from '../../test/support/api-client.ts'
 import { aCloud, type Cloud } from '../../test/support/cloud.ts'
-import { servedByHaproxy } from '../drivers/amphora/capabilities.ts'
+import { everything } from '../drivers/amphora/capabilities.ts'
 import { NoSecretStoreError } from '../drivers/errors.ts'
 import { createCertificateAuthority } from '../lib/certificate-authority.ts'
 import { createRevocationList } from '../lib/revocation-list.ts'
@@ -158,6 +158,6 @@ test('a deployment without a store says so, unless the provider has no TLS anywa
     api.createListener(loadBalancer, body),
     fault(400, "Validation failure: This deployment has no secret store, so it cannot retrieve: ['x']"),
   )
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = { ...everything, listener_protocols: ['HTTP'], listener_tls: false }
   await assert.rejects(api.createListener(loadBalancer, body), fault(501, /does not support TERMINATED_HTTPS protocol/))
 })

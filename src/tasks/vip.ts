@@ -5,7 +5,7 @@ import { ifThere } from '../drivers/errors.ts'
 import type { Fence, NetworkDriver, SecurityGroupRule } from '../drivers/network/driver.ts'
 import type { StepContext } from '../flow/define.ts'
 import { parseIp } from '../lib/ip.ts'
-import { PEER_PORT } from '../render/haproxy.ts'
+import { PEER_PORT } from '../render/haproxy-peers.ts'
 import { isWanted, type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 

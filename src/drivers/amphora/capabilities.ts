@@ -21,19 +21,18 @@ export const everything: ProviderCapabilities = {
 
 /** What amphorae serve today. A feature that arrives adds itself here, and nothing else changes in the resources. */
 export const servedByHaproxy: ProviderCapabilities = {
-  listener_protocols: ['TCP', 'HTTP', 'HTTPS'],
+  listener_protocols: ['TCP', 'HTTP', 'HTTPS', 'TERMINATED_HTTPS', 'PROMETHEUS'],
   // Upstream's amphora provider has them on these listeners alone, too.
   l7policy_protocols: ['HTTP', 'TERMINATED_HTTPS'],
-  listener_tls: false,
-  allowed_cidrs: false,
-  pool_protocols: ['TCP', 'HTTP', 'HTTPS'],
-  // SOURCE_IP_PORT is refused by upstream's amphora provider too.
-  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
-  pool_tls: false,
+  listener_tls: true,
+  allowed_cidrs: true,
+  pool_protocols: ['TCP', 'HTTP', 'HTTPS', 'PROXY', 'PROXYV2'],
+  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'],
+  pool_tls: true,
   // As upstream's, whose UDP and SCTP go through the kernel's LVS.
   mixed_families: false,
-  vip_sg_ids: false,
-  additional_vips: false,
+  vip_sg_ids: true,
+  additional_vips: true,
   sriov: false,
   failover: false,
   amphora_configuration: false,

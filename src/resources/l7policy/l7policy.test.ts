@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault, type Shown } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { everything } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 
@@ -143,7 +143,7 @@ test('an update cannot take away the target that the action needs', async () => 
 
 test('listeners that do not read HTTP have no l7policies', async () => {
   const { api, cloud, listener } = await aCloud().withListener({ protocol: 'TCP' })
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = { ...everything, l7policy_protocols: ['HTTP'] }
   await assert.rejects(
     api.createL7Policy(listener, { action: 'REJECT' }),
     fault(501, "Provider 'amphora' does not support a requested option: TCP protocol listeners do not support L7 policies"),

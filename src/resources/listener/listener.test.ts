@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault, type Shown } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { everything } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 
@@ -175,7 +175,7 @@ test('what amphorae without a data plane are asked for is accepted, and the list
 
 test('what the amphora provider cannot do yet is refused with 501, after the other checks', async () => {
   const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = { ...everything, listener_protocols: ['TCP', 'HTTP', 'HTTPS'], listener_tls: false, allowed_cidrs: false }
   const unsupported = "Provider 'amphora' does not support a requested option: Amphora provider does not support"
   const cases: [Record<string, unknown>, string][] = [
     [{ protocol: 'UDP' }, `${unsupported} UDP protocol. Supported: TCP, HTTP, HTTPS`],
@@ -220,7 +220,7 @@ function pick({ name, tags, connection_limit, timeout_client_data, insert_header
 
 test('what is wrong with an update is told as upstream tells it', async () => {
   const { api, cloud, listener } = await aCloud().withListener()
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = { ...everything, allowed_cidrs: false }
   const path = `/v2/lbaas/listeners/${listener.id}`
   const cases: [Record<string, unknown>, number, string | RegExp][] = [
     [{ protocol: 'TCP' }, 400, 'Unknown attribute for argument listener_.listener: protocol'],

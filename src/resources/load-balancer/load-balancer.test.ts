@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { everything } from '../../drivers/amphora/capabilities.ts'
 import { RefusedError } from '../../drivers/errors.ts'
 
 const nowhere = '11111111-1111-4111-8111-111111111111'
@@ -66,7 +66,7 @@ test('the body is checked first, in upstream’s order', async () => {
 
 test('what the provider cannot do yet is refused with 501, never passed over', async () => {
   const { api, cloud } = await aCloud().withLoadBalancer()
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = { ...everything, vip_sg_ids: false, additional_vips: false }
   const unsupported = (names: string) =>
     fault(501, `Provider 'amphora' does not support a requested option: Amphora provider does not support ${names} of load balancers yet.`)
   const other = cloud.network.addSubnet({ network_id: cloud.vipNetwork.id, cidr: '10.1.0.0/24' })

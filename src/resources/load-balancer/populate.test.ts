@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { everything } from '../../drivers/amphora/capabilities.ts'
 
 const listener = { protocol: 'HTTP', protocol_port: 80 }
 const pool = { name: 'p1', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
@@ -87,7 +87,7 @@ test('pools have names, each once, and every name a definition', async () => {
     { pools: [{ ...pool, members: [{ ...member, address: '169.254.169.254' }] }] },
     '169.254.169.254 is not a valid option for member address',
   )
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = { ...everything, pool_protocols: ['TCP', 'HTTP', 'HTTPS'] }
   await refuses(
     { listeners: [{ ...listener, protocol: 'TCP', default_pool: { ...pool, protocol: 'UDP' } }] },
     "Provider 'amphora' does not support a requested option: Amphora provider does not support UDP protocol. Supported: TCP, HTTP, HTTPS",

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { everything } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 const anHttpPool = { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
@@ -137,7 +137,8 @@ test('what amphorae without a data plane are asked for is accepted, and the pool
 
 test('what the amphora provider cannot do yet is refused with 501, after the other checks', async () => {
   const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
-  cloud.amphora.capabilities = servedByHaproxy
+  const limited = { pool_protocols: ['TCP', 'HTTP', 'HTTPS'], lb_algorithms: ['ROUND_ROBIN'], pool_tls: false }
+  cloud.amphora.capabilities = { ...everything, ...limited }
   const unsupported = "Provider 'amphora' does not support a requested option: Amphora provider does not support"
   const cases: [Record<string, unknown>, string][] = [
     [{ protocol: 'PROXY' }, `${unsupported} PROXY protocol. Supported: TCP, HTTP, HTTPS`],

@@ -1,0 +1,98 @@
+/** TLS in HAProxy's words: what clients meet at a listener, and what members of a pool meet. Rules of OpenSSL 3 as HAProxy 2.6 drives it. */
+import { failure } from '../resources/failures.ts'
+import type { ListenerTree, PoolTree } from '../resources/load-balancer/tree.ts'
+import { certificatePath, clientCaOf, clientCrlOf, crtListOf, poolCaOf, poolCertificateOf, poolCrlOf } from './certificate-files.ts'
+import type { Line } from './haproxy-words.ts'
+
+/** Oldest first, each with HAProxy's name. OpenSSL 3 has no SSLv3, which is therefore never served. */
+const haproxyVersions = { TLSv1: 'TLSv1.0', 'TLSv1.1': 'TLSv1.1', 'TLSv1.2': 'TLSv1.2', 'TLSv1.3': 'TLSv1.3' } as const
+type TlsVersion = keyof typeof haproxyVersions
+const tlsVersions = Object.keys(haproxyVersions) as TlsVersion[]
+
+/** The names of TLS 1.3, which OpenSSL takes in a list of its own. */
+const cipherSuites = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_CCM_SHA256',
+  'TLS_AES_128_CCM_8_SHA256',
+]
+
+/** Whether clients of the listener speak TLS with the load balancer. */
+export function offloadsTls({ protocol, default_tls_container_ref, sni_container_refs }: ListenerTree): boolean {
+  // A listener of HTTPS passes TLS through; one of PROMETHEUS has it where it has a certificate.
+  return (
+    protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && (Boolean(default_tls_container_ref) || sni_container_refs.length > 0))
+  )
+}
+
+/** What follows the address on a `bind` line; nothing where no TLS ends. */
+export function bindTlsWords(load_balancer_id: string, listener: ListenerTree): Line {
+  if (!offloadsTls(listener)) return []
+  const file = (name: string) => certificatePath(load_balancer_id, name)
+  const { client_authentication, client_ca_tls_container_ref, client_crl_container_ref } = listener
+  const asksClients = client_authentication !== 'NONE' && Boolean(client_ca_tls_container_ref)
+  return [
+    'ssl',
+    'crt-list',
+    file(crtListOf(listener)),
+    // A client without a certificate passes where it is optional; one with a certificate that does not hold never does.
+    ...(asksClients
+      ? ['ca-file', file(clientCaOf(listener)), 'verify', client_authentication === 'MANDATORY' ? 'required' : 'optional']
+      : []),
+    ...(asksClients && client_crl_container_ref ? ['crl-file', file(clientCrlOf(listener))] : []),
+    ...parameterWords(listener),
+    ...(listener.alpn_protocols.length > 0 ? ['alpn', listener.alpn_protocols.join(',')] : []),
+  ]
+}
+
+/** What a `server` line needs for a pool's members to be spoken to by TLS; nothing for a pool without. */
+export function serverTlsWords(load_balancer_id: string, pool: PoolTree): Line {
+  if (!pool.tls_enabled) return []
+  const file = (name: string) => certificatePath(load_balancer_id, name)
+  return [
+    'ssl',
+    ...(pool.tls_container_ref ? ['crt', file(poolCertificateOf(pool))] : []),
+    ...(pool.ca_tls_container_ref ? ['ca-file', file(poolCaOf(pool)), 'verify', 'required'] : ['verify', 'none']),
+    ...(pool.ca_tls_container_ref && pool.crl_container_ref ? ['crl-file', file(poolCrlOf(pool))] : []),
+    // The name that the client asked for; on a listener without TLS there is none, and none is sent.
+    'sni',
+    'ssl_fc_sni',
+    ...parameterWords(pool),
+    ...(pool.alpn_protocols.length > 0 ? ['alpn', pool.alpn_protocols.join(',')] : []),
+  ]
+}
+
+/**
+ * Ciphers and versions. HAProxy serves nothing below TLS 1.2 unless told the lowest version, and OpenSSL nothing of it above security level 0: who
+ * names such a version wants it. Throws VisibleError where no version is left.
+ */
+function parameterWords({ id, tls_ciphers, tls_versions }: Pick<ListenerTree | PoolTree, 'id' | 'tls_ciphers' | 'tls_versions'>): Line {
+  const names = (tls_ciphers ?? '').split(':').filter((name) => name !== '')
+  const suites = names.filter((name) => cipherSuites.includes(name))
+  const ciphers = names.filter((name) => !cipherSuites.includes(name))
+  // Who names ciphers of TLS 1.3 alone has none for the versions before it.
+  const wanted = suites.length > 0 && ciphers.length === 0 ? tls_versions.filter((version) => version === 'TLSv1.3') : tls_versions
+  const versions = newestRange(wanted)
+  if (tls_versions.length > 0 && versions.length === 0) throw failure('no_tls_version', { id })
+  const [lowest, highest] = [versions[0], versions.at(-1)]
+  const isOld = lowest === 'TLSv1' || lowest === 'TLSv1.1'
+  if (isOld && ciphers.length === 0) ciphers.push('DEFAULT')
+  if (isOld && !ciphers.some((name) => name.startsWith('@SECLEVEL'))) ciphers.push('@SECLEVEL=0')
+  return [
+    ...(ciphers.length > 0 ? ['ciphers', ciphers.join(':')] : []),
+    ...(suites.length > 0 ? ['ciphersuites', suites.join(':')] : []),
+    ...(lowest === undefined || highest === undefined
+      ? []
+      : ['ssl-min-ver', haproxyVersions[lowest], 'ssl-max-ver', haproxyVersions[highest]]),
+  ]
+}
+
+/** HAProxy serves one range without holes: of versions that leave some out between them, those above the topmost hole. */
+function newestRange(versions: string[]): TlsVersion[] {
+  const newestFirst = tlsVersions.toReversed()
+  const first = newestFirst.findIndex((version) => versions.includes(version))
+  if (first === -1) return []
+  const hole = newestFirst.findIndex((version, i) => i > first && !versions.includes(version))
+  return newestFirst.slice(first, hole === -1 ? undefined : hole).toReversed()
+}
