@@ -238,6 +238,54 @@ export interface QuotaRow {
   in_use_l7rule: number
 }
 
+/** The fields of listeners and pools that name secrets. */
+export type TlsField =
+  | 'default_tls_container_ref'
+  | 'sni_container_refs'
+  | 'client_ca_tls_container_ref'
+  | 'client_crl_container_ref'
+  | 'tls_container_ref'
+  | 'ca_tls_container_ref'
+  | 'crl_container_ref'
+
+/** A secret that a listener or pool names, as amphorae were last given it. Nothing here is secret. */
+export interface TlsCertificateRow {
+  object_id: string
+  field: TlsField
+  reference: string
+  object_type: 'listener' | 'pool'
+  load_balancer_id: string
+  /** A keyed digest, by which other contents are noticed; it and what follows is null where none ever was in service. */
+  digest: string | null
+  /** Public, SHA-256, as OpenSSL shows it. */
+  fingerprint: string | null
+  subject: string | null
+  issuer: string | null
+  not_before: string | null
+  not_after: string | null
+  /** Why what the reference has now is not in service; null where it is. */
+  problem: CertificateProblem | null
+  /** Its end was told of so many days before; null: not yet. */
+  told_days: number | null
+  /** When a renewal was last begun. */
+  renewal_tried_at_ms: number
+}
+
+/** Named as in `resources/failures.ts`. */
+export type CertificateProblem =
+  | 'secret_gone'
+  | 'secret_store_missing'
+  | 'secret_store_silent'
+  | 'bundle_unreadable'
+  | 'no_certificate'
+  | 'no_private_key'
+  | 'key_of_another'
+  | 'too_weak'
+  | 'broken_intermediates'
+  | 'no_authority'
+  | 'no_revocation_list'
+  | 'expired_replacement'
+
 /** Something that happened to a load balancer or to what is below it; how it ended is written in the transaction that ends it. */
 export interface EventRow {
   id: string
@@ -269,6 +317,7 @@ export type EventName =
   | 'configure_amphora'
   | 'operating_status'
   | 'members_operating_status'
+  | 'certificate_unusable'
 export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
 
 /** What flavors of it give: `flavor_data` is the JSON text that the client wrote. */
@@ -334,6 +383,7 @@ export interface Tables
   amphora_health: AmphoraHealthRow
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
+  tls_certificate: TlsCertificateRow
   quota: QuotaRow
   event: EventRow
   flavor_profile: FlavorProfileRow

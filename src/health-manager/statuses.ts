@@ -15,7 +15,7 @@ export interface ObservedLoadBalancer extends Observed {
   provisioning_status: ProvisioningStatus
   topology: LoadBalancerRow['topology']
   admin_state_up: boolean
-  listeners: (Observed & { admin_state_up: boolean })[]
+  listeners: (Observed & { admin_state_up: boolean; provisioning_status: ProvisioningStatus })[]
   pools: (Observed & { members: Observed[] })[]
 }
 
@@ -99,10 +99,14 @@ function memberStatus(member: Observed, reports: readonly PoolReport[]): Operati
 }
 
 /**
- * With a wrong configuration on it an amphora counts as silent: it must report as many listeners as are enabled. While a flow is at work, and while the
- * load balancer is disabled, that cannot be told.
+ * With a wrong configuration on it an amphora counts as silent: it must report as many listeners as are enabled. Those in ERROR may be missing: what
+ * could not be configured, or has lost its certificate, is no reason to replace the amphora. While a flow is at work, and while the load balancer is
+ * disabled, that cannot be told.
  */
 export function isAsConfigured(loadBalancer: ObservedLoadBalancer, heartbeat: Heartbeat): boolean {
   if (loadBalancer.provisioning_status.startsWith('PENDING') || !loadBalancer.admin_state_up) return true
-  return heartbeat.listeners.size === loadBalancer.listeners.filter(({ admin_state_up }) => admin_state_up).length
+  const enabled = loadBalancer.listeners.filter(({ admin_state_up }) => admin_state_up)
+  const certain = enabled.filter(({ provisioning_status }) => provisioning_status !== 'ERROR')
+  const reported = heartbeat.listeners.size
+  return certain.length <= reported && reported <= enabled.length
 }

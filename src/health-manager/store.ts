@@ -87,7 +87,7 @@ async function observed(db: Db, ids: string[]): Promise<Map<string, ObservedLoad
       .execute(),
     db
       .selectFrom('listener')
-      .select(['id', 'load_balancer_id', 'operating_status', 'admin_state_up'])
+      .select(['id', 'load_balancer_id', 'operating_status', 'provisioning_status', 'admin_state_up'])
       .where('load_balancer_id', 'in', ids)
       .where('provisioning_status', '!=', 'PENDING_DELETE')
       .execute(),

@@ -28,6 +28,18 @@ const texts = {
   control_character: 'A value holds a control character, which HAProxy cannot be given.',
   unusable_name: 'The name of a header, cookie or certificate field cannot be used in the configuration of an amphora.',
   no_ip_address: 'An address is not an IP address.',
+  secret_gone: 'A secret that {id} names is gone, or is not for its project.',
+  secret_store_missing: 'This deployment has no secret store, and {id} names secrets.',
+  secret_store_silent: 'The secret store does not answer for what {id} names.',
+  bundle_unreadable: 'A PKCS12 bundle that {id} names cannot be opened.',
+  no_certificate: 'What {id} names for a certificate is none.',
+  no_private_key: 'A certificate that {id} names has no private key, or one that cannot be read.',
+  key_of_another: 'A certificate that {id} names has the private key of another.',
+  too_weak: 'A certificate that {id} names, its key or its chain is too weak to be served.',
+  broken_intermediates: 'An intermediate certificate that {id} names cannot be read.',
+  no_authority: 'What {id} names for the certificates of authorities is none.',
+  no_revocation_list: 'What {id} names for a revocation list is none.',
+  expired_replacement: 'A certificate that {id} names was replaced by one that has ended; the former stays in service.',
   no_status_codes: 'The expected codes of a health monitor are no HTTP status codes.',
 } as const
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
+import { createPrivateKey } from 'node:crypto'
 import { test } from 'node:test'
 import { fault } from '../../test/support/api-client.ts'
+import { aCertificate, anAuthority, aRevocationList } from '../../test/support/certificates.ts'
 import { aCloud, type Cloud } from '../../test/support/cloud.ts'
 import { everything } from '../drivers/amphora/capabilities.ts'
 import { NoSecretStoreError } from '../drivers/errors.ts'
-import { createCertificateAuthority } from '../lib/certificate-authority.ts'
-import { createRevocationList } from '../lib/revocation-list.ts'
 
 const https = { protocol: 'TERMINATED_HTTPS', protocol_port: 443 }
 const http = { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
@@ -15,10 +15,9 @@ const caInvalid =
 const listInvalid = /^Validation failure: The client authentication certificate revocation list is invalid\. It must be a valid x509 PEM/
 const listOfAnother = 'Validation failure: The CRL specified is not valid for client certificate authority reference supplied.'
 
-async function anAuthority(cloud: Cloud) {
-  const authority = await createCertificateAuthority({ common_name: 'CA', validitySeconds: 3_600 })
-  const list = await createRevocationList(authority)
-  return { ca: cloud.certificates.addSecret(authority.certificate), crl: cloud.certificates.addSecret(list) }
+async function authorityIn(cloud: Cloud) {
+  const authority = await anAuthority()
+  return { ca: cloud.certificates.addSecret(authority.certificate), crl: cloud.certificates.addSecret(await aRevocationList(authority)) }
 }
 
 test('a listener’s certificates must be there, and are all named when they are not', async () => {
@@ -54,7 +53,7 @@ test('a listener’s certificates must be there, and are all named when they are
 
 test('a client CA is an X.509 certificate, and its revocation list is its own', async () => {
   const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
-  const [own, other] = [await anAuthority(cloud), await anAuthority(cloud)]
+  const [own, other] = [await authorityIn(cloud), await authorityIn(cloud)]
   const noPem = cloud.certificates.addSecret('no PEM')
   const body = (client_ca_tls_container_ref: string, client_crl_container_ref: string | null = null) => ({
     ...https,
@@ -81,7 +80,7 @@ test('a client CA is an X.509 certificate, and its revocation list is its own', 
 
 test('a pool’s certificate, CA and revocation list are checked as a listener’s', async () => {
   const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
-  const [own, other] = [await anAuthority(cloud), await anAuthority(cloud)]
+  const [own, other] = [await authorityIn(cloud), await authorityIn(cloud)]
   const tls_container_ref = cloud.certificates.addCertificate()
   const refuses = (body: object, text: string | RegExp) =>
     assert.rejects(api.createPool(loadBalancer, { ...http, tls_enabled: true, ...body }), fault(400, text))
@@ -160,4 +159,88 @@ test('a deployment without a store says so, unless the provider has no TLS anywa
   )
   cloud.amphora.capabilities = { ...everything, listener_protocols: ['HTTP'], listener_tls: false }
   await assert.rejects(api.createListener(loadBalancer, body), fault(501, /does not support TERMINATED_HTTPS protocol/))
+})
+
+/** What is wrong with each kind of material, by the reference that has it; the clock of the test stands at the beginning of 2026. */
+async function flawedIn({ certificates }: Cloud) {
+  const good = await aCertificate()
+  const bundle = (changes: Partial<typeof good>) => certificates.addCertificate({ bundle: { ...good, ...changes } })
+  const cut = good.certificate.replace(/^[^-]{40}/m, '')
+  const encrypted = createPrivateKey(good.private_key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'secret' })
+  return [
+    [bundle({ certificate: '' }), 'there is no certificate that can be read.'],
+    [bundle({ certificate: cut }), 'there is no certificate that can be read.'],
+    [bundle({ private_key: '' }), 'there is no private key that can be read.'],
+    [bundle({ private_key: encrypted as string }), 'there is no private key that can be read.'],
+    [bundle({ private_key: (await aCertificate()).private_key }), 'the private key is not that of the certificate.'],
+    [bundle({ intermediates: ['no PEM'] }), 'an intermediate certificate cannot be read.'],
+    [bundle(await aCertificate({ key: 'rsa-1024' })), 'the certificate, its key or its chain is too weak to be served.'],
+    [bundle(await aCertificate({ to: '2025-12-31T00:00:00Z' })), 'it expired at 2025-12-31T00:00:00.'],
+    [bundle(await aCertificate({ from: '2026-01-02T00:00:00Z' })), 'it is not valid before 2026-01-02T00:00:00.'],
+  ] as const
+}
+
+test('a certificate that could not be served is refused, and the fault names field and reference', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const good = cloud.certificates.addCertificate()
+  for (const [reference, why] of await flawedIn(cloud)) {
+    const asDefault = api.createListener(loadBalancer, { ...https, default_tls_container_ref: reference })
+    await assert.rejects(asDefault, fault(400, `Validation failure: default_tls_container_ref ${reference}: ${why}`))
+    const forSni = api.createListener(loadBalancer, { ...https, default_tls_container_ref: good, sni_container_refs: [good, reference] })
+    await assert.rejects(forSni, fault(400, `Validation failure: sni_container_refs ${reference}: ${why}`))
+    const ofPool = api.createPool(loadBalancer, { ...http, tls_enabled: true, tls_container_ref: reference })
+    await assert.rejects(ofPool, fault(400, `Validation failure: tls_container_ref ${reference}: ${why}`))
+    const inTree = api.createLoadBalancer(cloud.aBody({ listeners: [{ ...https, default_tls_container_ref: reference }] }))
+    await assert.rejects(inTree, fault(400, `Validation failure: default_tls_container_ref ${reference}: ${why}`))
+  }
+  assert.deepEqual(await api.list('/v2/lbaas/listeners'), [])
+
+  const listener = await api.createListener(loadBalancer, { ...https, default_tls_container_ref: good })
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  const [[reference, why]] = await flawedIn(cloud)
+  await assert.rejects(
+    api.update(`/v2/lbaas/listeners/${listener.id}`, { sni_container_refs: [reference] }),
+    fault(400, `Validation failure: sni_container_refs ${reference}: ${why}`),
+  )
+  // Rows that are there are not asked about: what has ended since is no reason to refuse another change.
+  cloud.certificates.replaceCertificate(good, await aCertificate({ to: '2025-12-31T00:00:00Z' }))
+  await api.update(`/v2/lbaas/listeners/${listener.id}`, { name: 'other' })
+})
+
+test('authorities and revocation lists that would let nobody in are refused', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const { certificates } = cloud
+  const default_tls_container_ref = certificates.addCertificate()
+  const authority = await anAuthority()
+  const own = certificates.addSecret(authority.certificate)
+  const lists = {
+    ended: certificates.addSecret(await aRevocationList(authority, { to: '2025-12-31T00:00:00Z' })),
+    future: certificates.addSecret(await aRevocationList(authority, { from: '2026-01-02T00:00:00Z' })),
+  }
+  const refuses = async (client_ca_tls_container_ref: string, client_crl_container_ref: string | null, why: string) => {
+    const ofClients = { client_authentication: 'OPTIONAL', client_ca_tls_container_ref, client_crl_container_ref }
+    const listener = api.createListener(loadBalancer, { ...https, default_tls_container_ref, ...ofClients })
+    const named =
+      client_crl_container_ref === null
+        ? `ca_tls_container_ref ${client_ca_tls_container_ref}`
+        : `crl_container_ref ${client_crl_container_ref}`
+    await assert.rejects(listener, fault(400, `Validation failure: client_${named}: ${why}`))
+    const ofMembers = { ca_tls_container_ref: client_ca_tls_container_ref, crl_container_ref: client_crl_container_ref }
+    await assert.rejects(
+      api.createPool(loadBalancer, { ...http, tls_enabled: true, ...ofMembers }),
+      fault(400, `Validation failure: ${named}: ${why}`),
+    )
+  }
+  const leaf = await aCertificate({ issuer: authority })
+  await refuses(certificates.addSecret(leaf.certificate), null, 'a certificate in it is not that of an authority.')
+  await refuses(certificates.addSecret(authority.certificate + leaf.certificate), null, 'a certificate in it is not that of an authority.')
+  const ended = await anAuthority({ to: '2025-12-31T00:00:00Z' })
+  await refuses(certificates.addSecret(ended.certificate), null, 'it expired at 2025-12-31T00:00:00.')
+  await refuses(own, lists.ended, 'a newer list was due at 2025-12-31T00:00:00.')
+  await refuses(own, lists.future, 'it is not valid before 2026-01-02T00:00:00.')
+
+  // Several authorities are one secret, and who signs himself may be trusted as such.
+  const several = certificates.addSecret(authority.certificate + (await aCertificate()).certificate)
+  const ofClients = { client_authentication: 'OPTIONAL', client_ca_tls_container_ref: several }
+  await api.createListener(loadBalancer, { ...https, default_tls_container_ref, ...ofClients })
 })

@@ -7,24 +7,30 @@ import { certificateNotRetrieved, Fault, immutable, noSecretStore, unreadableBun
 import type { Caller } from '../api/policy.ts'
 import type { Context } from '../context.ts'
 import type { SecretReader } from '../drivers/certificates/driver.ts'
+import { type MaterialKind, readMaterial } from '../drivers/certificates/material.ts'
 import { NoSecretStoreError, NotFoundError, UnreadableBundleError } from '../drivers/errors.ts'
+import { timestamp } from '../lib/clock.ts'
 import { isSignedBy, parseCertificate, parseRevocationList } from '../lib/revocation-list.ts'
+import { type Flaw, FlawedMaterial, type TlsMaterial } from '../lib/tls-material.ts'
+import type { NamedSecret } from './tls-places.ts'
 
-/** What one object names. The list of its CA is never without the CA. */
-export type Named = { certificates: string[]; ca: string | null; crl: string | null }
+/** What one object names, as upstream asks for it and as it will be used. The list of its CA is never without the CA. */
+export type Named = { certificates: string[]; ca: string | null; crl: string | null; secrets: NamedSecret[] }
 
 export interface ReferenceChecks {
   /** Throws 400 unless the requester may use each. */
   checkCertificates(references: string[]): void
   /** Throws 400 unless the CA is an X.509 certificate and the list, if any, is signed by it. */
   checkAuthority(ca: string | null, crl: string | null): void
+  /** Ours, after all that upstream checks: throws 400 unless amphorae can serve with each, today. */
+  checkSecrets(secrets: NamedSecret[]): void
 }
 
 /** For objects that the provider refuses anyway. */
-export const unchecked: ReferenceChecks = { checkCertificates() {}, checkAuthority() {} }
+export const unchecked: ReferenceChecks = { checkCertificates() {}, checkAuthority() {}, checkSecrets() {} }
 
-/** An object's certificates and its CA are two rounds; more come only when others change the object meanwhile. */
-const MAX_ROUNDS = 4
+/** An object's certificates, its CA and what is in all of them are three rounds; more come only when others change the object meanwhile. */
+const MAX_ROUNDS = 5
 
 /** Thrown through the transaction to `during`. What stays unknown for ever is as if somebody else were at work on the object. */
 class Unknown extends Fault {
@@ -32,25 +38,28 @@ class Unknown extends Fault {
   constructor(named: Partial<Named>, load_balancer_id: string) {
     const { status, message } = immutable('Load Balancer', load_balancer_id)
     super(status, message)
-    this.named = { certificates: [], ca: null, crl: null, ...named }
+    this.named = { certificates: [], ca: null, crl: null, secrets: [], ...named }
   }
 }
 
+type Asked = Pick<Context, 'certificates' | 'clock' | 'log'>
+
 export class References {
-  readonly #context: Pick<Context, 'certificates' | 'log'>
+  readonly #context: Asked
   readonly #reader: SecretReader
   /** What is wrong with each certificate; null is nothing. */
   readonly #certificates = new Map<string, Error | null>()
   readonly #authorities = new Map<string, Fault | null>()
+  readonly #secrets = new Map<string, Fault | null>()
 
-  constructor(context: Pick<Context, 'certificates' | 'log'>, caller: Caller) {
+  constructor(context: Asked, caller: Caller) {
     this.#context = context
     this.#reader = caller.is_admin ? null : { project_id: caller.project_id, user_id: caller.user_id }
   }
 
   /** Asks the store. May also be called in advance, for what is known to be checked. */
   async lookUp(named: Named[]): Promise<void> {
-    for (const { certificates, ca, crl } of named) {
+    for (const { certificates, ca, crl, secrets } of named) {
       for (const reference of certificates) {
         if (this.#certificates.has(reference)) continue
         this.#certificates.set(
@@ -59,6 +68,9 @@ export class References {
         )
       }
       if (ca !== null && !this.#authorities.has(keyOf(ca, crl))) this.#authorities.set(keyOf(ca, crl), await this.#judgeAuthority(ca, crl))
+      for (const secret of secrets) {
+        if (!this.#secrets.has(JSON.stringify(secret))) this.#secrets.set(JSON.stringify(secret), await this.#judgeSecret(secret))
+      }
     }
   }
 
@@ -87,6 +99,11 @@ export class References {
         if (fault === undefined) throw new Unknown({ ca, crl }, load_balancer_id)
         if (fault !== null) throw fault
       },
+      checkSecrets: (secrets) => {
+        const faults = secrets.map((secret) => this.#secrets.get(JSON.stringify(secret)))
+        if (faults.includes(undefined)) throw new Unknown({ secrets }, load_balancer_id)
+        for (const fault of faults) if (fault) throw fault
+      },
     }
   }
 
@@ -101,6 +118,25 @@ export class References {
     try {
       throwFirst(references, problems)
       await checkAuthority(texts[0]!, texts[1])
+      return null
+    } catch (error) {
+      if (error instanceof Fault) return error
+      throw error
+    }
+  }
+
+  async #judgeSecret({ field, kind, reference }: NamedSecret): Promise<Fault | null> {
+    let material: TlsMaterial | undefined
+    const problem = await this.#problem(
+      reference,
+      readMaterial(this.#context.certificates, kind, reference, this.#reader).then((opened) => {
+        material = opened
+      }),
+    )
+    const flaw = problem instanceof FlawedMaterial ? flaws[problem.flaw] : material && unfitToday(material, kind, this.#context.clock.now())
+    if (flaw) return validationFailure(`${field} ${reference}: ${flaw}`)
+    try {
+      throwFirst([reference], [problem])
       return null
     } catch (error) {
       if (error instanceof Fault) return error
@@ -129,6 +165,28 @@ function throwFirst(references: string[], problems: (Error | null | undefined)[]
   const bad = references.filter((_, i) => problems[i])
   if (bad.length === 0) return
   throw problems.some((problem) => problem instanceof NoSecretStoreError) ? noSecretStore(bad) : certificateNotRetrieved(bad)
+}
+
+const flaws: Record<Flaw, string> = {
+  no_certificate: 'there is no certificate that can be read.',
+  no_private_key: 'there is no private key that can be read.',
+  key_of_another: 'the private key is not that of the certificate.',
+  too_weak: 'the certificate, its key or its chain is too weak to be served.',
+  broken_intermediates: 'an intermediate certificate cannot be read.',
+  no_authority: 'there is no certificate of an authority that can be read.',
+  no_revocation_list: 'there is no certificate revocation list that can be read.',
+}
+
+/** Clocks differ: what begins so soon counts as begun. */
+const EARLY_MS = 300_000
+
+/** Why nobody would trust it, if so. */
+function unfitToday({ notBeforeMs, notAfterMs, isAuthority }: TlsMaterial, kind: MaterialKind, nowMs: number): string | undefined {
+  if (notBeforeMs > nowMs + EARLY_MS) return `it is not valid before ${timestamp(notBeforeMs)}.`
+  if (notAfterMs <= nowMs && kind === 'revocation_lists') return `a newer list was due at ${timestamp(notAfterMs)}.`
+  if (notAfterMs <= nowMs) return `it expired at ${timestamp(notAfterMs)}.`
+  if (kind === 'authorities' && !isAuthority) return 'a certificate in it is not that of an authority.'
+  return undefined
 }
 
 async function checkAuthority(ca: string, crl: string | undefined): Promise<void> {

@@ -17,9 +17,9 @@ const inspectLoadBalancer = task('inspect-load-balancer', {
 
 /**
  * A sub-flow: makes the amphorae serve what the rows now say. Each is told at the same time as the other; it fails when none could be
- * reached, for then nobody serves the change.
+ * reached, for then nobody serves the change. `about` is the listener or pool that is changed, which the change makes no sense without.
  */
-export async function applyRows(run: Run<Context>, load_balancer_id: string): Promise<void> {
+export async function applyRows(run: Run<Context>, load_balancer_id: string, { about }: { about?: string } = {}): Promise<void> {
   const { amphorae, missing, unneeded } = await run(inspectLoadBalancer, load_balancer_id)
   const took = await run.parallel(
     amphorae,
@@ -28,7 +28,7 @@ export async function applyRows(run: Run<Context>, load_balancer_id: string): Pr
       for (const leg of missing.filter((leg) => leg.amphora.id === amphora.id)) {
         if (!(await run(plugLeg, leg, { key: leg.subnet_id }))) return false
       }
-      return run(pushConfiguration, { amphora, load_balancer_id })
+      return run(pushConfiguration, { amphora, load_balancer_id, ...(about === undefined ? {} : { about }) })
     },
   )
   if (!took.includes(true)) throw failure('no_amphora_reached')

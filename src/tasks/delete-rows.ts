@@ -2,6 +2,7 @@
 import { type QuotaResource, releaseQuota } from '../api/quota.ts'
 import type { Tx } from '../db/connection.ts'
 import { renumberL7Policies } from '../resources/l7policy/repository.ts'
+import { deleteTlsCertificates } from '../resources/tls-certificates.ts'
 
 type Counted = Exclude<QuotaResource, 'load_balancer'>
 
@@ -9,6 +10,7 @@ export async function deleteListenerRows(tx: Tx, ids: string[]): Promise<void> {
   if (ids.length === 0) return
   await deletePolicies(tx, await idsWhere(tx, 'l7policy', 'listener_id', ids))
   await tx.deleteFrom('listener_statistics').where('listener_id', 'in', ids).execute()
+  await deleteTlsCertificates(tx, ids)
   await deleteCounted(tx, 'listener', ids)
 }
 
@@ -18,6 +20,7 @@ export async function deletePoolRows(tx: Tx, ids: string[]): Promise<void> {
   await deleteMemberRows(tx, await idsWhere(tx, 'member', 'pool_id', ids))
   await deleteCounted(tx, 'health_monitor', await idsWhere(tx, 'health_monitor', 'pool_id', ids))
   await tx.updateTable('listener').set({ default_pool_id: null }).where('default_pool_id', 'in', ids).execute()
+  await deleteTlsCertificates(tx, ids)
   await deleteCounted(tx, 'pool', ids)
 }
 

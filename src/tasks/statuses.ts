@@ -9,6 +9,7 @@ import type { Reason } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { faultOf } from '../resources/failures.ts'
 import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
+import { hasProblem } from '../resources/tls-certificates.ts'
 
 /** Which rows of each table belong to a load balancer. */
 const scopes = {
@@ -34,13 +35,17 @@ export async function markActive(tx: Tx, load_balancer_id: string, nowMs: number
   }
 }
 
-/** All of it was made anew: also what was in ERROR serves. What is being deleted is not touched. */
+/** All of it was made anew: also what was in ERROR serves, but for want of a secret. What is being deleted is not touched. */
 export async function markAllActive(tx: Tx, load_balancer_id: string, nowMs: number): Promise<void> {
   for (const table of tables) {
     await sql`
       update ${sql.table(table)} set provisioning_status = 'ACTIVE', fault = null, updated_at = ${timestamp(nowMs)}
-      where provisioning_status = 'ERROR' and ${scopes[table](load_balancer_id)}`.execute(tx)
+      where provisioning_status = 'ERROR' and ${scopes[table](load_balancer_id)} and not ${lacksSecret(table)}`.execute(tx)
   }
+}
+
+function lacksSecret(table: StatusTable): RawBuilder<boolean> {
+  return table === 'listener' || table === 'pool' ? hasProblem(table) : sql<boolean>`(1 = 0)`
 }
 
 /** Which objects a flow worked on, and of which load balancer. */
@@ -61,9 +66,10 @@ export function endInError(context: Context, failed: Failed, reason: Reason): Pr
         where id in (${sql.join(ids)})`.execute(tx)
     }
     for (const table of tables) {
-      await sql`
-        update ${sql.table(table)} set provisioning_status = 'ACTIVE', fault = null
-        where provisioning_status like 'PENDING_%' and ${scopes[table](failed.load_balancer_id)}`.execute(tx)
+      const isPending = sql`provisioning_status like 'PENDING_%' and ${scopes[table](failed.load_balancer_id)}`
+      // What was in ERROR for want of a secret is so again, and still has its fault.
+      await sql`update ${sql.table(table)} set provisioning_status = 'ERROR' where ${isPending} and ${lacksSecret(table)}`.execute(tx)
+      await sql`update ${sql.table(table)} set provisioning_status = 'ACTIVE', fault = null where ${isPending}`.execute(tx)
     }
   })
 }

@@ -9,6 +9,7 @@ import * as flavorsAndZones from './0006-flavors-and-zones.ts'
 import * as events from './0007-events.ts'
 import * as listIndexes from './0010-list-indexes.ts'
 import * as embeddedSecrets from './0011-embedded-secrets.ts'
+import * as tlsCertificates from './0012-tls-certificates.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
@@ -20,4 +21,5 @@ export const migrations: Record<string, Migration> = {
   '0007-events': events,
   '0010-list-indexes': listIndexes,
   '0011-embedded-secrets': embeddedSecrets,
+  '0012-tls-certificates': tlsCertificates,
 }

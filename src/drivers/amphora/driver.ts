@@ -80,8 +80,13 @@ export interface AmphoraDriver {
   plugNetwork(amphora: AgentAddress, plug: NetworkPlug, fence: Fence): Promise<void>
   /** The name of the interface that carries this address. */
   getInterface(amphora: AgentAddress, ip: string): Promise<string>
-  /** Uploads the files that are not there yet as they are, then starts or reloads HAProxy. Null where the agent does not say how. */
+  /**
+   * Uploads the files that are not there yet as they are, then starts or reloads HAProxy. Files that are there and not given stay, if the configuration
+   * names them. Null where the agent does not say how.
+   */
   applyHaproxy(amphora: AgentAddress, load_balancer_id: string, files: HaproxyFiles, fence: Fence): Promise<Applied | null>
+  /** Which of these files of certificates are there. */
+  heldCertificates(amphora: AgentAddress, load_balancer_id: string, names: string[]): Promise<string[]>
   /** Stops HAProxy and removes its files; content when there is none. */
   deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void>
   /** Uploads the LVS configuration of a UDP or SCTP listener and starts or reloads what serves it. */

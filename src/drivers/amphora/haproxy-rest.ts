@@ -4,6 +4,7 @@ import { type AgentAnswer, type AgentClient, type AgentRequest, createAgentClien
 import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fence.ts'
 import { md5 } from '../../agent/files.ts'
 import type { Config } from '../../config/config.ts'
+import { sideBySide } from '../../lib/side-by-side.ts'
 import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
 import { servedByHaproxy } from './capabilities.ts'
@@ -22,6 +23,8 @@ import type {
 /** The wait between two attempts of the first second, in which an agent on this host boots; then each is twice as long, up to the configured interval. */
 const FIRST_WAIT_MS = 10
 const EAGER_MS = 1_000
+/** Files of certificates that are asked for or sent at the same time; each needs a connection of its own. */
+const FILES_AT_ONCE = 4
 /** How often the compute driver is asked whether the machine is still there, while its agent is silent. */
 const STILL_THERE_INTERVAL_MS = 250
 
@@ -92,7 +95,7 @@ export class HaproxyRestDriver implements AmphoraDriver {
   }
 
   async applyHaproxy(amphora: AgentAddress, load_balancer_id: string, files: HaproxyFiles, fence: Fence): Promise<Applied | null> {
-    for (const file of files.certificates) await this.uploadCertificate(amphora, load_balancer_id, file, fence)
+    await sideBySide(files.certificates, FILES_AT_ONCE, (file) => this.uploadCertificate(amphora, load_balancer_id, file, fence))
     await this.ask(
       amphora,
       { method: 'PUT', path: `/1.0/loadbalancer/${amphora.id}/${load_balancer_id}/haproxy`, body: files.configuration },
@@ -110,10 +113,19 @@ export class HaproxyRestDriver implements AmphoraDriver {
     { name, contents }: CertificateFile,
     fence: Fence,
   ): Promise<void> {
-    const path = `/1.0/loadbalancer/${load_balancer_id}/certificates/${name}`
-    const known = await this.ask(amphora, { method: 'GET', path }, { accept: [404] })
-    if (known.status === 200 && parseJson<{ md5sum: string }>(amphora, `GET ${path}`, known).md5sum === md5(contents)) return
-    await this.ask(amphora, { method: 'PUT', path, body: contents }, { fence })
+    if ((await this.findMd5(amphora, load_balancer_id, name)) === md5(contents)) return
+    await this.ask(amphora, { method: 'PUT', path: certificatePath(load_balancer_id, name), body: contents }, { fence })
+  }
+
+  async heldCertificates(amphora: AgentAddress, load_balancer_id: string, names: string[]): Promise<string[]> {
+    const found = await sideBySide(names, FILES_AT_ONCE, (name) => this.findMd5(amphora, load_balancer_id, name))
+    return names.filter((_, i) => found[i] !== null)
+  }
+
+  private async findMd5(amphora: AgentAddress, load_balancer_id: string, name: string): Promise<string | null> {
+    const path = certificatePath(load_balancer_id, name)
+    const answer = await this.ask(amphora, { method: 'GET', path }, { accept: [404] })
+    return answer.status === 404 ? null : parseJson<{ md5sum: string }>(amphora, `GET ${path}`, answer).md5sum
   }
 
   async deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void> {
@@ -223,6 +235,10 @@ function watchMachine(stillThere: (() => Promise<boolean>) | undefined, callers:
     isGone: () => gone.signal.aborted,
     end: () => clearInterval(timer),
   }
+}
+
+function certificatePath(load_balancer_id: string, name: string): string {
+  return `/1.0/loadbalancer/${load_balancer_id}/certificates/${name}`
 }
 
 function json(method: 'POST' | 'PUT', path: string, body: unknown): AgentRequest {

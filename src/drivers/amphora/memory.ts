@@ -104,9 +104,22 @@ export class MemoryAmphora implements AmphoraDriver {
     let how: Applied['how'] = 'start'
     await this.told('applyHaproxy', amphora, fence, (agent) => {
       if (agent.haproxy.has(load_balancer_id)) how = 'reload'
-      agent.haproxy.set(load_balancer_id, structuredClone(files))
+      const names = new Set(files.certificates.map(({ name }) => name))
+      // As an agent does, it forgets what nothing names any more.
+      const texts = [files.configuration, ...files.certificates.map(({ contents }) => contents)]
+      const kept = (agent.haproxy.get(load_balancer_id)?.certificates ?? []).filter(
+        ({ name }) => !names.has(name) && texts.some((text) => text.includes(name)),
+      )
+      agent.haproxy.set(load_balancer_id, structuredClone({ ...files, certificates: [...kept, ...files.certificates] }))
     })
     return { how, duration_ms: 0 }
+  }
+
+  heldCertificates(amphora: AgentAddress, load_balancer_id: string, names: string[]): Promise<string[]> {
+    return this.failures.around('heldCertificates', () => {
+      const files = this.agent(amphora).haproxy.get(load_balancer_id)?.certificates ?? []
+      return names.filter((wanted) => files.some(({ name }) => name === wanted))
+    })
   }
 
   deleteHaproxy(amphora: AgentAddress, load_balancer_id: string, fence: Fence): Promise<void> {

@@ -22,6 +22,10 @@ export class NoopAmphora implements AmphoraDriver {
     return null
   }
 
+  async heldCertificates(): Promise<string[]> {
+    return []
+  }
+
   async deleteHaproxy(): Promise<void> {}
 
   async applyUdpListener(): Promise<void> {}

@@ -20,7 +20,7 @@ export class MemoryCertificates implements CertificateDriver {
 
   /** Returns its reference. A bundle of null is one that cannot be opened. */
   addCertificate(given: { bundle?: CertificateBundle | null; reference?: string } & Owner = {}): string {
-    const { bundle = { certificate: '', private_key: '', intermediates: [] }, reference = aReference('containers'), ...owner } = given
+    const { bundle = anyBundle, reference = aReference('containers'), ...owner } = given
     this.bundles.set(reference, owned(bundle, owner))
     return reference
   }
@@ -79,4 +79,25 @@ function mayRead({ project_id, users, service }: Owned<unknown>, reader: SecretR
 function openBundle(bundle: CertificateBundle | null): CertificateBundle {
   if (bundle === null) throw new UnreadableBundleError('it is not a PKCS12 bundle')
   return structuredClone(bundle)
+}
+
+/** For tests that need one and do not care which; valid until 2100. Its key is no secret. */
+const anyBundle: CertificateBundle = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBMDCB2KADAgECAhAKRXGyQvwsCbipLuxITmqCMAoGCCqGSM49BAMCMBExDzAN
+BgNVBAMTBm1lbW9yeTAgFw0yMDAxMDEwMDAwMDBaGA8yMTAwMDEwMTAwMDAwMFow
+ETEPMA0GA1UEAxMGbWVtb3J5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEI7a
+0GVG314QIn142FYuWnQf3ixXRFiE+7iTyu+3Cd4abCfogPxvBZxuQdsZ/zkNurvm
+2BckhGxFqX6Ga52zEKMQMA4wDAYDVR0TAQH/BAIwADAKBggqhkjOPQQDAgNHADBE
+AiAxyGDCXhw/ZswnH/UVRtF5IkLD3sqkZra+cNT2h4T34QIgEk0bjYdCSIt49oq3
+gKAL9PWo0IQNJCk7omN/V5d6ExA=
+-----END CERTIFICATE-----
+`,
+  private_key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgz0PNxx5HbcQt1Z9B
++ahUmz2bsAObZP5thWH+vmTLgTahRANCAAQQjtrQZUbfXhAifXjYVi5adB/eLFdE
+WIT7uJPK77cJ3hpsJ+iA/G8FnG5B2xn/OQ26u+bYFySEbEWpfoZrnbMQ
+-----END PRIVATE KEY-----
+`,
+  intermediates: [],
 }

@@ -4,11 +4,11 @@
  */
 import type { Context } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
-import type { EventName, EventObject, EventRow, OperatingStatus } from '../../db/tables.ts'
+import type { EventName, EventObject, EventRow, OperatingStatus, TlsCertificateRow } from '../../db/tables.ts'
 import type { Flow } from '../../flow/define.ts'
 import { derivedId } from '../../lib/derived-id.ts'
 import type { Json } from '../../lib/json.ts'
-import { told } from '../failures.ts'
+import { failure, told } from '../failures.ts'
 import { endEvent, insertEvent, insertOrCountEvents } from './repository.ts'
 
 const objectTypes = {
@@ -28,7 +28,7 @@ type EventTable = keyof typeof objectTypes
  * `countOf`, where it works on several at once.
  */
 export function recorded<P extends { load_balancer_id: string } & { [key: string]: Json }>(
-  event: Exclude<EventName, 'operating_status' | 'members_operating_status'>,
+  event: Exclude<EventName, 'operating_status' | 'members_operating_status' | 'certificate_unusable'>,
   table: EventTable,
   idOf: (params: P) => string,
   countOf: (params: P) => number = () => 1,
@@ -70,6 +70,9 @@ async function nameOf(tx: Tx, table: EventTable, id: string): Promise<string> {
   return row?.name ?? ''
 }
 
+/** Of what takes no time. */
+const momentary = { operating_status: null, count: 1, duration_ms: 0 } as const
+
 /** An object whose operating status was changed. */
 export interface ChangedStatus {
   table: 'load_balancer' | 'listener' | 'pool' | 'member'
@@ -91,6 +94,7 @@ export async function recordStatusChanges(tx: Tx, changes: readonly ChangedStatu
   const add = (changed: Omit<ChangedStatus, 'pool_id'>, event: EventName, count: number) => {
     const { table, id, name, load_balancer_id, operating_status } = changed
     rows.push({
+      ...momentary,
       id: derivedId('event', event, id, operating_status, String(Math.floor(nowMs / SAME_EVENT_MS))),
       load_balancer_id,
       event,
@@ -100,7 +104,6 @@ export async function recordStatusChanges(tx: Tx, changes: readonly ChangedStatu
       operating_status,
       count,
       started_at_ms: nowMs,
-      duration_ms: 0,
       outcome: 'success',
       message: null,
       details: null,
@@ -117,4 +120,25 @@ export async function recordStatusChanges(tx: Tx, changes: readonly ChangedStatu
     }
   }
   await insertOrCountEvents(tx, rows)
+}
+
+/** What a reference has now cannot be used. Of the same problem of the same reference there is one event in so long a time. */
+export async function recordCertificateProblem(tx: Tx, row: TlsCertificateRow, nowMs: number): Promise<void> {
+  const { load_balancer_id, object_type, object_id, field, reference, problem } = row
+  const id = derivedId('event', 'certificate_unusable', object_id, field, reference, problem!, String(Math.floor(nowMs / SAME_EVENT_MS)))
+  await insertOrCountEvents(tx, [
+    {
+      ...momentary,
+      id,
+      load_balancer_id,
+      event: 'certificate_unusable',
+      object_type,
+      object_id,
+      object_name: await nameOf(tx, object_type, object_id),
+      started_at_ms: nowMs,
+      outcome: 'failure',
+      message: failure(problem!, { id: object_id }).message,
+      details: `${field} ${reference}`,
+    },
+  ])
 }

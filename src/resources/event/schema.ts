@@ -4,7 +4,7 @@ import { nullable, oneOf, time, uuid } from '../fields.ts'
 
 const names = [
   ...(['create', 'update', 'delete', 'update_members', 'failover', 'replace_amphora', 'configure_amphora'] as const),
-  ...(['operating_status', 'members_operating_status'] as const),
+  ...(['operating_status', 'members_operating_status', 'certificate_unusable'] as const),
 ]
 const objects = ['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'l7policy', 'l7rule'] as const
 

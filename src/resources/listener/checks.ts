@@ -12,6 +12,7 @@ import type { Config } from '../../config/config.ts'
 import type { ListenerProtocol, ListenerRow, LoadBalancerRow, PoolProtocol, PoolRow } from '../../db/tables.ts'
 import { parseCidr, parseIp } from '../../lib/ip.ts'
 import { checkAlpnProtocols, checkCiphers, checkTlsVersions } from '../tls-options.ts'
+import { secretsOfListener } from '../tls-places.ts'
 import type { Named, ReferenceChecks } from '../tls-references.ts'
 import type { ListenerUpdate } from './schema.ts'
 
@@ -79,7 +80,7 @@ export function checkNewListener(
   }
   if (listener.client_crl_container_ref && !listener.client_ca_tls_container_ref) throw revocationListNeedsCa()
   checkCiphers(listener.tls_ciphers, config)
-  const { certificates, ca, crl } = referencesOfListener(listener)
+  const { certificates, ca, crl, secrets } = referencesOfListener(listener)
   references.checkCertificates(certificates)
   references.checkAuthority(ca, crl)
   for (const other of onSamePort) {
@@ -93,19 +94,17 @@ export function checkNewListener(
     if (hasDefaults || listener.alpn_protocols.length > 0) checkAlpnProtocols(listener.alpn_protocols)
   }
   checkHsts(listener)
+  references.checkSecrets(secrets)
 }
 
-type NamesReferences = {
-  [name in 'default_tls_container_ref' | 'client_ca_tls_container_ref' | 'client_crl_container_ref']?: string | null
-} & { sni_container_refs?: string[] | null }
-
 /** In: a new listener's row, or the body of a create or update. */
-export function referencesOfListener(listener: NamesReferences): Named {
+export function referencesOfListener(listener: Parameters<typeof secretsOfListener>[0]): Named {
   const { sni_container_refs, default_tls_container_ref, client_ca_tls_container_ref, client_crl_container_ref } = listener
   return {
     certificates: [...(sni_container_refs ?? []), ...(default_tls_container_ref ? [default_tls_container_ref] : [])],
     ca: client_ca_tls_container_ref || null,
     crl: client_crl_container_ref || null,
+    secrets: secretsOfListener(listener),
   }
 }
 
@@ -134,7 +133,8 @@ export function checkListenerUpdate(
     throw clientAuthenticationNeedsCa(client_authentication ?? 'None')
   }
   if (headers.length > 0) checkInsertHeaders(headers, protocol, pythonList(headers))
-  references.checkCertificates(referencesOfListener(update).certificates)
+  const { certificates, secrets } = referencesOfListener(update)
+  references.checkCertificates(certificates)
   const revocationList = update.client_crl_container_ref || listener.client_crl_container_ref
   if (revocationList && !clientCa) throw revocationListNeedsCa()
   references.checkAuthority(clientCa || null, revocationList || null)
@@ -147,6 +147,7 @@ export function checkListenerUpdate(
     throw validationFailure('Cannot enable hsts_include_subdomains or hsts_preload if hsts_max_age was not set as well.')
   }
   if (typeof update.hsts_max_age === 'number' && protocol !== 'TERMINATED_HTTPS') throw hstsNeedsTls()
+  references.checkSecrets(secrets)
 }
 
 const plainHeaders = ['X-Forwarded-For', 'X-Forwarded-Port', 'X-Forwarded-Proto', 'X-Forwarded-IP', 'X-Client-IP', 'X-Real-IP']

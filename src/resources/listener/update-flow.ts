@@ -10,8 +10,8 @@ type Params = { listener_id: string; load_balancer_id: string }
 /** The API has stored the new values, moved the listener to PENDING_UPDATE and locked its load balancer. */
 export const updateListener = flow<Params>('update-listener', {
   ...recorded<Params>('update', 'listener', ({ listener_id }) => listener_id),
-  async steps(run, { load_balancer_id }) {
-    await applyRows(run, load_balancer_id)
+  async steps(run, { listener_id, load_balancer_id }) {
+    await applyRows(run, load_balancer_id, { about: listener_id })
     await run(openVip, load_balancer_id)
     await run(markChangeActive, { load_balancer_id })
   },

@@ -3,6 +3,7 @@ import { validationFailure } from '../../api/faults.ts'
 import type { Config } from '../../config/config.ts'
 import type { PoolRow, SessionPersistence } from '../../db/tables.ts'
 import { checkAlpnProtocols, checkCiphers, checkTlsVersions } from '../tls-options.ts'
+import { secretsOfPool } from '../tls-places.ts'
 import type { Named, ReferenceChecks } from '../tls-references.ts'
 import type { PoolUpdate } from './schema.ts'
 
@@ -53,20 +54,26 @@ export function checkNewPool(pool: PoolRow, config: Config, references: Referenc
   if (pool.crl_container_ref && !pool.ca_tls_container_ref) {
     throw validationFailure('A CA certificate reference is required to specify a revocation list.')
   }
-  const { certificates, ca, crl } = referencesOfPool(pool)
+  const { certificates, ca, crl, secrets } = referencesOfPool(pool)
   references.checkCertificates(certificates)
   references.checkAuthority(ca, crl)
   checkCiphers(pool.tls_ciphers, config)
-  if (!pool.tls_enabled) return
-  checkTlsVersions(pool.tls_versions, config)
-  checkAlpnProtocols(pool.alpn_protocols)
+  if (pool.tls_enabled) {
+    checkTlsVersions(pool.tls_versions, config)
+    checkAlpnProtocols(pool.alpn_protocols)
+  }
+  references.checkSecrets(secrets)
 }
 
-type NamesReferences = { [name in 'tls_container_ref' | 'ca_tls_container_ref' | 'crl_container_ref']?: string | null }
-
 /** In: a new pool's row, or the body of a create or update. */
-export function referencesOfPool({ tls_container_ref, ca_tls_container_ref, crl_container_ref }: NamesReferences): Named {
-  return { certificates: tls_container_ref ? [tls_container_ref] : [], ca: ca_tls_container_ref || null, crl: crl_container_ref || null }
+export function referencesOfPool(pool: Parameters<typeof secretsOfPool>[0]): Named {
+  const { tls_container_ref, ca_tls_container_ref, crl_container_ref } = pool
+  return {
+    certificates: tls_container_ref ? [tls_container_ref] : [],
+    ca: ca_tls_container_ref || null,
+    crl: crl_container_ref || null,
+    secrets: secretsOfPool(pool),
+  }
 }
 
 /** The rest of an update's checks. In: its body, null meaning "clear", and the pool as it is. */
@@ -80,9 +87,11 @@ export function checkPoolUpdate(update: PoolUpdate, pool: PoolRow, config: Confi
         : 'A CA reference cannot be removed when a certificate revocation list is present.',
     )
   }
-  references.checkCertificates(referencesOfPool(update).certificates)
+  const { certificates, secrets } = referencesOfPool(update)
+  references.checkCertificates(certificates)
   references.checkAuthority(ca || null, revocationList || null)
   checkCiphers(update.tls_ciphers, config)
   if (update.tls_versions !== undefined && update.tls_versions !== null) checkTlsVersions(update.tls_versions, config)
   if (update.alpn_protocols !== undefined && update.alpn_protocols !== null) checkAlpnProtocols(update.alpn_protocols)
+  references.checkSecrets(secrets)
 }

@@ -9,8 +9,8 @@ type Params = { pool_id: string; load_balancer_id: string }
 /** The API has stored the pool as PENDING_CREATE and locked its listeners and its load balancer. */
 export const createPool = flow<Params>('create-pool', {
   ...recorded<Params>('create', 'pool', ({ pool_id }) => pool_id),
-  async steps(run, { load_balancer_id }) {
-    await applyRows(run, load_balancer_id)
+  async steps(run, { pool_id, load_balancer_id }) {
+    await applyRows(run, load_balancer_id, { about: pool_id })
     await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { pool_id, load_balancer_id }, reason) {

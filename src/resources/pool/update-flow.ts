@@ -9,8 +9,8 @@ type Params = { pool_id: string; load_balancer_id: string }
 /** The API has stored the new values, moved the pool to PENDING_UPDATE and locked its listeners and its load balancer. */
 export const updatePool = flow<Params>('update-pool', {
   ...recorded<Params>('update', 'pool', ({ pool_id }) => pool_id),
-  async steps(run, { load_balancer_id }) {
-    await applyRows(run, load_balancer_id)
+  async steps(run, { pool_id, load_balancer_id }) {
+    await applyRows(run, load_balancer_id, { about: pool_id })
     await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { pool_id, load_balancer_id }, reason) {
