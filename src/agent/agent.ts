@@ -1,5 +1,5 @@
 /** The agent's parts and how they hang together. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { type AmphoraInfo, readAmphoraInfo } from './details.ts'
 import { Fences } from './fence.ts'
 import { loadBalancersIn, type Paths, pathsOf, writeAtomically } from './files.ts'
@@ -13,6 +13,7 @@ import { InnerNetwork } from './network.ts'
 import { agentRoutes } from './routes.ts'
 import { AgentServer } from './server.ts'
 import { type AgentSettings, parseSettings } from './settings.ts'
+import { TrafficLogs } from './traffic-logs.ts'
 
 export class Agent {
   readonly paths: Paths
@@ -20,6 +21,7 @@ export class Agent {
   readonly keepalived: Keepalived
   readonly network: InnerNetwork
   readonly log: AgentLog
+  readonly logs: TrafficLogs
   readonly info: Promise<AmphoraInfo>
   settings: AgentSettings
   private readonly configurationPath: string
@@ -32,7 +34,14 @@ export class Agent {
     this.configurationPath = configurationPath
     this.settings = parseSettings(readFileSync(configurationPath, 'utf8'))
     this.paths = pathsOf(this.settings)
-    this.log = createAgentLog(this.settings.logFile, this.settings.debug)
+    const { logFile, debug, logs } = this.settings
+    this.log = createAgentLog({
+      path: logFile,
+      isStored: !logs.disableLocalLogStorage,
+      debug,
+      tell: (level, text) => this.logs?.tell(level, text),
+    })
+    this.logs = new TrafficLogs(logs, this.paths, this.log)
     // What others do for the agent begins first: it goes on while the agent is busy with itself.
     this.network = new InnerNetwork(this.settings.namespace, this.paths, this.log, () => this.isOfPair())
     this.prepared = this.network.prepare()
@@ -75,16 +84,21 @@ export class Agent {
   async stop(): Promise<void> {
     this.heartbeats.stop()
     this.metrics.stop()
+    this.logs.stop()
     await this.server.close()
   }
 
-  /** Stores a new configuration. Controllers, heartbeats' key and interval take effect now, the rest at the next start. Throws SettingsError. */
+  /**
+   * Stores a new configuration. Controllers, heartbeats' key and interval and the receivers of logs take effect now, the rest at the next start.
+   * Throws SettingsError.
+   */
   configure(text: string): void {
     const settings = parseSettings(text)
     writeAtomically(this.configurationPath, text, { mode: 0o600, sync: true })
-    const { controllers, heartbeatKey, heartbeatIntervalMs } = settings
-    this.settings = { ...this.settings, controllers, heartbeatKey, heartbeatIntervalMs }
+    const { controllers, heartbeatKey, heartbeatIntervalMs, logs } = settings
+    this.settings = { ...this.settings, controllers, heartbeatKey, heartbeatIntervalMs, logs }
     this.heartbeats.configure(this.settings)
+    this.logs.configure(logs)
   }
 
   replaceCertificate(pem: Buffer): void {
@@ -96,8 +110,9 @@ export class Agent {
     return loadBalancersIn(this.paths).filter((id) => this.haproxies.isRunning(id))
   }
 
-  /** Attends to what is to be seen of each HAProxy that runs now. */
+  /** Attends to what is to be seen of each HAProxy that runs now; the last lines of one that died are read, too. */
   private observe(): void {
+    this.logs.read(loadBalancersIn(this.paths).filter((id) => this.haproxies.isRunning(id) || existsSync(this.paths.haproxyWanted(id))))
     this.metrics.serve(this.running().filter((id) => showsMetrics(this.paths, id)))
   }
 

@@ -1,4 +1,5 @@
 /** The controller's side of an agent's HTTPS: one request, one answer. What to do about silence is the caller's business. */
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { createSecureContext, type TLSSocket } from 'node:tls'
 
@@ -36,9 +37,16 @@ export interface AgentAnswer {
   body: string
 }
 
+export interface AgentPeer {
+  id: string
+  lb_network_ip: string
+}
+
 export interface AgentClient {
   /** Rejects when the agent cannot be reached, is another than `amphora.id` (by its certificate), or does not answer in time. */
-  send(amphora: { id: string; lb_network_ip: string }, wanted: AgentRequest): Promise<AgentAnswer>
+  send(amphora: AgentPeer, wanted: AgentRequest): Promise<AgentAnswer>
+  /** For an answer that may go on for long: its text as it comes, until it ends or `signal` aborts it; another answer where the status is not 200. */
+  follow(amphora: AgentPeer, wanted: AgentRequest): Promise<AsyncIterable<string> | AgentAnswer>
   close(): void
 }
 
@@ -55,17 +63,27 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     }),
   })
   return {
-    send: (amphora, wanted) => send(agent, options, amphora, wanted),
+    send: async (amphora, wanted) => complete(await begin(agent, options, amphora, wanted)),
+    async follow(amphora, wanted) {
+      const begun = await begin(agent, options, amphora, wanted)
+      if (begun.incoming.statusCode !== 200) return complete(begun)
+      begun.endTimer()
+      begun.incoming.setEncoding('utf8')
+      return begun.incoming
+    },
     close: () => agent.destroy(),
   }
 }
 
-function send(
-  agent: Agent,
-  options: AgentClientOptions,
-  amphora: { id: string; lb_network_ip: string },
-  wanted: AgentRequest,
-): Promise<AgentAnswer> {
+/** An answer of which the head is there. */
+interface Begun {
+  outgoing: ClientRequest
+  incoming: IncomingMessage
+  endTimer(): void
+}
+
+/** The timer for the answer runs on. */
+function begin(agent: Agent, options: AgentClientOptions, amphora: AgentPeer, wanted: AgentRequest): Promise<Begun> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
       agent,
@@ -83,8 +101,9 @@ function send(
       },
     })
     let timer: NodeJS.Timeout | undefined
+    const endTimer = () => clearTimeout(timer)
     const limit = (ms: number, what: string) => {
-      clearTimeout(timer)
+      endTimer()
       timer = setTimeout(() => outgoing.destroy(new Error(`${what} within ${ms} ms`)), ms)
     }
     limit(options.connectTimeoutMs, 'no connection')
@@ -93,30 +112,40 @@ function send(
       if (outgoing.reusedSocket) established()
       else (socket as TLSSocket).once('secureConnect', established)
     })
-    outgoing.on('response', (incoming) => {
-      const chunks: Buffer[] = []
-      let length = 0
-      incoming.on('data', (chunk: Buffer) => {
-        length += chunk.length
-        if (length > MAX_ANSWER_BYTES) outgoing.destroy(new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`))
-        else chunks.push(chunk)
-      })
-      incoming.on('error', reject)
-      incoming.on('end', () => {
-        clearTimeout(timer)
-        resolve({
-          status: incoming.statusCode ?? 0,
-          contentType: (incoming.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase(),
-          etag: incoming.headers.etag,
-          body: Buffer.concat(chunks).toString('utf8'),
-        })
-      })
-    })
+    outgoing.on('response', (incoming) => resolve({ outgoing, incoming, endTimer }))
     outgoing.on('error', (error) => {
-      clearTimeout(timer)
+      endTimer()
       reject(error)
     })
     outgoing.end(wanted.body)
+  })
+}
+
+function complete({ outgoing, incoming, endTimer }: Begun): Promise<AgentAnswer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    incoming.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > MAX_ANSWER_BYTES) outgoing.destroy(new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`))
+      else chunks.push(chunk)
+    })
+    // What ends the exchange is told by the request, that it has ended by both.
+    for (const part of [outgoing, incoming]) {
+      part.on('error', (error) => {
+        endTimer()
+        reject(error)
+      })
+    }
+    incoming.on('end', () => {
+      endTimer()
+      resolve({
+        status: incoming.statusCode ?? 0,
+        contentType: (incoming.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase(),
+        etag: incoming.headers.etag,
+        body: Buffer.concat(chunks).toString('utf8'),
+      })
+    })
   })
 }
 

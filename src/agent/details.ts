@@ -7,7 +7,7 @@ import type { AgentSettings } from './settings.ts'
 
 export const API_VERSION = '1.0'
 /** What this agent can do beyond upstream's. */
-export const CAPABILITIES = ['fractional-advert']
+export const CAPABILITIES = ['fractional-advert', 'logs']
 
 export interface AmphoraInfo {
   hostname: string

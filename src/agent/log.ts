@@ -10,11 +10,24 @@ export interface AgentLog {
   error(text: string): void
 }
 
-/** Writes to a bounded file, or to standard error where `path` is null. */
-export function createAgentLog(path: string | null, debug: boolean): AgentLog {
+export type LogLevel = keyof AgentLog
+
+export interface AgentLogOptions {
+  /** A bounded file; null: standard error. */
+  path: string | null
+  /** False: nothing is written, only told. */
+  isStored: boolean
+  debug: boolean
+  /** Told each line. */
+  tell(level: LogLevel, text: string): void
+}
+
+export function createAgentLog({ path, isStored, debug, tell }: AgentLogOptions): AgentLog {
   let size = path === null ? 0 : sizeOf(path)
-  const write = (level: string, text: string) => {
-    const line = `${new Date().toISOString()} ${level} ${text}\n`
+  const write = (level: LogLevel, text: string) => {
+    tell(level, text)
+    if (!isStored) return
+    const line = `${new Date().toISOString()} ${level.toUpperCase()} ${text}\n`
     if (path === null) {
       process.stderr.write(line)
       return
@@ -28,10 +41,10 @@ export function createAgentLog(path: string | null, debug: boolean): AgentLog {
   }
   return {
     debug: (text) => {
-      if (debug) write('DEBUG', text)
+      if (debug) write('debug', text)
     },
-    info: (text) => write('INFO', text),
-    error: (text) => write('ERROR', text),
+    info: (text) => write('info', text),
+    error: (text) => write('error', text),
   }
 }
 

@@ -7,13 +7,15 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024
 export interface AgentRequestParts {
   /** The path's variables, by name. */
   params: Record<string, string>
+  /** What stands behind the question mark. */
+  query: string
   body: Buffer
 }
 
 export interface AgentResponse {
   status: number
-  /** An object is sent as JSON, a text as it is. */
-  body: object | string
+  /** An object is sent as JSON, a text as it is; a function writes text for as long as it likes, and ends the response. */
+  body: object | string | ((response: ServerResponse) => void)
   etag?: string
 }
 
@@ -73,7 +75,7 @@ export function createRouter(
         const { handler, params } = find(routes, request)
         hooks.admit(request)
         const body = await readBody(request)
-        send(response, await handler({ params, body }))
+        send(response, await handler({ params, query: (request.url ?? '').split('?')[1] ?? '', body }))
       } catch (error) {
         if (error instanceof HttpError) {
           send(response, { status: error.status, body: error.body })
@@ -124,6 +126,13 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 function send(response: ServerResponse, { status, body, etag }: AgentResponse): void {
+  if (typeof body === 'function') {
+    response.writeHead(status, { 'Content-Type': 'text/plain; charset=UTF-8' })
+    // So that the client sees at once that it is heard.
+    response.flushHeaders()
+    body(response)
+    return
+  }
   const isText = typeof body === 'string'
   const bytes = Buffer.from(isText ? body : JSON.stringify(body))
   response.writeHead(status, {

@@ -9,6 +9,7 @@ import { InvalidKeepalivedConfiguration } from './keepalived.ts'
 import { listenersOf } from './listeners.ts'
 import { type AgentResponse, frameworkError, HttpError, type RouteTable } from './router.ts'
 import { SettingsError } from './settings.ts'
+import { followLog, MAX_FOLLOWERS } from './traffic-logs.ts'
 import { applyVipRules, parseVipRules } from './vip-rules.ts'
 
 const OK = { message: 'OK' }
@@ -37,6 +38,8 @@ export function agentRoutes(agent: Agent): RouteTable {
       if (configuration === null) throw loadBalancerNotFound(params.lb_id!)
       return { status: 200, body: configuration, etag: md5(configuration) }
     },
+    // Ours.
+    'GET /1.0/loadbalancer/:lb_id/logs': ({ params, query }) => trafficLog(agent, params.lb_id!, new URLSearchParams(query).has('follow')),
     'PUT /1.0/loadbalancer/:object_id/:action': ({ params }) => actOnLoadBalancer(agent, params.object_id!, params.action!.toLowerCase()),
     'DELETE /1.0/listeners/:object_id': ({ params }) => removeObject(agent, params.object_id!),
 
@@ -150,6 +153,14 @@ function actOnLvsListener(id: string, action: Action): AgentResponse {
   })
 }
 
+function trafficLog({ logs }: Agent, id: string, follows: boolean): AgentResponse {
+  const lastLines = logs.lastLines(id)
+  if (lastLines === null) throw loadBalancerNotFound(id)
+  if (!follows) return { status: 200, body: lastLines.map((line) => `${line}\n`).join('') }
+  if (!logs.mayFollow(id)) throw new HttpError(503, { message: 'Too many follow this log', details: `${MAX_FOLLOWERS} at once may` })
+  return { status: 200, body: (response) => followLog(logs, id, response) }
+}
+
 async function removeObject({ haproxies, paths }: Agent, id: string): Promise<AgentResponse> {
   rmSync(paths.lvsConf(id), { force: true })
   if (haproxies.configuration(id) === null) return { status: 200, body: OK }
@@ -171,7 +182,7 @@ async function actOnKeepalived({ keepalived }: Agent, action: string): Promise<A
   return { status: 202, body: { ...OK, details: `keepalived ${action}ed` } }
 }
 
-async function details({ info, paths, haproxies, network, settings }: Agent): Promise<AgentResponse> {
+async function details({ info, paths, haproxies, logs, network, settings }: Agent): Promise<AgentResponse> {
   const loadBalancers = loadBalancersIn(paths)
   const listeners = loadBalancers.flatMap((id) => listenersOf(haproxies.configuration(id) ?? '').map(({ uuid }) => uuid))
   return {
@@ -187,6 +198,8 @@ async function details({ info, paths, haproxies, network, settings }: Agent): Pr
       topology_status: 'OK',
       listeners: [...new Set([...listeners, ...lvsListenersIn(paths)])].sort(),
       packages: {},
+      // Ours.
+      log_lines_dropped: logs.dropped(),
     },
   }
 }

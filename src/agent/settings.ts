@@ -19,12 +19,34 @@ export interface AgentSettings {
   /** The namespace of tenants' traffic, by its name for `ip netns`. Ours; others than the default let tests run several agents. */
   namespace: string
   topology: 'SINGLE' | 'ACTIVE_STANDBY'
-  controllers: { host: string; port: number }[]
+  controllers: Endpoint[]
   heartbeatIntervalMs: number
   heartbeatKey: string
   /** A file instead of standard error. Ours. */
   logFile: string | null
   debug: boolean
+  logs: LogSettings
+}
+
+/** Where logs go besides, by upstream's options of `[amphora_agent]`. */
+export interface LogSettings {
+  /** The first that can be reached gets the lines. */
+  adminLogTargets: Endpoint[]
+  tenantLogTargets: Endpoint[]
+  /** The numbers of LOG_LOCALs. */
+  userLogFacility: number
+  adminLogFacility: number
+  logProtocol: 'UDP' | 'TCP'
+  logRetryCount: number
+  logRetryIntervalMs: number
+  logQueueSize: number
+  forwardAllLogs: boolean
+  disableLocalLogStorage: boolean
+}
+
+export interface Endpoint {
+  host: string
+  port: number
 }
 
 /** A configuration that the agent cannot work with: names section and option, never a value. */
@@ -42,11 +64,18 @@ export function parseSettings(text: string): AgentSettings {
     if (value === undefined) throw new SettingsError(`${shown(key)} is missing`)
     return value
   }
-  const number = (key: string, fallback: number): number => {
+  const number = (key: string, fallback: number, least = 0): number => {
     const value = Number(optional(key) ?? fallback)
-    if (!Number.isFinite(value) || value < 0) throw new SettingsError(`${shown(key)} is not a number`)
+    if (!Number.isFinite(value) || value < least) throw new SettingsError(`${shown(key)} is not a number`)
     return value
   }
+  const flag = (key: string): boolean => /^(true|1|on|yes)$/i.test(optional(key) ?? '')
+  const endpoints = (key: string): Endpoint[] =>
+    (values.get(key) ?? [])
+      .flatMap((list) => list.split(/[,\n]/))
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+      .map((item) => endpoint(key, item))
   const basePath = optional('haproxy_amphora.base_path') ?? '/var/lib/octavia'
   return {
     amphoraId: required('amphora_agent.amphora_id'),
@@ -63,15 +92,23 @@ export function parseSettings(text: string): AgentSettings {
     hardStopAfterSeconds: number('haproxy_amphora.hard_stop_after', 120),
     namespace: optional('amphora_agent.amphora_netns') ?? 'amphora-haproxy',
     topology: optional('controller_worker.loadbalancer_topology') === 'ACTIVE_STANDBY' ? 'ACTIVE_STANDBY' : 'SINGLE',
-    controllers: (values.get('health_manager.controller_ip_port_list') ?? [])
-      .flatMap((list) => list.split(/[,\n]/))
-      .map((item) => item.trim())
-      .filter((item) => item !== '')
-      .map(hostAndPort),
+    controllers: endpoints('health_manager.controller_ip_port_list'),
     heartbeatIntervalMs: number('health_manager.heartbeat_interval', 10) * 1000,
     heartbeatKey: optional('health_manager.heartbeat_key') ?? '',
     logFile: optional('DEFAULT.log_file') ?? null,
-    debug: /^(true|1|on|yes)$/i.test(optional('DEFAULT.debug') ?? ''),
+    debug: flag('DEFAULT.debug'),
+    logs: {
+      adminLogTargets: endpoints('amphora_agent.admin_log_targets'),
+      tenantLogTargets: endpoints('amphora_agent.tenant_log_targets'),
+      userLogFacility: number('amphora_agent.user_log_facility', 0),
+      adminLogFacility: number('amphora_agent.administrative_log_facility', 1),
+      logProtocol: optional('amphora_agent.log_protocol') === 'TCP' ? 'TCP' : 'UDP',
+      logRetryCount: number('amphora_agent.log_retry_count', 5, -1),
+      logRetryIntervalMs: number('amphora_agent.log_retry_interval', 2) * 1000,
+      logQueueSize: number('amphora_agent.log_queue_size', 10_000),
+      forwardAllLogs: flag('amphora_agent.forward_all_logs'),
+      disableLocalLogStorage: flag('amphora_agent.disable_local_log_storage'),
+    },
   }
 }
 
@@ -85,11 +122,11 @@ function parse(text: string): ParsedOption[] {
 }
 
 /** `192.0.2.1:5555`, `[2001:db8::1]:5555` and, as upstream writes it, `2001:db8::1:5555`. */
-function hostAndPort(text: string): { host: string; port: number } {
+function endpoint(key: string, text: string): Endpoint {
   const colon = text.lastIndexOf(':')
   const port = Number(text.slice(colon + 1))
   if (colon < 1 || !Number.isInteger(port) || port < 1 || port > 65535)
-    throw new SettingsError(`${shown('health_manager.controller_ip_port_list')}: '${text}' is not an address and a port`)
+    throw new SettingsError(`${shown(key)}: '${text}' is not an address and a port`)
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }
 }
 

@@ -44,6 +44,13 @@ describe('octavia.conf', () => {
     )
   })
 
+  test('receivers of logs are addresses with ports', () => {
+    const { amphora_agent } = load('[amphora_agent]\ntenant_log_targets = 192.0.2.1:514, [2001:db8::1]:514\n')
+    assert.deepEqual(amphora_agent.tenant_log_targets, ['192.0.2.1:514', '[2001:db8::1]:514'])
+    for (const wrong of ['192.0.2.1', '192.0.2.1:70000', 'a b:1'])
+      assert.throws(() => load(`[amphora_agent]\nadmin_log_targets = ${wrong}`), /\[amphora_agent\] admin_log_targets: the value .* is not/)
+  })
+
   test('a line that is no option is an error with its number', () => {
     assert.throws(() => load('[api_settings]\nbind_port'), ConfigSyntaxError)
   })

@@ -100,6 +100,22 @@ const list = (defaultValue: string[], help: string, extras?: Extras) =>
     { repeated: true, ...extras },
   )
 
+/** `host:port`, comma-separated; IPv6 addresses in brackets or, as with upstream, without. */
+const hostsWithPorts = (help: string) => {
+  const hosts = list([], help)
+  return option<string[]>(
+    (value) => {
+      const found = hosts.parse(value)
+      const wrong = found.find((item) => !/^(\[[\da-f:.]+\]|[\w.:-]+):\d{1,5}$/i.test(item) || Number(item.split(':').at(-1)) > 65_535)
+      if (wrong !== undefined) throw new Error(`should be a list of addresses with their ports, which '${wrong}' is not`)
+      return found
+    },
+    [],
+    help,
+    { repeated: true },
+  )
+}
+
 /** Some of the words given, comma-separated or given several times; none is the default. */
 const manyOf = <const V extends string>(values: readonly V[], help: string, extras?: Extras) =>
   option<V[]>(
@@ -312,6 +328,18 @@ export const options = {
     hard_stop_after: number(120, 'Seconds an old HAProxy process may finish its connections after a reload.', { min: 1, ...ours }),
     client_cert: text(null, "The controller's client certificate and key; default: made in the state directory."),
     server_ca: text(null, "The CA that signed agents' certificates; default: made in the state directory."),
+  },
+  amphora_agent: {
+    admin_log_targets: hostsWithPorts('Syslog receivers of what operators should know; the first that can be reached gets it.'),
+    tenant_log_targets: hostsWithPorts("Syslog receivers of tenants' access logs; the first that can be reached gets them."),
+    user_log_facility: number(0, 'The LOG_LOCAL of access logs.', { min: 0, max: 7 }),
+    administrative_log_facility: number(1, 'The LOG_LOCAL of what operators should know.', { min: 0, max: 7 }),
+    log_protocol: choice(['UDP', 'TCP'], 'UDP', 'How logs are sent. Only with TCP is it seen that a receiver is away.'),
+    log_retry_count: number(5, 'Attempts to reach a receiver, after which the lines that wait are dropped; -1: no end.', { min: -1 }),
+    log_retry_interval: number(2, 'Seconds between them.', { min: 1 }),
+    log_queue_size: number(10_000, 'Lines that wait at most; the oldest are dropped and counted.', { min: 1 }),
+    forward_all_logs: flag(false, "Send keepalived's log to admin_log_targets as well."),
+    disable_local_log_storage: flag(false, "Keep the agent's log out of the amphora's file system."),
   },
   keepalived_vrrp: {
     vrrp_advert_int: number(1, 'Seconds between advertisements; a fraction (ours) means VRRPv3 (0.1 in the embedded cloud).', {

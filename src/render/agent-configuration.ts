@@ -8,13 +8,13 @@ export const amphoraFiles = {
   clientCa: '/etc/octavia/certs/client_ca.pem',
 } as const
 
-type Settings = Pick<Config, 'haproxy_amphora' | 'health_manager' | 'controller_worker'>
+type Settings = Pick<Config, 'amphora_agent' | 'haproxy_amphora' | 'health_manager' | 'controller_worker'>
 
 /** Holds the heartbeat key: never journal or log it. Throws when the configuration names no key or no receiver of heartbeats. */
 export function renderAgentConfiguration(
   amphora_id: string,
   topology: 'SINGLE' | 'ACTIVE_STANDBY',
-  { haproxy_amphora, health_manager, controller_worker }: Settings,
+  { amphora_agent, haproxy_amphora, health_manager, controller_worker }: Settings,
 ): string {
   const { heartbeat_key, heartbeat_interval, controller_ip_port_list } = health_manager
   if (heartbeat_key === null) throw new Error('[health_manager] heartbeat_key is not set')
@@ -36,6 +36,8 @@ export function renderAgentConfiguration(
       agent_server_cert: amphoraFiles.serverCertificate,
       agent_request_read_timeout: 180,
       amphora_id,
+      // Upstream's agent leaves these to its machine's rsyslog.
+      ...Object.fromEntries(Object.entries(amphora_agent).map(([name, value]) => [name, String(value)])),
     },
     controller_worker: { loadbalancer_topology: topology, amp_boot_network_list: controller_worker.amp_boot_network_list.join(',') },
   }

@@ -27,6 +27,9 @@ export interface HaproxyOptions {
   /** With upstream's placeholders `{{ project_id }}` and `{{ lb_id }}`. */
   logFormat: string
   connectionLogging: boolean
+  /** The LOG_LOCALs of access logs and of what operators should know. */
+  userLogFacility: number
+  adminLogFacility: number
   defaultConnectionLimit: number
   /** Of listeners that say 0, as upstream. */
   defaultTimeouts: Timeouts
@@ -38,13 +41,15 @@ export interface HaproxyOptions {
 }
 
 export function haproxyOptions(
-  { haproxy_amphora }: Pick<Config, 'haproxy_amphora'>,
+  { amphora_agent, haproxy_amphora }: Pick<Config, 'amphora_agent' | 'haproxy_amphora'>,
   { strict = true, unavailable = new Set() }: Partial<Pick<HaproxyOptions, 'strict' | 'unavailable'>> = {},
 ): HaproxyOptions {
   return {
     stickSize: haproxy_amphora.haproxy_stick_size,
     logFormat: haproxy_amphora.user_log_format,
     connectionLogging: haproxy_amphora.connection_logging,
+    userLogFacility: amphora_agent.user_log_facility,
+    adminLogFacility: amphora_agent.administrative_log_facility,
     defaultConnectionLimit: haproxy_amphora.default_connection_limit,
     defaultTimeouts: haproxy_amphora,
     hardStopAfterSeconds: haproxy_amphora.hard_stop_after,
@@ -95,8 +100,8 @@ function globalSection({ id }: LoadBalancerTree, used: Used[], options: HaproxyO
     lines: [
       ['daemon'],
       ['user', 'nobody'],
-      ['log', LOG_SOCKET, 'local0'],
-      ['log', LOG_SOCKET, 'local1', 'notice'],
+      ['log', LOG_SOCKET, `local${options.userLogFacility}`],
+      ['log', LOG_SOCKET, `local${options.adminLogFacility}`, 'notice'],
       ['stats', 'socket', `/var/lib/octavia/${id}.sock`, 'mode', '0666', 'level', 'user'],
       ['server-state-file', `/var/lib/octavia/${id}/servers-state`],
       ['maxconn', maxconn],

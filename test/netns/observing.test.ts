@@ -1,12 +1,28 @@
 /** What a user sees of his traffic: metrics, access logs, statistics of members. */
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { request } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
+import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { MetricsRenamer } from '../../src/agent/prometheus.ts'
 import { exec } from '../../src/lib/exec.ts'
 import { eventually } from '../support/eventually.ts'
-import { AgentStage, filesOf, get, haproxyCfg, LISTENER, LOAD_BALANCER, POOL, type TestAgent, VIP } from './support/agent-stage.ts'
+import {
+  AgentStage,
+  CONTROLLER,
+  filesOf,
+  get,
+  haproxyCfg,
+  inside,
+  LISTENER,
+  LOAD_BALANCER,
+  POOL,
+  type TestAgent,
+  VIP,
+} from './support/agent-stage.ts'
 
 const fence = { flow_id: 'a flow', generation: 1 }
 const members = { 'member-1': '10.0.0.21', 'member-2': '10.0.0.22' }
@@ -35,6 +51,9 @@ frontend ${METRICS_LISTENER}
     timeout client 50000
     default_backend prometheus-exporter-internal
 `
+
+/** Part of upstream's default. */
+const LOG_FORMAT = 'demo lb %f %ci %{+Q}r %ST %b %s'
 
 const UPSTREAM = '/usr/lib/python3/dist-packages/octavia/cmd/prometheus_proxy.py'
 
@@ -65,7 +84,11 @@ describe('an agent of a load balancer', () => {
   })
   after(() => stage.close())
 
-  const apply = (extra: string) => stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, members, extra)), fence)
+  const apply = (extra: string) => {
+    const configuration = haproxyCfg(agent, members, `    log-format '${LOG_FORMAT}'\n${extra}`)
+    const logging = configuration.replace('\ndefaults\n', '\ndefaults\n    log global\n')
+    return stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(logging), fence)
+  }
 
   describe('with a PROMETHEUS listener', () => {
     before(() => apply(prometheus))
@@ -111,12 +134,121 @@ describe('an agent of a load balancer', () => {
       await apply(`${prometheus}    # changed\n`)
       await scrape()
       agent.process.kill('SIGKILL')
-      stage.startAgent(agent)
+      agent.process = stage.startAgent(agent)
       await stage.driver.waitForAgent(agent, 'booting')
       await eventually(scrape)
     })
   })
+
+  describe('logs requests', () => {
+    /** Path by path, one after the other. */
+    const ask = async (paths: string[]) => {
+      for (const path of paths) await get(`http://${VIP}${path}`)
+    }
+    const pathsIn = (lines: readonly string[]) => lines.flatMap((line) => /"GET (\S+) HTTP/.exec(line)?.[1] ?? [])
+    const numbered = (name: string, count: number) => Array.from({ length: count }, (_, i) => `/${name}-${i}`)
+    const configure = (options: string) =>
+      stage.driver.updateAgentConfiguration(
+        agent,
+        stage.agentConfiguration(agent).replace('[amphora_agent]\n', `[amphora_agent]\n${options}`),
+        fence,
+      )
+
+    test('and shows the last ones', async () => {
+      await ask(numbered('last', 3))
+      const shown = await eventually(async () => {
+        const { body } = await stage.raw(agent, 'GET', `/1.0/loadbalancer/${LOAD_BALANCER}/logs`)
+        return body.includes('/last-2') && body
+      })
+      const lines = shown.trimEnd().split('\n')
+      assert.match(
+        lines.at(-1)!,
+        new RegExp(`^demo lb ${LISTENER} 10\\.0\\.0\\.1 "GET /last-2 HTTP/1.1" 200 ${POOL}:${LISTENER} member-[12]$`),
+      )
+      assert.deepEqual(pathsIn(lines).slice(-3), numbered('last', 3))
+      assert.ok(!lines.some((line) => line.includes('Proxy')), 'what is for operators is not shown')
+      assert.equal((await stage.raw(agent, 'GET', `/1.0/loadbalancer/${POOL}/logs`)).status, 404)
+    })
+
+    test('and lets them be followed, through reloads without losing or doubling one', async () => {
+      const client = stage.agentClient()
+      const followed = await client.follow(agent, { method: 'GET', path: `/1.0/loadbalancer/${LOAD_BALANCER}/logs?follow` })
+      assert.ok(Symbol.asyncIterator in followed)
+      let text = ''
+      const reading = (async () => {
+        for await (const piece of followed) text += piece
+      })()
+      const streams = ['a', 'b', 'c'].map((name) => numbered(name, 300))
+      const asking = Promise.all(streams.map(ask))
+      for (let round = 0; round < 4; round++) await apply(`    # round ${round}\n`)
+      await asking
+      const asked = streams.flat().sort()
+      await eventually(() => pathsIn(text.split('\n')).length >= asked.length)
+      assert.deepEqual(pathsIn(text.split('\n')).sort(), asked)
+      client.close()
+      await assert.rejects(reading)
+    })
+
+    for (const protocol of ['UDP', 'TCP'] as const) {
+      test(`and sends them to a syslog receiver over ${protocol}, what is for operators to another`, async () => {
+        const tenant = await syslogReceiver(protocol)
+        const admin = await syslogReceiver(protocol)
+        await configure(
+          `tenant_log_targets = ${CONTROLLER}:${tenant.port}\nadmin_log_targets = ${CONTROLLER}:${admin.port}\n` +
+            `log_protocol = ${protocol}\nuser_log_facility = 2\n`,
+        )
+        const asked = numbered(protocol, 200)
+        const asking = ask(asked)
+        await apply(`    # for ${protocol}\n`)
+        await asking
+        await eventually(() => pathsIn(tenant.lines).length >= asked.length)
+        assert.deepEqual(pathsIn(tenant.lines).sort(), asked.sort())
+        // LOG_LOCAL2, informational; what rsyslog's default template writes.
+        for (const line of tenant.lines) assert.match(line, /^<150>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ haproxy\[\d+\]: demo lb /)
+        await eventually(() => admin.lines.some((line) => /^<140>.* haproxy\[\d+\]: Proxy \S+ stopped/.test(line)))
+        assert.ok(!admin.lines.some((line) => line.includes('"GET ')))
+        await inside('member-2', 'ip', 'link', 'set', 'eth0', 'down')
+        await eventually(() => admin.lines.some((line) => /^<137>.*Server \S+\/member-2 is DOWN/.test(line)))
+        await inside('member-2', 'ip', 'link', 'set', 'eth0', 'up')
+        await eventually(() => admin.lines.some((line) => /Server \S+\/member-2 is UP/.test(line)))
+        await configure('')
+        tenant.close()
+        admin.close()
+      })
+    }
+
+    test('and does not mind that nobody reads them', async () => {
+      const before = await get(`http://${VIP}/`)
+      agent.process.kill('SIGKILL')
+      // More than a pipe holds.
+      const long = 'x'.repeat(1_000)
+      await ask(numbered(long, 150))
+      assert.ok(before)
+      agent.process = stage.startAgent(agent)
+      await stage.driver.waitForAgent(agent, 'booting')
+      await ask(['/after'])
+      await eventually(async () => (await stage.raw(agent, 'GET', `/1.0/loadbalancer/${LOAD_BALANCER}/logs`)).body.includes('GET /after '))
+    })
+  })
 })
+
+/** On this process's address of the management network; collects lines. */
+async function syslogReceiver(protocol: 'UDP' | 'TCP'): Promise<{ port: number; lines: string[]; close(): void }> {
+  const lines: string[] = []
+  if (protocol === 'UDP') {
+    const socket = createSocket('udp4').on('message', (data) => void lines.push(data.toString()))
+    socket.bind(0, CONTROLLER)
+    await once(socket, 'listening')
+    return { port: socket.address().port, lines, close: () => socket.close() }
+  }
+  const server = createServer((socket) => {
+    const reader = createInterface(socket)
+    reader.on('line', (line) => lines.push(line))
+  })
+  server.listen(0, CONTROLLER)
+  await once(server, 'listening')
+  return { port: (server.address() as AddressInfo).port, lines, close: () => server.close() }
+}
 
 /** But for what only one of the two shows: the machine, which both look at by themselves, the agent's own proxy, and a name that upstream misses. */
 function samplesIn(text: string): string[] {

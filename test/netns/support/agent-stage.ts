@@ -11,7 +11,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
-import { createAgentClient } from '../../../src/agent/client.ts'
+import { type AgentClient, createAgentClient } from '../../../src/agent/client.ts'
 import type { Heartbeat } from '../../../src/agent/heartbeat.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import type { HaproxyFiles } from '../../../src/drivers/amphora/driver.ts'
@@ -26,7 +26,7 @@ export const VIP = '10.0.0.10'
 const CLIENT = '10.0.0.1'
 export const VIP_IPV6 = 'fd00:5::10'
 const CLIENT_IPV6 = 'fd00:5::1'
-const CONTROLLER = '192.0.2.1'
+export const CONTROLLER = '192.0.2.1'
 
 export interface TestAgent {
   id: string
@@ -211,19 +211,23 @@ log_file = ${agent.base}/agent.log
     path: string,
     options: { body?: string; as?: { certificate: string; key: string }; headers?: Record<string, string> } = {},
   ) {
-    const client = createAgentClient({
-      client: options.as ?? this.client,
+    const client = this.agentClient(options.as)
+    try {
+      return await client.send(agent, { method, path, body: options.body, headers: options.headers })
+    } finally {
+      client.close()
+    }
+  }
+
+  agentClient(as = this.client): AgentClient {
+    return createAgentClient({
+      client: as,
       serverCa: this.serverCa.certificate,
       port: 9443,
       connectTimeoutMs: 5_000,
       readTimeoutMs: 20_000,
       linkLocalInterface: 'mgmt',
     })
-    try {
-      return await client.send(agent, { method, path, body: options.body, headers: options.headers })
-    } finally {
-      client.close()
-    }
   }
 
   async close(): Promise<void> {
