@@ -59,14 +59,14 @@ export class DataPlane {
 
   /** A lab host that only makes requests. */
   async client(name: string, family: 4 | 6 = 4): Promise<Client> {
-    const address = await this.#labHost(name, family, ['sleep', 'infinity'])
+    const address = await this.labHost(name, family, ['sleep', 'infinity'])
     return new Client(this, name, address)
   }
 
   /** A lab host with members on these ports; answers its address. Resolves when they answer. */
   async members(name: string, options: Partial<MemberHostOptions>): Promise<string> {
     const whole: MemberHostOptions = { family: 4, http: [], proxy: [], udp: [], tls: [], ...options }
-    return await this.#labHost(name, whole.family, [process.execPath, memberHost, JSON.stringify(whole)])
+    return await this.labHost(name, whole.family, [process.execPath, memberHost, JSON.stringify(whole)])
   }
 
   /** The network namespace of a lab host. */
@@ -74,7 +74,8 @@ export class DataPlane {
     return `/run/netns/${sandboxNames(stateHash(this.controller.stateDirectory)).ofLabHost(name)}`
   }
 
-  async #labHost(name: string, family: 4 | 6, command: string[]): Promise<string> {
+  /** A lab host that runs this command; answers its address. */
+  async labHost(name: string, family: 4 | 6, command: string[]): Promise<string> {
     const subnet = family === 4 ? 'private-subnet' : 'ipv6-private-subnet'
     return (await this.controller.ottavia('lab', 'host', 'create', name, '--subnet', subnet, '--', ...command)).trim()
   }

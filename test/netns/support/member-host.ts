@@ -35,6 +35,8 @@ export interface Echo {
 
 /** Requests to `/health` that a member keeps, for tests to see how monitors ask. */
 const MOST_CHECKS_KEPT = 20
+/** As web servers do; Node's own 5 s would close connections under HAProxy that it is about to use. */
+const KEPT_FOR_MS = 75_000
 
 const options = JSON.parse(process.argv[2]!) as MemberHostOptions
 const host = options.family === 4 ? '0.0.0.0' : '::'
@@ -42,7 +44,10 @@ const host = options.family === 4 ? '0.0.0.0' : '::'
 const health = new Map<number, number>()
 const checks = new Map<number, Echo[]>()
 
-for (const port of options.http) createServer((request, response) => answer(port, request, response)).listen(port, host)
+for (const port of options.http) {
+  const server = createServer((request, response) => answer(port, request, response)).listen(port, host)
+  server.keepAliveTimeout = KEPT_FOR_MS
+}
 for (const { port, pem } of options.tls) {
   const material = readFileSync(pem)
   const tls = { key: material, cert: material, requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }

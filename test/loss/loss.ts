@@ -1,0 +1,132 @@
+/**
+ * The load test: a constant load on the listeners of one load balancer, while its members, policies, listeners and pools change
+ * at random. What is lost is counted as `outcomes.ts` says.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { DataPlane } from '../netns/support/data-plane.ts'
+import { fastWeb } from '../netns/support/fast-web.ts'
+import { seededRandom } from '../support/random.ts'
+import { Changes, type LoadedPool } from './changes.ts'
+import { HaproxyWatch } from './haproxy-watch.ts'
+import type { Target } from './load-generator.ts'
+import type { LoadReport } from './outcomes.ts'
+
+/** Seconds an old worker may finish its connections; longer than any request of the load. */
+export const HARD_STOP_AFTER = 20
+/** Before the first change and after the last, under load. */
+const CALM_MS = 1_500
+const MEMBER_PORTS = Array.from({ length: 10 }, (_, n) => 8001 + n)
+const generator = fileURLToPath(new URL('load-generator.ts', import.meta.url))
+
+export interface LossReport {
+  load: LoadReport
+  /** Changes and reloads by kind of change. */
+  kinds: Record<string, { changes: number; reloads: number; atRunTime: boolean; ms: number[] }>
+  oldWorkers: { workers: number; longestMs: number; left: number }
+  /** What was under way when each lost request was noticed. */
+  lostDuring: string[]
+}
+
+export interface LossOptions {
+  changes: number
+  seed: number
+  portBase: number
+  /** Requests a second: half on new connections, half on kept ones. */
+  rate?: number
+  onProgress?: (line: string) => void
+}
+
+export async function measureLoss({ changes, seed, portBase, rate = 2_400, onProgress = () => {} }: LossOptions): Promise<LossReport> {
+  const config = `[haproxy_amphora]\nhard_stop_after = ${HARD_STOP_AFTER}\n`
+  const plane = await DataPlane.start({ portBase, config })
+  let load: ChildProcess | undefined
+  try {
+    const address = await fastWeb(plane, 'web', MEMBER_PORTS)
+    const client = await plane.client('client')
+    const pool = (name: string, fields: object = {}) => ({
+      name,
+      protocol: 'HTTP',
+      lb_algorithm: 'ROUND_ROBIN',
+      members: MEMBER_PORTS.slice(0, 4).map((protocol_port) => ({ address, protocol_port, weight: 10 })),
+      ...fields,
+    })
+    const made = await plane.loadBalancer({
+      listeners: [
+        { name: 'http', protocol: 'HTTP', protocol_port: 80, default_pool: pool('web') },
+        {
+          name: 'cookie',
+          protocol: 'HTTP',
+          protocol_port: 81,
+          default_pool: pool('cookie', { session_persistence: { type: 'HTTP_COOKIE' } }),
+        },
+        { name: 'tcp', protocol: 'TCP', protocol_port: 82, default_pool: pool('tcp', { protocol: 'TCP', lb_algorithm: 'SOURCE_IP' }) },
+      ],
+    })
+    const pools = await Promise.all(Object.entries(made.pools).map(([name, id]) => loadedPool(plane, name, id)))
+    const random = seededRandom(seed)
+    const source = new Changes({ plane, made, pools, address, memberPorts: MEMBER_PORTS, random })
+    const target = (port: number, path: string, fresh: number, kept: number): Target => ({
+      ...{ host: made.vip, port, tls: false, path },
+      fresh: (fresh * rate) / 100,
+      kept: (kept * rate) / 100,
+    })
+    const targets = [
+      target(80, '/', 24, 26),
+      target(80, '/p', 6, 6),
+      target(81, '/', 10, 10),
+      target(82, '/', 8, 6),
+      // Long enough to be under way when its member goes; and connections that are idle for seconds.
+      target(80, '/?wait=400', 1, 1),
+      target(80, '/idle', 0, 0.5),
+      target(82, '/?wait=400', 1, 0.5),
+    ]
+    const watch = await HaproxyWatch.of(made.id)
+    load = spawn('nsenter', [`--net=${client.netns}`, process.execPath, generator, JSON.stringify(targets)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    const printed = text(load.stdout!)
+    await sleep(CALM_MS)
+
+    const kinds: LossReport['kinds'] = {}
+    const doings: { kind: string; began: number; ended: number }[] = []
+    let reloads = await watch.reloads()
+    for (let number = 1; number <= changes; number++) {
+      const { kind, atRunTime, run } = source.next()
+      const began = performance.now()
+      const doing = { kind, began: Date.now(), ended: Number.POSITIVE_INFINITY }
+      doings.push(doing)
+      await run()
+      await plane.settled(made.id)
+      doing.ended = Date.now()
+      const now = await watch.reloads()
+      const counts = kinds[kind] ?? { changes: 0, reloads: 0, atRunTime, ms: [] }
+      kinds[kind] = counts
+      counts.changes++
+      counts.reloads += now - reloads
+      counts.ms.push(performance.now() - began)
+      reloads = now
+      if (number % 50 === 0) onProgress(`${number} of ${changes} changes, ${reloads} reloads`)
+    }
+    await sleep(CALM_MS)
+    load.stdin!.end()
+    const report = JSON.parse(await printed) as LoadReport
+    const lostDuring = report.examples.map(({ at, target, loss, detail }) => {
+      const last = doings.findLast(({ began }) => began <= at)
+      const when = last === undefined ? 'before any change' : `${at - last.began} ms into "${last.kind}"`
+      return `${loss} (${detail}) at ${target}, ${when}`
+    })
+    return { load: report, kinds, oldWorkers: await watch.stop(), lostDuring }
+  } finally {
+    load?.stdin?.destroy()
+    await plane.stop()
+  }
+}
+
+async function loadedPool(plane: DataPlane, name: string, id: string): Promise<LoadedPool> {
+  const { members } = await plane.get<{ members: { id: string; protocol_port: number; weight: number }[] }>(`/v2/lbaas/pools/${id}/members`)
+  const known = members.map((member) => ({ id: member.id, port: member.protocol_port, weight: member.weight, up: true }))
+  return { name, id, hasCookies: name === 'cookie', members: known }
+}
