@@ -1,7 +1,11 @@
-/** A program for a client's namespace: reads requests as JSON from its standard input, makes them one after the other, each on a connection of its own, and prints the answers as JSON. */
+/**
+ * A program for a client's namespace: takes lists of requests, a line of JSON each, from its standard input. It makes those of a list one after
+ * the other, each on a connection of its own, and prints their answers as a line of JSON. Ends with its input.
+ */
 import { readFileSync } from 'node:fs'
 import { type RequestOptions, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 
 export interface Asked {
@@ -29,9 +33,14 @@ export interface Answered {
 
 const DEFAULT_TIMEOUT_MS = 3_000
 
-const answers: Answered[] = []
-for (const asked of JSON.parse(await text(process.stdin)) as Asked[]) answers.push(await ask(asked))
-process.stdout.write(JSON.stringify(answers))
+for await (const line of createInterface({ input: process.stdin })) void answer(JSON.parse(line) as { id: number; requests: Asked[] })
+process.exit(0)
+
+async function answer({ id, requests }: { id: number; requests: Asked[] }): Promise<void> {
+  const answers: Answered[] = []
+  for (const asked of requests) answers.push(await ask(asked))
+  process.stdout.write(`${JSON.stringify({ id, answers })}\n`)
+}
 
 function ask({
   url,

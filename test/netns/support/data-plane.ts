@@ -3,6 +3,9 @@
  * are lab hosts: neither of them is the host that the amphora runs on. One per test file, for a start takes seconds.
  */
 import assert from 'node:assert/strict'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { sandboxNames } from '../../../src/embedded/compute/names.ts'
 import { exec } from '../../../src/lib/exec.ts'
@@ -23,6 +26,7 @@ export type Named = { id: string; name: string }
 export interface Made {
   id: string
   vip: string
+  additionalVips: string[]
   listeners: Record<string, string>
   pools: Record<string, string>
   policies: Record<string, string>
@@ -32,6 +36,7 @@ export class DataPlane {
   readonly controller: Controller
   readonly #token: string
   readonly #subnets: Map<string, string>
+  readonly #clients: Client[] = []
 
   private constructor(controller: Controller, token: string, subnets: Map<string, string>) {
     this.controller = controller
@@ -48,8 +53,9 @@ export class DataPlane {
   }
 
   /** Ends the controller and takes all of it away. */
-  stop(): Promise<void> {
-    return this.controller.down()
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.close()
+    await this.controller.down()
   }
 
   /** The id of a subnet by its name. */
@@ -60,7 +66,9 @@ export class DataPlane {
   /** A lab host that only makes requests. */
   async client(name: string, family: 4 | 6 = 4): Promise<Client> {
     const address = await this.labHost(name, family, ['sleep', 'infinity'])
-    return new Client(this, name, address)
+    const client = new Client(this, name, address)
+    this.#clients.push(client)
+    return client
   }
 
   /** A lab host with members on these ports; answers its address. Resolves when they answer. */
@@ -85,14 +93,14 @@ export class DataPlane {
     const { loadbalancer } = await this.post<{ loadbalancer: Tree }>('/v2/lbaas/loadbalancers', {
       loadbalancer: { vip_subnet_id: this.subnet('private-subnet'), ...body },
     })
-    const { id, vip_address, listeners, pools } = loadbalancer
-    await this.settled(id)
+    await this.settled(loadbalancer.id)
     return {
-      id,
-      vip: vip_address,
-      listeners: byName(listeners),
-      pools: byName(pools),
-      policies: byName(listeners.flatMap(({ l7policies }) => l7policies)),
+      id: loadbalancer.id,
+      vip: loadbalancer.vip_address,
+      additionalVips: loadbalancer.additional_vips.map(({ ip_address }) => ip_address),
+      listeners: byName(loadbalancer.listeners),
+      pools: byName(loadbalancer.pools),
+      policies: byName(loadbalancer.listeners.flatMap(({ l7policies }) => l7policies)),
     }
   }
 
@@ -145,7 +153,12 @@ export class DataPlane {
   }
 }
 
-type Tree = Named & { vip_address: string; listeners: (Named & { l7policies: Named[] })[]; pools: Named[] }
+type Tree = Named & {
+  vip_address: string
+  additional_vips: { ip_address: string }[]
+  listeners: (Named & { l7policies: Named[] })[]
+  pools: Named[]
+}
 
 function byName(objects: Named[]): Record<string, string> {
   return Object.fromEntries(objects.map(({ name, id }) => [name, id]))
@@ -156,6 +169,10 @@ export class Client {
   readonly name: string
   readonly address: string
   readonly #plane: DataPlane
+  /** A program that makes requests, once one was wanted. */
+  #asker: ChildProcessByStdio<Writable, Readable, null> | undefined
+  readonly #waiting = new Map<number, (answers: Answered[]) => void>()
+  #asked = 0
 
   constructor(plane: DataPlane, name: string, address: string) {
     this.#plane = plane
@@ -175,8 +192,24 @@ export class Client {
 
   /** Requests one after the other, each on a connection of its own; their answers in the same order. */
   async ask(...requests: Asked[]): Promise<Answered[]> {
-    const input = JSON.stringify(requests)
-    return JSON.parse(await this.exec(process.execPath, ['--disable-warning=ExperimentalWarning', asker], { input })) as Answered[]
+    this.#asker ??= this.#startAsker()
+    const id = this.#asked++
+    this.#asker.stdin.write(`${JSON.stringify({ id, requests })}\n`)
+    return await new Promise((resolve) => this.#waiting.set(id, resolve))
+  }
+
+  #startAsker(): ChildProcessByStdio<Writable, Readable, null> {
+    const child = spawn('nsenter', [`--net=${this.netns}`, process.execPath, asker], { stdio: ['pipe', 'pipe', 'inherit'] })
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const { id, answers } = JSON.parse(line) as { id: number; answers: Answered[] }
+      this.#waiting.get(id)?.(answers)
+      this.#waiting.delete(id)
+    })
+    return child
+  }
+
+  close(): void {
+    this.#asker?.stdin.end()
   }
 
   /** What the member says that it got; throws where there was no 200. */
