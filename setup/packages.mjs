@@ -22,4 +22,6 @@ const testing = [
   { package: 'openssl', provides: 'openssl', why: 'the tests look at certificates with it' },
 ]
 
-export const packagesFor = { start: running, test: [...running, ...testing] }
+const measuring = [{ package: 'wrk', provides: 'wrk', why: 'makes the load of the data plane bench, faster than what it measures' }]
+
+export const packagesFor = { start: running, test: [...running, ...testing], bench: [...running, ...measuring] }
