@@ -14,10 +14,14 @@ import { agentRoutes } from './routes.ts'
 import { AgentServer } from './server.ts'
 import { type AgentSettings, parseSettings } from './settings.ts'
 import { TrafficLogs } from './traffic-logs.ts'
+import { IpvsForwarder, usesIpvs } from './udp/ipvs.ts'
+import { NftablesForwarder } from './udp/nftables.ts'
+import { UdpListeners } from './udp/udp-listeners.ts'
 
 export class Agent {
   readonly paths: Paths
   readonly haproxies: Haproxies
+  readonly udpListeners: UdpListeners
   readonly keepalived: Keepalived
   readonly network: InnerNetwork
   readonly log: AgentLog
@@ -45,7 +49,7 @@ export class Agent {
     // What others do for the agent begins first: it goes on while the agent is busy with itself.
     this.network = new InnerNetwork(this.settings.namespace, this.paths, this.log, () => this.isOfPair())
     this.prepared = this.network.prepare()
-    this.info = readAmphoraInfo(this.settings)
+    this.info = readAmphoraInfo(this.settings, this.prepared)
     this.keepalived = new Keepalived(this.settings, this.paths, this.log, () => this.network.handOverVips())
     this.haproxies = new Haproxies(this.settings, this.paths, this.log, {
       beforeReload: (id) => this.heartbeats.keepCounters(id),
@@ -56,12 +60,20 @@ export class Agent {
         this.heartbeats.lookNow()
       },
     })
+    this.udpListeners = new UdpListeners(this.paths, this.log, () =>
+      usesIpvs(this.settings)
+        ? new IpvsForwarder(this.settings, this.paths, this.log)
+        : new NftablesForwarder(this.settings.namespace, this.paths, this.log, () => this.heartbeats.lookNow()),
+    )
     this.metrics = new MetricsServer(this.paths, this.log)
     this.heartbeats = new HeartbeatSender(this.settings, this.paths, this.log, {
       running: () => this.running(),
       isSilenced: () => this.keepalived.isConfigured() && !this.keepalived.isRunning(),
+      forwarded: () => this.udpListeners.rows(),
+      refresh: () => this.udpListeners.refresh(),
       beforeLook: () => {
         this.haproxies.check()
+        this.udpListeners.check()
         this.keepalived.check()
       },
     })
@@ -74,15 +86,17 @@ export class Agent {
     await this.haproxies.resume()
     this.observe()
     this.keepalived.tellStatus(this.haproxies.allServe())
+    await this.udpListeners.resume()
     await this.keepalived.resume()
     await this.server.listen()
     this.heartbeats.start()
     this.log.info(`agent of amphora ${this.settings.amphoraId} listens on port ${this.settings.bindPort}`)
   }
 
-  /** Ends in good order; HAProxy and keepalived go on. */
+  /** Ends in good order; HAProxy, keepalived and what the kernel forwards go on. */
   async stop(): Promise<void> {
     this.heartbeats.stop()
+    this.udpListeners.close()
     this.metrics.stop()
     this.logs.stop()
     await this.server.close()

@@ -3,7 +3,7 @@
  * finds it by its pid file and takes it over. While it is wanted, it is started again when it dies.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIfThere } from './files.ts'
@@ -17,6 +17,9 @@ const HEALTHY_AFTER_MS = 10_000
 /** How long a program may take to end in good order, then it is killed. */
 const STOP_TIMEOUT_MS = 5_000
 const STOP_POLL_MS = 5
+/** How long a program may take until it has written its pid file. */
+const WRITTEN_TIMEOUT_MS = 5_000
+const WRITTEN_POLL_MS = 2
 /** The program's output beyond this is dropped. */
 const MAX_OUTPUT_BYTES = 1024 * 1024
 
@@ -107,6 +110,16 @@ export class Daemon {
     if (this.mainPid !== undefined && this.child === undefined && !isRunning(this.mainPid, this.spec.mark)) this.ended(this.mainPid)
     const size = statSync(this.spec.outputFile, { throwIfNoEntry: false })?.size ?? 0
     if (size > MAX_OUTPUT_BYTES) truncateSync(this.spec.outputFile)
+  }
+
+  /** For programs that serve when they have written a pid file. Throws with the program's own words when it ends or takes too long. */
+  async untilWritten(pidFile: string): Promise<void> {
+    const deadline = performance.now() + WRITTEN_TIMEOUT_MS
+    while (!existsSync(pidFile)) {
+      if (this.mainPid === undefined) throw new Error(`${this.spec.name} ended: ${this.output()}`)
+      if (performance.now() > deadline) throw new Error(`${this.spec.name} does not run after ${WRITTEN_TIMEOUT_MS} ms: ${this.output()}`)
+      await sleep(WRITTEN_POLL_MS)
+    }
   }
 
   /** What the program last wrote. */

@@ -4,6 +4,7 @@ import { cpus, hostname } from 'node:os'
 import { exec } from '../lib/exec.ts'
 import { readIfThere } from './files.ts'
 import type { AgentSettings } from './settings.ts'
+import { usesIpvs } from './udp/ipvs.ts'
 
 export const API_VERSION = '1.0'
 /** What this agent can do beyond upstream's. */
@@ -18,10 +19,14 @@ export interface AmphoraInfo {
   capabilities: string[]
 }
 
-/** Asks the programs once, by one process for all three; an empty version is a program that is not installed. */
-export async function readAmphoraInfo({ haproxyCommand, keepalivedCommand }: AgentSettings): Promise<AmphoraInfo> {
+/**
+ * Asks the programs once, by one process for all three; an empty version is a program that is not installed. `prepared`: when what the kernel can do
+ * is known.
+ */
+export async function readAmphoraInfo(settings: AgentSettings, prepared: Promise<void>): Promise<AmphoraInfo> {
+  const { haproxyCommand, keepalivedCommand } = settings
   const script = '"$0" -v 2>&1; echo ---; "$1" -v 2>&1; echo ---; ipvsadm --version 2>&1'
-  const { stdout } = await exec('sh', ['-c', script, haproxyCommand, keepalivedCommand], { anyStatus: true })
+  const [{ stdout }] = await Promise.all([exec('sh', ['-c', script, haproxyCommand, keepalivedCommand], { anyStatus: true }), prepared])
   const [haproxy = '', keepalived = '', ipvsadm = ''] = stdout.split('---\n')
   return {
     hostname: hostname(),
@@ -29,7 +34,8 @@ export async function readAmphoraInfo({ haproxyCommand, keepalivedCommand }: Age
     api_version: API_VERSION,
     keepalived_version: versionIn(keepalived),
     ipvsadm_version: versionIn(ipvsadm),
-    capabilities: CAPABILITIES,
+    // Of UDP: 'lvs' serves SCTP, too.
+    capabilities: [...CAPABILITIES, usesIpvs(settings) ? 'lvs' : 'nftables-udp'],
   }
 }
 

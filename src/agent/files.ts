@@ -41,8 +41,14 @@ export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSet
     haproxyCheckScript: vrrp('check_scripts/haproxy_check_script.sh'),
     /** `0` while every HAProxy that should serve does, else `1`. */
     haproxyStatus: vrrp('haproxy-status'),
+    lvs,
     lvsConf: (listener: string) => lvs(listener, 'conf'),
-    lvs: join(basePath, 'lvs'),
+    /** Present while the controller wants the listener to be served. */
+    lvsWanted: (listener: string) => lvs(listener, 'started'),
+    /** What the agent remembers of a listener that nftables serve. */
+    lvsState: (listener: string) => lvs(listener, 'state'),
+    lvsDirectory: join(basePath, 'lvs'),
+    udpCheckScript: join(basePath, 'lvs/check/udp_check.sh'),
     plugged: join(basePath, 'plugged_interfaces'),
     interface: (name: string) => join(interfacesPath, `${name}.json`),
     vipRules: join(basePath, 'nftables-vip.rules'),
@@ -61,8 +67,8 @@ export function loadBalancersIn(paths: Paths): string[] {
 
 /** The UDP and SCTP listeners with a configuration on this amphora. */
 export function lvsListenersIn(paths: Paths): string[] {
-  if (!existsSync(paths.lvs)) return []
-  return readdirSync(paths.lvs).flatMap((name) => /^octavia-keepalivedlvs-([\w-]+)\.conf$/.exec(name)?.[1] ?? [])
+  if (!existsSync(paths.lvsDirectory)) return []
+  return readdirSync(paths.lvsDirectory).flatMap((name) => /^octavia-keepalivedlvs-([\w-]+)\.conf$/.exec(name)?.[1] ?? [])
 }
 
 /** Readers see the old contents or the new, never a part; with `sync` also after a loss of power. */

@@ -23,6 +23,10 @@ export interface HeartbeatSources {
   running(): string[]
   /** Keepalived is configured and dead: then controllers shall miss this amphora. */
   isSilenced(): boolean
+  /** What is to be said of listeners that HAProxy has no part in, as of the last `refresh`. */
+  forwarded(): StatRow[]
+  /** Called before a heartbeat. */
+  refresh(): Promise<void>
   /** Called before each look. */
   beforeLook(): void
 }
@@ -82,7 +86,7 @@ export class HeartbeatSender {
   }
 
   startOver(): void {
-    this.counters.startOver()
+    this.counters.startOver(new Set(this.sources.forwarded().map(({ proxy }) => proxy)))
   }
 
   private schedule(ms: number): void {
@@ -98,7 +102,7 @@ export class HeartbeatSender {
       const answers = await Promise.all(this.sources.running().map((id) => this.readStat(id)))
       const rows = answers.flatMap((answer) => answer ?? [])
       // An HAProxy that is being replaced may not answer once; that is no change of its members.
-      if (!answers.includes(null)) this.compare(statusesOf(rows))
+      if (!answers.includes(null)) this.compare(statusesOf([...rows, ...this.sources.forwarded()]))
       const now = performance.now()
       const isUrgent = this.urgent && now - this.lastUrgentAt >= URGENT_INTERVAL_MS
       if (isUrgent) {
@@ -107,7 +111,8 @@ export class HeartbeatSender {
       }
       if (isUrgent || now >= this.nextAt) {
         if (now >= this.nextAt) this.nextAt = now + this.settings.heartbeatIntervalMs
-        this.send(rows)
+        await this.sources.refresh()
+        this.send([...rows, ...this.sources.forwarded()])
       }
     } catch (error) {
       this.log.error(`no heartbeat: ${(error as Error).message}`)

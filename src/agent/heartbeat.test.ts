@@ -77,8 +77,16 @@ describe('heartbeat', () => {
     const counters = someCounters()
     growth(counters, csv({ total: 9 }))
     counters.keep(parseStat(csv({ total: 12 })))
-    counters.startOver()
+    counters.startOver(new Set())
     assert.equal(growth(counters, csv({ total: 20 })), 3 + 20)
+  })
+
+  test('counts nothing twice of listeners that HAProxy has no part in, when HAProxy starts over', () => {
+    const counters = someCounters()
+    growth(counters, csv({ total: 9 }))
+    const [frontend] = parseStat(csv({ total: 12 }))
+    counters.startOver(new Set([frontend!.proxy]))
+    assert.equal(growth(counters, csv({ total: 12 })), 3)
   })
 
   test('is due out of turn when a status changes, not when a counter does', () => {

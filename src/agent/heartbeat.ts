@@ -89,9 +89,9 @@ export class Counters {
     }
   }
 
-  /** A new worker counts from zero. */
-  startOver(): void {
-    this.last = {}
+  /** A new HAProxy counts from zero; those `kept` are counted by others. */
+  startOver(kept: ReadonlySet<string>): void {
+    this.last = Object.fromEntries(Object.entries(this.last).filter(([listener]) => kept.has(listener)))
   }
 
   /** Not synced to the disk: a loss of power costs a few counts. */

@@ -3,7 +3,6 @@
  * controllers configure it, and by a status file that it watches and that is written the moment HAProxy dies or comes back.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { exec } from '../lib/exec.ts'
 import { Daemon } from './daemon.ts'
 import { loadBalancersIn, md5, type Paths, writeAtomically } from './files.ts'
@@ -12,9 +11,6 @@ import type { AgentLog } from './log.ts'
 import { Serial } from './serial.ts'
 import type { AgentSettings } from './settings.ts'
 
-/** How long keepalived may take until its VRRP process runs. */
-const STARTED_TIMEOUT_MS = 5_000
-const STARTED_POLL_MS = 2
 /** `keepalived -t`: nothing wrong but scripts that could be safer (KEEPALIVED_EXIT_CONFIG_TEST_SECURITY). */
 const ONLY_SECURITY_REMARKS = 6
 
@@ -47,7 +43,7 @@ export class Keepalived {
       mark: paths.keepalivedConf,
       outputFile: paths.keepalivedLog,
       log,
-      ready: () => this.untilStarted(),
+      ready: () => this.daemon.untilWritten(paths.keepalivedVrrpPid),
       onChange: () => {},
     })
   }
@@ -147,14 +143,5 @@ export class Keepalived {
     const script = `read -r status < ${this.paths.haproxyStatus}\n[ "$status" = 0 ] || exit 1\n${alive.join('')}`
     if (!existsSync(this.paths.haproxyCheckScript) || readFileSync(this.paths.haproxyCheckScript, 'utf8') !== script)
       writeAtomically(this.paths.haproxyCheckScript, script)
-  }
-
-  private async untilStarted(): Promise<void> {
-    const deadline = performance.now() + STARTED_TIMEOUT_MS
-    while (!existsSync(this.paths.keepalivedVrrpPid)) {
-      if (this.daemon.pid === undefined) throw new Error(`keepalived ended: ${this.daemon.output()}`)
-      if (performance.now() > deadline) throw new Error(`keepalived does not run after ${STARTED_TIMEOUT_MS} ms: ${this.daemon.output()}`)
-      await sleep(STARTED_POLL_MS)
-    }
   }
 }

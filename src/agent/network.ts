@@ -24,8 +24,11 @@ import { HttpError } from './router.ts'
 import { Serial } from './serial.ts'
 
 const VIP_INTERFACE = 'eth1'
+/** A kernel with this module gets it for UDP and SCTP listeners; where there are no modules, no process is spent on it. */
+const LOAD_IPVS =
+  'read -r release < /proc/sys/kernel/osrelease; [ -e /proc/net/ip_vs ] || [ ! -d "/lib/modules/$release" ] || modprobe -q ip_vs || :'
 /**
- * Below /proc/sys/net. HAProxy binds the VIP before keepalived gives it to the backup; router advertisements are nobody's business there;
+ * Below /proc/sys/net. Packets of UDP listeners leave by the interface they came by, which is no reason to tell their senders of a shorter way. HAProxy binds the VIP before keepalived gives it to the backup; router advertisements are nobody's business there;
  * HAProxy's user may ping, since PING monitors run as it and no program can gain a capability here.
  */
 const INNER_SETTINGS = {
@@ -33,6 +36,8 @@ const INNER_SETTINGS = {
   'ipv6/ip_nonlocal_bind': 1,
   'ipv4/ping_group_range': '0 2147483647',
   'ipv4/ip_forward': 1,
+  'ipv4/conf/all/send_redirects': 0,
+  'ipv4/conf/default/send_redirects': 0,
   'ipv6/conf/all/forwarding': 1,
   'ipv6/conf/default/accept_ra': 0,
   'ipv4/conf/default/arp_notify': 1,
@@ -84,7 +89,7 @@ export class InnerNetwork {
     )
     // One shell for all: the agent's start is what a new load balancer waits for.
     const outside = '[ -e "/run/netns/$0" ] || ip netns add "$0" || exit; exec nsenter "--net=/run/netns/$0" sh -c "$1"'
-    await exec('sh', ['-c', outside, this.namespace, ['set -e', 'ip link set lo up', ...settings].join('\n')])
+    await exec('sh', ['-c', outside, this.namespace, ['set -e', 'ip link set lo up', ...settings, LOAD_IPVS].join('\n')])
     await this.restore()
   }
 

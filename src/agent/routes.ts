@@ -10,19 +10,20 @@ import { listenersOf } from './listeners.ts'
 import { type AgentResponse, frameworkError, HttpError, type RouteTable } from './router.ts'
 import { SettingsError } from './settings.ts'
 import { followLog, MAX_FOLLOWERS } from './traffic-logs.ts'
+import { UnreadableConfiguration } from './udp/keepalived-words.ts'
 import { applyVipRules, parseVipRules } from './vip-rules.ts'
 
 const OK = { message: 'OK' }
 
 export function agentRoutes(agent: Agent): RouteTable {
-  const { paths, haproxies, keepalived, network } = agent
+  const { paths, haproxies, udpListeners, keepalived, network } = agent
   return {
     'GET /': () => ({ status: 200, body: { api_version: API_VERSION } }),
     'GET /1.0/info': async () => ({ status: 200, body: await agent.info }),
     'GET /1.0/details': () => details(agent),
     'GET /1.0/listeners': () => ({
       status: 200,
-      body: loadBalancersIn(paths).flatMap((id) => listenersOf(haproxies.configuration(id) ?? '')),
+      body: [...loadBalancersIn(paths).flatMap((id) => listenersOf(haproxies.configuration(id) ?? '')), ...udpListeners.list()],
     }),
 
     'PUT /1.0/loadbalancer/:amphora_id/:lb_id/haproxy': async ({ params, body }) => {
@@ -59,11 +60,15 @@ export function agentRoutes(agent: Agent): RouteTable {
     },
 
     'PUT /1.0/listeners/:amphora_id/:listener_id/udp_listener': ({ params, body }) => {
-      writeAtomically(paths.lvsConf(params.listener_id!), body, { sync: true })
-      return { status: 200, body: OK, etag: md5(body) }
+      try {
+        return { status: 200, body: OK, etag: udpListeners.upload(listenerId(params), body) }
+      } catch (error) {
+        if (error instanceof UnreadableConfiguration) throw new HttpError(400, { message: 'Invalid request', details: error.message })
+        throw error
+      }
     },
     'GET /1.0/listeners/:listener_id/udp_listener': ({ params }) => {
-      const configuration = readIfThere(paths.lvsConf(params.listener_id!))
+      const configuration = udpListeners.configuration(listenerId(params))
       if (configuration === null)
         throw new HttpError(404, { message: 'UDP Listener Not Found', details: `No UDP listener with UUID: ${params.listener_id}` })
       return { status: 200, body: configuration, etag: md5(configuration) }
@@ -127,9 +132,9 @@ export function agentRoutes(agent: Agent): RouteTable {
 
 async function actOnLoadBalancer(agent: Agent, id: string, action: string): Promise<AgentResponse> {
   if (!isAction(action)) throw unknownAction(action)
-  const { haproxies, keepalived, network, paths } = agent
+  const { haproxies, udpListeners, keepalived, network } = agent
   if (haproxies.configuration(id) === null) {
-    if (readIfThere(paths.lvsConf(id)) !== null) return actOnLvsListener(id, action)
+    if (udpListeners.configuration(id) !== null) return actOnUdpListener(agent, id, action)
     throw loadBalancerNotFound(id)
   }
   try {
@@ -144,13 +149,15 @@ async function actOnLoadBalancer(agent: Agent, id: string, action: string): Prom
   return { status: 202, body: { ...OK, details: `Configuration file is valid\nhaproxy daemon for ${id} started` } }
 }
 
-/** The configuration is kept, but nothing here can balance UDP and SCTP. */
-function actOnLvsListener(id: string, action: Action): AgentResponse {
-  if (action === 'stop') return { status: 202, body: { ...OK, details: `LVS Listener ${id} stopped` } }
-  throw new HttpError(500, {
-    message: `Failed to ${action} LVS Listener ${id}`,
-    details: 'this amphora has no IPVS, which UDP and SCTP listeners need',
-  })
+/** `details` as upstream words it, by which its controllers' logs say what happened. */
+async function actOnUdpListener({ udpListeners }: Agent, id: string, action: Action): Promise<AgentResponse> {
+  try {
+    await udpListeners[action](id)
+  } catch (error) {
+    throw new HttpError(500, { message: `Failed to ${action} keepalivedlvs listener ${id}`, details: (error as Error).message })
+  }
+  // Upstream's agent starts it anew, too, when a reload is asked for.
+  return { status: 202, body: { ...OK, details: `keepalivedlvs listener ${id} ${action === 'reload' ? 'restart' : action}ed` } }
 }
 
 function trafficLog({ logs }: Agent, id: string, follows: boolean): AgentResponse {
@@ -161,8 +168,12 @@ function trafficLog({ logs }: Agent, id: string, follows: boolean): AgentRespons
   return { status: 200, body: (response) => followLog(logs, id, response) }
 }
 
-async function removeObject({ haproxies, paths }: Agent, id: string): Promise<AgentResponse> {
-  rmSync(paths.lvsConf(id), { force: true })
+async function removeObject({ haproxies, udpListeners }: Agent, id: string): Promise<AgentResponse> {
+  try {
+    await udpListeners.remove(id)
+  } catch (error) {
+    throw new HttpError(500, { message: 'Error stopping keepalivedlvs', details: (error as Error).message })
+  }
   if (haproxies.configuration(id) === null) return { status: 200, body: OK }
   try {
     await haproxies.remove(id)
@@ -182,9 +193,10 @@ async function actOnKeepalived({ keepalived }: Agent, action: string): Promise<A
   return { status: 202, body: { ...OK, details: `keepalived ${action}ed` } }
 }
 
-async function details({ info, paths, haproxies, logs, network, settings }: Agent): Promise<AgentResponse> {
+async function details({ info, paths, haproxies, udpListeners, logs, network, settings }: Agent): Promise<AgentResponse> {
   const loadBalancers = loadBalancersIn(paths)
   const listeners = loadBalancers.flatMap((id) => listenersOf(haproxies.configuration(id) ?? '').map(({ uuid }) => uuid))
+  const udpListenerIds = lvsListenersIn(paths)
   return {
     status: 200,
     body: {
@@ -193,10 +205,10 @@ async function details({ info, paths, haproxies, logs, network, settings }: Agen
       networks: await network.traffic(),
       active: true,
       haproxy_count: loadBalancers.filter((id) => haproxies.isRunning(id)).length,
-      lvs_listener_process_count: 0,
+      lvs_listener_process_count: udpListenerIds.filter((id) => udpListeners.isForwarded(id)).length,
       topology: settings.topology,
       topology_status: 'OK',
-      listeners: [...new Set([...listeners, ...lvsListenersIn(paths)])].sort(),
+      listeners: [...new Set([...listeners, ...udpListenerIds])].sort(),
       packages: {},
       // Ours.
       log_lines_dropped: logs.dropped(),
@@ -216,6 +228,12 @@ function unknownAction(action: string): HttpError {
 
 function loadBalancerNotFound(id: string): HttpError {
   return new HttpError(404, { message: 'Loadbalancer Not Found', details: `No loadbalancer with UUID: ${id}` })
+}
+
+/** It also becomes part of the name of a table in the kernel. */
+function listenerId({ listener_id }: Record<string, string>): string {
+  if (!/^[\w-]{1,64}$/.test(listener_id!)) throw new HttpError(400, { message: 'Invalid request', details: 'this is no listener id' })
+  return listener_id!
 }
 
 function certificatePath({ paths }: Agent, { lb_id, filename }: Record<string, string>): string {

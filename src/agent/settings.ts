@@ -16,6 +16,8 @@ export interface AgentSettings {
   keepalivedCommand: string
   /** Seconds an old HAProxy process may finish its connections. Ours. */
   hardStopAfterSeconds: number
+  /** UDP listeners go through nftables also where the kernel has IPVS. Ours. */
+  prefersNftables: boolean
   /** The namespace of tenants' traffic, by its name for `ip netns`. Ours; others than the default let tests run several agents. */
   namespace: string
   topology: 'SINGLE' | 'ACTIVE_STANDBY'
@@ -90,6 +92,7 @@ export function parseSettings(text: string): AgentSettings {
     haproxyCommand: optional('haproxy_amphora.haproxy_cmd') ?? '/usr/sbin/haproxy',
     keepalivedCommand: optional('haproxy_amphora.keepalived_cmd') ?? '/usr/sbin/keepalived',
     hardStopAfterSeconds: number('haproxy_amphora.hard_stop_after', 120),
+    prefersNftables: optional('haproxy_amphora.udp_backend') === 'nftables',
     namespace: optional('amphora_agent.amphora_netns') ?? 'amphora-haproxy',
     topology: optional('controller_worker.loadbalancer_topology') === 'ACTIVE_STANDBY' ? 'ACTIVE_STANDBY' : 'SINGLE',
     controllers: endpoints('health_manager.controller_ip_port_list'),
