@@ -14,6 +14,11 @@ const testing = [
   { package: 'postgresql', provides: '/usr/lib/postgresql', why: 'the tests run on PostgreSQL too' },
   { package: 'python3-openstackclient', provides: 'openstack', why: 'the tests drive us by the real client' },
   { package: 'python3-octaviaclient', provides: '/usr/lib/python3/dist-packages/octaviaclient', why: "the client's loadbalancer commands" },
+  {
+    package: 'python3-barbicanclient',
+    provides: '/usr/lib/python3/dist-packages/barbicanclient',
+    why: "the client's secret and acl commands",
+  },
   { package: 'python3-neutronclient', provides: 'neutron', why: "the older client's lbaas-* commands, forwarded to us" },
   { package: 'python3-keystone', provides: 'keystone-wsgi-public', why: 'the tests validate tokens with a real Keystone' },
   { package: 'octavia-api', provides: 'octavia-api', why: 'the tests ask the real API what they ask ours' },

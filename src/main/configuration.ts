@@ -43,7 +43,7 @@ function portsFrom(portBase: string): ConfigSource['overrides'] {
   return {
     api_settings: { bind_port: base },
     identity: { bind_port: base + 1 },
-    embedded: { network_bind_port: base + 2, compute_bind_port: base + 6 },
+    embedded: { network_bind_port: base + 2, secrets_bind_port: base + 3, compute_bind_port: base + 6 },
     health_manager: { bind_port: base + 5 },
   }
 }

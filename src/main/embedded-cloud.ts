@@ -1,5 +1,5 @@
 /**
- * The parts of a cloud that this process itself provides: identity, networks and machines, each only where the configuration chooses it.
+ * The parts of a cloud that this process itself provides: identity, networks, secrets and machines, each only where the configuration chooses it.
  * The order matters: projects own networks, networks carry machines.
  */
 import type { Config } from '../config/config.ts'
@@ -25,6 +25,7 @@ import { openEmbeddedIdentity } from '../embedded/identity/service.ts'
 import { Lab } from '../embedded/lab/lab.ts'
 import { startNetworkService } from '../embedded/network/api/server.ts'
 import type { EmbeddedNetwork } from '../embedded/network/service.ts'
+import { startSecretsService } from '../embedded/secrets/api/server.ts'
 import { openEmbeddedSecrets } from '../embedded/secrets/service.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -91,7 +92,7 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
 
   async function startServices(): Promise<{ stop(): Promise<void> }> {
     const running: RunningService[] = []
-    const { bind_host: host, network_bind_port, compute_bind_port } = config.embedded
+    const { bind_host: host, network_bind_port, compute_bind_port, secrets_bind_port } = config.embedded
     const common = { db, config, clock, log, host }
     const { bind_host, bind_port } = config.identity
     if (hasEmbeddedIdentity) running.push(await startIdentityService({ ...common, identity, host: bind_host, port: bind_port }))
@@ -100,6 +101,7 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
         await startNetworkService({ ...common, network: embeddedNetwork.service, identity: identityDriver, port: network_bind_port }),
       )
     }
+    if (secrets !== null) running.push(await startSecretsService({ ...common, secrets, identity: identityDriver, port: secrets_bind_port }))
     if (embeddedCompute !== null) {
       const { service: serviceProjectId } = await firstProjects(db)
       const directory = serverDirectory(db)

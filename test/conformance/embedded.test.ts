@@ -69,6 +69,7 @@ describe(`the openstack command and the embedded cloud${skip ? ` (skipped: ${ski
         ['keystone', 'identity'],
         ['neutron', 'network'],
         ['nova', 'compute'],
+        ['barbican', 'key-manager'],
         ['glance', 'image'],
       ],
     )

@@ -10,11 +10,13 @@ import type { DirectoryServer, DirectoryServerGroup, ServerDirectory } from '../
 import { startComputeService } from '../../src/embedded/compute/api/server.ts'
 import type { RunningService } from '../../src/embedded/http.ts'
 import { startIdentityService } from '../../src/embedded/identity/api/server.ts'
-import { type FirstPasswords, type FirstProjects, firstProjects } from '../../src/embedded/identity/bootstrap.ts'
+import { type FirstPasswords, type FirstProjects, firstProjects, serviceUserId } from '../../src/embedded/identity/bootstrap.ts'
 import { writeClientFiles } from '../../src/embedded/identity/client-files.ts'
 import { type EmbeddedIdentity, openEmbeddedIdentity } from '../../src/embedded/identity/service.ts'
 import type { NetworkBackend } from '../../src/embedded/network/api/backend.ts'
 import { startNetworkService } from '../../src/embedded/network/api/server.ts'
+import { startSecretsService } from '../../src/embedded/secrets/api/server.ts'
+import { type EmbeddedSecrets, openEmbeddedSecrets } from '../../src/embedded/secrets/service.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { aDatabase } from './databases.ts'
@@ -30,7 +32,8 @@ export interface EmbeddedServices {
   network: NetworkBackend
   servers: DirectoryServer[]
   serverGroups: DirectoryServerGroup[]
-  urls: { identity: string; network: string; compute: string }
+  secrets: EmbeddedSecrets
+  urls: { identity: string; network: string; compute: string; secrets: string }
   /** What `source openrc` puts into the environment. */
   credentials(file: 'openrc' | 'openrc-demo'): Record<string, string>
   /** A token of the user `name` on the project of that name. */
@@ -44,13 +47,14 @@ export interface TestClock extends Clock {
 
 export async function embeddedServices(): Promise<EmbeddedServices> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'ottavia-embedded-'))
-  const [apiPort, identityPort, networkPort, computePort] = await freePorts(4)
+  const [apiPort, identityPort, networkPort, computePort, secretsPort] = await freePorts(5)
   const config = loadConfig({
     stateDirectory,
     overrides: {
       api_settings: { bind_port: apiPort },
       identity: { bind_port: identityPort },
-      embedded: { network_bind_port: networkPort, compute_bind_port: computePort },
+      embedded: { network_bind_port: networkPort, compute_bind_port: computePort, secrets_bind_port: secretsPort },
+      certificates: { store_key: ['key'] },
     },
   })
   const db = await aDatabase()
@@ -69,6 +73,7 @@ export async function embeddedServices(): Promise<EmbeddedServices> {
     getServer: async (id) => servers.find((server) => server.compute_id === id) ?? null,
     listServerGroups: async () => serverGroups,
   }
+  const secrets = await openEmbeddedSecrets({ db, clock, config, log, serviceUserId: await serviceUserId(db) })
   const host = '127.0.0.1'
   const services: RunningService[] = [
     await startIdentityService({ identity, db, config, clock, log, host, port: identityPort! }),
@@ -82,8 +87,9 @@ export async function embeddedServices(): Promise<EmbeddedServices> {
       host,
       port: computePort!,
     }),
+    await startSecretsService({ secrets, identity: driver, config, log, host, port: secretsPort! }),
   ]
-  const urls = { identity: services[0]!.url, network: services[1]!.url, compute: services[2]!.url }
+  const urls = { identity: services[0]!.url, network: services[1]!.url, compute: services[2]!.url, secrets: services[3]!.url }
   return {
     db,
     config,
@@ -94,6 +100,7 @@ export async function embeddedServices(): Promise<EmbeddedServices> {
     network,
     servers,
     serverGroups,
+    secrets,
     urls,
 
     credentials(file) {

@@ -53,7 +53,7 @@ describe('the embedded identity', () => {
     assert.deepEqual(token.roles!.map((role) => role.name).sort(), ['admin', 'member', 'reader'])
     assert.deepEqual(
       token.catalog!.map(({ type, name }) => `${name}:${type}`),
-      ['octavia:load-balancer', 'keystone:identity', 'neutron:network', 'nova:compute', 'glance:image'],
+      ['octavia:load-balancer', 'keystone:identity', 'neutron:network', 'nova:compute', 'barbican:key-manager', 'glance:image'],
     )
     assert.equal(token.catalog![2]!.endpoints[0]!.url, cloud.urls.network)
     assert.match(token.expires_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000000Z$/)
