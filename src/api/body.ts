@@ -321,15 +321,25 @@ const formats: Record<string, Convert> = {
   },
   'http-url'(value) {
     if (typeof value !== 'string') throw new NotAllowed(`expected string or bytes-like object, got '${pythonType(value)}'`)
-    const parsed = !controlOrSpace.test(value) && /^https?:\/\//i.test(value) ? URL.parse(value) : null
+    const parsed = value.length <= MAX_URL_LENGTH && !controlOrSpace.test(value) && /^https?:\/\//i.test(value) ? URL.parse(value) : null
     if (parsed === null || parsed.hostname === '') throw new NotAllowed('Value must be a valid URL string')
     return value
   },
   'url-path'(value) {
-    if (typeof value === 'string' && /^\/(?!\/)/.test(value) && !/\s/.test(value) && pathCharacters.test(value)) return value
+    if (
+      typeof value === 'string' &&
+      value.length <= MAX_URL_LENGTH &&
+      /^\/(?!\/)/.test(value) &&
+      !/\s/.test(value) &&
+      pathCharacters.test(value)
+    )
+      return value
     throw new NotAllowed('Value must be a valid URL Path string')
   },
 }
+
+/** Upstream's columns have room for 255; who gets a longer one into them gets 500. */
+const MAX_URL_LENGTH = 2_048
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controlOrSpace = /[\x00-\x20\x7f-\x9f]/

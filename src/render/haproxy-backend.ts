@@ -5,7 +5,7 @@ import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } fro
 import type { HaproxyOptions } from './haproxy.ts'
 import { requestHeaderLines } from './haproxy-headers.ts'
 import { hasPeers, peersName } from './haproxy-peers.ts'
-import { offloadsTls, serverTlsWords } from './haproxy-tls.ts'
+import { offloadsTls, protocolsOf, serverTlsWords } from './haproxy-tls.ts'
 import { bracketed, endpoint, type Line, nameInParentheses, type Section, withoutVariables } from './haproxy-words.ts'
 
 const PING_SCRIPT = '/var/lib/octavia/ping-wrapper.sh'
@@ -190,7 +190,7 @@ function checkWords(healthMonitor: HealthMonitor, pool: PoolTree, { monitor_addr
     'check',
     // A pool with TLS says itself what must hold of its members' certificates; for a monitor alone the handshake is what counts.
     ...(asksForTls ? ['check-ssl', ...(pool.tls_enabled ? [] : ['verify', 'none'])] : []),
-    ...(isEncrypted && pool.tls_enabled && pool.alpn_protocols.length > 0 ? ['check-alpn', pool.alpn_protocols.join(',')] : []),
+    ...(isEncrypted && pool.tls_enabled && pool.alpn_protocols.length > 0 ? ['check-alpn', protocolsOf(pool)] : []),
     ...(isEncrypted && domain_name !== null ? ['check-sni', domain_name] : []),
     'inter',
     seconds(delay),

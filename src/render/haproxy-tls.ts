@@ -1,4 +1,5 @@
 /** TLS in HAProxy's words: what clients meet at a listener, and what members of a pool meet. Rules of OpenSSL 3 as HAProxy 2.6 drives it. */
+import type { ListenerRow } from '../db/tables.ts'
 import { failure } from '../resources/failures.ts'
 import type { ListenerTree, PoolTree } from '../resources/load-balancer/tree.ts'
 import { certificatePath, clientCaOf, clientCrlOf, crtListOf, poolCaOf, poolCertificateOf, poolCrlOf } from './certificate-files.ts'
@@ -19,7 +20,7 @@ const cipherSuites = [
 ]
 
 /** Whether clients of the listener speak TLS with the load balancer. */
-export function offloadsTls({ protocol, default_tls_container_ref, sni_container_refs }: ListenerTree): boolean {
+export function offloadsTls({ protocol, default_tls_container_ref, sni_container_refs }: ListenerRow): boolean {
   // A listener of HTTPS passes TLS through; one of PROMETHEUS has it where it has a certificate.
   return (
     protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && (Boolean(default_tls_container_ref) || sni_container_refs.length > 0))
@@ -42,7 +43,7 @@ export function bindTlsWords(load_balancer_id: string, listener: ListenerTree): 
       : []),
     ...(asksClients && client_crl_container_ref ? ['crl-file', file(clientCrlOf(listener))] : []),
     ...parameterWords(listener),
-    ...(listener.alpn_protocols.length > 0 ? ['alpn', listener.alpn_protocols.join(',')] : []),
+    ...(listener.alpn_protocols.length > 0 ? ['alpn', protocolsOf(listener)] : []),
   ]
 }
 
@@ -59,33 +60,48 @@ export function serverTlsWords(load_balancer_id: string, pool: PoolTree): Line {
     'sni',
     'ssl_fc_sni',
     ...parameterWords(pool),
-    ...(pool.alpn_protocols.length > 0 ? ['alpn', pool.alpn_protocols.join(',')] : []),
+    ...(pool.alpn_protocols.length > 0 ? ['alpn', protocolsOf(pool)] : []),
+  ]
+}
+
+/** Each once: OpenSSL has room for 255 bytes. */
+export function protocolsOf({ alpn_protocols }: Pick<ListenerTree | PoolTree, 'alpn_protocols'>): string {
+  return [...new Set(alpn_protocols)].join(',')
+}
+
+type Asked = Pick<ListenerTree | PoolTree, 'tls_ciphers' | 'tls_versions'>
+
+/** Throws VisibleError where no version is left. */
+function parameterWords(asked: Asked & Pick<ListenerTree | PoolTree, 'id'>): Line {
+  const { ciphers, suites, versions } = tlsParameters(asked)
+  if (versions !== null && versions.length === 0) throw failure('no_tls_version', { id: asked.id })
+  return [
+    ...(ciphers.length > 0 ? ['ciphers', ciphers.join(':')] : []),
+    ...(suites.length > 0 ? ['ciphersuites', suites.join(':')] : []),
+    ...(versions === null ? [] : ['ssl-min-ver', haproxyVersions[versions[0]!], 'ssl-max-ver', haproxyVersions[versions.at(-1)!]]),
   ]
 }
 
 /**
- * Ciphers and versions. HAProxy serves nothing below TLS 1.2 unless told the lowest version, and OpenSSL nothing of it above security level 0: who
- * names such a version wants it. Throws VisibleError where no version is left.
+ * Ciphers of TLS 1.2 and before, those of TLS 1.3, and the versions, oldest first: null where HAProxy's own hold, empty where none is left. HAProxy
+ * serves nothing below TLS 1.2 unless told the lowest version, and OpenSSL nothing of it above security level 0: who names such a version wants it.
  */
-function parameterWords({ id, tls_ciphers, tls_versions }: Pick<ListenerTree | PoolTree, 'id' | 'tls_ciphers' | 'tls_versions'>): Line {
+export function tlsParameters({ tls_ciphers, tls_versions }: Asked): {
+  ciphers: string[]
+  suites: string[]
+  versions: TlsVersion[] | null
+} {
   const names = (tls_ciphers ?? '').split(':').filter((name) => name !== '')
   const suites = names.filter((name) => cipherSuites.includes(name))
   const ciphers = names.filter((name) => !cipherSuites.includes(name))
+  if (tls_versions.length === 0) return { ciphers, suites, versions: null }
   // Who names ciphers of TLS 1.3 alone has none for the versions before it.
-  const wanted = suites.length > 0 && ciphers.length === 0 ? tls_versions.filter((version) => version === 'TLSv1.3') : tls_versions
-  const versions = newestRange(wanted)
-  if (tls_versions.length > 0 && versions.length === 0) throw failure('no_tls_version', { id })
-  const [lowest, highest] = [versions[0], versions.at(-1)]
-  const isOld = lowest === 'TLSv1' || lowest === 'TLSv1.1'
+  const onlyNewest = suites.length > 0 && ciphers.length === 0
+  const versions = newestRange(onlyNewest ? tls_versions.filter((version) => version === 'TLSv1.3') : tls_versions)
+  const isOld = versions[0] === 'TLSv1' || versions[0] === 'TLSv1.1'
   if (isOld && ciphers.length === 0) ciphers.push('DEFAULT')
   if (isOld && !ciphers.some((name) => name.startsWith('@SECLEVEL'))) ciphers.push('@SECLEVEL=0')
-  return [
-    ...(ciphers.length > 0 ? ['ciphers', ciphers.join(':')] : []),
-    ...(suites.length > 0 ? ['ciphersuites', suites.join(':')] : []),
-    ...(lowest === undefined || highest === undefined
-      ? []
-      : ['ssl-min-ver', haproxyVersions[lowest], 'ssl-max-ver', haproxyVersions[highest]]),
-  ]
+  return { ciphers, suites, versions }
 }
 
 /** HAProxy serves one range without holes: of versions that leave some out between them, those above the topmost hole. */

@@ -26,7 +26,7 @@ function printLine(line: Line): string {
 function printWord(word: Word): string {
   const text = String(word)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\x00-\x1f\x7f]/.test(text)) throw failure('control_character')
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(text)) throw failure('control_character')
   if (/^[\w.,:;/@%+=!?*&|<>~^()[\]{}-]+$/.test(text)) return text
   return `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -10,6 +10,7 @@ export const everything: ProviderCapabilities = {
   pool_protocols: ['TCP', 'HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'UDP', 'SCTP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'],
   pool_tls: true,
+  values_must_be_servable: false,
   mixed_families: true,
   vip_sg_ids: true,
   additional_vips: true,
@@ -29,6 +30,7 @@ export const servedByHaproxy: ProviderCapabilities = {
   pool_protocols: ['TCP', 'HTTP', 'HTTPS', 'PROXY', 'PROXYV2'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP', 'SOURCE_IP_PORT'],
   pool_tls: true,
+  values_must_be_servable: true,
   // As upstream's, whose UDP and SCTP go through the kernel's LVS.
   mixed_families: false,
   vip_sg_ids: true,

@@ -50,6 +50,8 @@ export type ProviderCapabilities = {
   pool_protocols: readonly string[]
   lb_algorithms: readonly string[]
   pool_tls: boolean
+  /** Values that HAProxy or OpenSSL would refuse, and with them a whole configuration, are refused by the API. */
+  values_must_be_servable: boolean
   /** Members of UDP and SCTP pools whose family no VIP has. */
   mixed_families: boolean
   vip_sg_ids: boolean

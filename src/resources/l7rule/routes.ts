@@ -12,6 +12,7 @@ import { startFlow } from '../../flow/start.ts'
 import { findL7Policy, lockL7Policy } from '../l7policy/repository.ts'
 import { findListener } from '../listener/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
+import { checkL7RuleServable } from '../servable.ts'
 import { checkL7RuleData, maxRulesPerPolicy } from './checks.ts'
 import { createL7Rule } from './create-flow.ts'
 import { deleteL7Rule } from './delete-flow.ts'
@@ -45,7 +46,7 @@ const listed: ListSpec<'l7rule'> = {
 }
 
 /** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
-export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiContext): void {
+export function l7ruleRoutes(api: FastifyInstance, { db, config, clock, amphora }: ApiContext): void {
   const parent = async ({ l7policy_id }: { l7policy_id: string }) => {
     await findPolicyInPath(db, l7policy_id)
   }
@@ -97,6 +98,7 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
         const { project_id, listener_id } = policy
         request.authorize('os_load-balancer_api:l7rule:post', project_id)
         const rule = newL7Rule(body, { project_id, l7policy_id }, clock)
+        checkL7RuleServable({ amphora }, rule)
         if ((await countL7RulesOfPolicy(tx, l7policy_id)) >= maxRulesPerPolicy) throw tooManyL7Rules(l7policy_id)
         await takeQuota(tx, config, 'l7rule', project_id)
         const load_balancer_id = await loadBalancerIdOf(tx, policy)
@@ -127,6 +129,10 @@ export function l7ruleRoutes(api: FastifyInstance, { db, config, clock }: ApiCon
         request.authorize('os_load-balancer_api:l7rule:put', rule.project_id)
         const { type = rule.type, compare_type = rule.compare_type, key = rule.key, value = rule.value } = update
         checkL7RuleData({ type, compare_type, key, value })
+        checkL7RuleServable(
+          { amphora },
+          { type: type ?? rule.type, compare_type: compare_type ?? rule.compare_type, value: value ?? rule.value },
+        )
         const load_balancer_id = await loadBalancerIdOf(tx, policy)
         await lockL7Policy(tx, policy, load_balancer_id)
         const changes = { ...l7ruleChanges(update, rule), ...newlyUpdated(clock) }

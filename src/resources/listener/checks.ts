@@ -73,7 +73,7 @@ export function checkNewListener(
     throw validationFailure('An SNI or default certificate container reference must be provided with a client CA container reference.')
   }
   if (offloadsTls && !hasServerCertificate) {
-    throw validationFailure(`An SNI or default certificate container reference must be provided for ${shownProtocol} protocol listeners.`)
+    throw certificateNeeded(shownProtocol)
   }
   if (listener.client_authentication !== 'NONE' && !listener.client_ca_tls_container_ref) {
     throw clientAuthenticationNeedsCa(listener.client_authentication)
@@ -201,6 +201,9 @@ function checkHsts(listener: ListenerRow): void {
   }
   if (listener.hsts_max_age !== null && listener.protocol !== 'TERMINATED_HTTPS') throw hstsNeedsTls()
 }
+
+export const certificateNeeded = (protocol: string) =>
+  validationFailure(`An SNI or default certificate container reference must be provided for ${protocol} protocol listeners.`)
 
 const certificatesNotAllowed = (protocol: ListenerProtocol) =>
   validationFailure(`Certificate container references are not allowed on ${protocol} protocol listeners.`)

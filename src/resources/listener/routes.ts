@@ -11,6 +11,7 @@ import { listL7PolicyIdsOfListeners } from '../l7policy/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { findPool } from '../pool/repository.ts'
 import { newlyUpdated, refuseChildren } from '../row-fields.ts'
+import { checkListenerServable } from '../servable.ts'
 import { References, unchecked } from '../tls-references.ts'
 import { checkListenerSupported } from '../unsupported.ts'
 import { checkListenerAndPool, checkListenerUpdate } from './checks.ts'
@@ -174,6 +175,7 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
           await lockLoadBalancer(tx, load_balancer_id)
           checkListenerSupported(context, loadBalancer, update)
           const changes = { ...listenerChanges(update, config), ...newlyUpdated(clock) }
+          checkListenerServable(context, { ...listener, ...changes })
           await updateListener(tx, id, changes)
           await startFlow(tx, updateListenerFlow, { listener_id: id, load_balancer_id }, { subject: load_balancer_id })
           const policyIds = await listL7PolicyIdsOfListeners(tx, [id])

@@ -28,6 +28,7 @@ import { referencesOfPool } from '../pool/checks.ts'
 import { storeNewPool } from '../pool/create.ts'
 import { newPool, showPoolInTree } from '../pool/row.ts'
 import type { PoolInTree, PoolTree } from '../pool/schema.ts'
+import { checkL7RuleServable } from '../servable.ts'
 import type { Named, ReferenceChecks } from '../tls-references.ts'
 import { checkMembersSupported, type Provider } from '../unsupported.ts'
 import type { LoadBalancerCreate } from './schema.ts'
@@ -115,6 +116,7 @@ export async function populate(
     const rules: L7RuleRow[] = []
     for (const rule of asked.rules) {
       const ruleRow = newL7Rule(rule, { project_id, l7policy_id: row.id }, clock)
+      checkL7RuleServable(context, ruleRow)
       await insertL7Rule(tx, ruleRow)
       rules.push(ruleRow)
     }

@@ -13,6 +13,7 @@ import { checkPoolProtocol, checkTakesChildren } from '../listener/checks.ts'
 import { findListener, updateListener } from '../listener/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { newlyUpdated, refuseChildren } from '../row-fields.ts'
+import { checkPoolServable } from '../servable.ts'
 import { References, unchecked } from '../tls-references.ts'
 import { checkPoolSupported } from '../unsupported.ts'
 import { checkPoolUpdate, checkSessionPersistence } from './checks.ts'
@@ -159,6 +160,7 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
           await lockListenersOfPool(tx, id)
           checkPoolSupported(context, loadBalancer, update)
           const changes = { ...poolChanges(update, config), session_persistence: persistence, ...newlyUpdated(clock) }
+          checkPoolServable(context, { ...pool, ...changes })
           await updatePool(tx, id, changes)
           await startFlow(tx, updatePoolFlow, { pool_id: id, load_balancer_id }, { subject: load_balancer_id })
           return { pool: await showWithReferences(tx, { ...pool, ...changes }) }
