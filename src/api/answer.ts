@@ -5,6 +5,8 @@ export interface Answer {
   readonly status: 200 | 201 | 202 | 204
   /** The whole body, with the key the object stands under; undefined: there is none. */
   readonly body?: TObject
+  /** Text instead, line by line. */
+  readonly isText?: true
   /** Of a list: what it can be filtered and sorted by. */
   readonly listed?: Listed
 }
@@ -18,6 +20,9 @@ export interface Listed {
 
 /** 200 with one object. */
 export const shows = (key: string, schema: TSchema): Answer => ({ status: 200, body: Type.Object({ [key]: schema }) })
+
+/** 200 with lines of text, which may go on coming. */
+export const tellsLines: Answer = { status: 200, isText: true }
 
 /** 201 with the object that was made. */
 export const creates = (key: string, schema: TSchema): Answer => ({ status: 201, body: Type.Object({ [key]: schema }) })

@@ -41,6 +41,7 @@ test('every route gives the answer it announces, in a cloud that has one of ever
   await settled()
   for (const show of [client.getLoadBalancerStatus(id), client.getLoadBalancerStatuses(id), client.getLoadBalancerStats(id)]) await show
   assert.notEqual((await client.listLoadBalancerEvents(id)).items.length, 0)
+  for await (const line of client.getLoadBalancerLogs(id)) assert.fail(line)
 
   const listener = await client.createListener({
     loadbalancer_id: id,

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { TSchema } from 'typebox'
-import type { Listed } from './answer.ts'
+import type { Answer, Listed } from './answer.ts'
 import { currentVersion } from './discovery.ts'
 import { methodNotAllowed } from './faults.ts'
 import { type AnnouncedRoute, takesAnyArgument } from './route.ts'
@@ -145,10 +145,14 @@ function describeRoute(route: AnnouncedRoute, schemas: Components): Operation {
     }
   }
   const description = meanings[answer.status]
-  operation.responses[answer.status] =
-    answer.body === undefined ? { description } : { description, content: json(schemas.answer(answer.body)) }
+  operation.responses[answer.status] = { description, ...contentOf(answer, schemas) }
   for (const status of faultsOf(route)) operation.responses[status] = { $ref: `#/components/responses/${status}` }
   return operation
+}
+
+function contentOf({ body, isText }: Answer, schemas: Components): { content?: JsonObject } {
+  if (isText) return { content: { 'text/plain': { schema: { type: 'string' } } } }
+  return body === undefined ? {} : { content: json(schemas.answer(body)) }
 }
 
 const json = (schema: Json): JsonObject => ({ 'application/json': { schema } })
@@ -259,11 +263,11 @@ const parameters: Record<string, JsonObject> = Object.fromEntries(
 )
 
 /** Which faults a route may answer with. */
-function faultsOf({ method, path, body }: AnnouncedRoute): number[] {
+function faultsOf({ method, path, body, answer }: AnnouncedRoute): number[] {
   const statuses = [400, 401, 403, 404, 406, 500, 503]
   if (method !== 'GET') statuses.push(409, 501)
-  // A provider that is named and not there.
-  else if (path.includes(':provider')) statuses.push(501)
+  // A provider that is named and not there, or has nothing to tell.
+  else if (path.includes(':provider') || answer.isText) statuses.push(501)
   if (body) statuses.push(413, 415)
   return statuses.sort((a, b) => a - b)
 }

@@ -70,6 +70,7 @@ export const apiRules = {
   'os_load-balancer_api:loadbalancer:get_status': read,
   // Ours.
   'os_load-balancer_api:loadbalancer:get_events': read,
+  'os_load-balancer_api:loadbalancer:get_logs': read,
   'os_load-balancer_api:loadbalancer:put_failover': admin,
   ...operations('listener', read, write),
   'os_load-balancer_api:listener:get_all-global': readGlobal,

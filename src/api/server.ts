@@ -1,6 +1,6 @@
 /** The API's HTTP server: what holds for every request, whatever it asks for. */
 import { randomUUID } from 'node:crypto'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Config, ConfigError } from '../config/config.ts'
 import { isBusy } from '../db/busy.ts'
@@ -16,6 +16,7 @@ import { healthMonitorRoutes } from '../resources/health-monitor/routes.ts'
 import { l7policyRoutes } from '../resources/l7policy/routes.ts'
 import { l7ruleRoutes } from '../resources/l7rule/routes.ts'
 import { listenerRoutes } from '../resources/listener/routes.ts'
+import { logRoutes } from '../resources/load-balancer/log-routes.ts'
 import { loadBalancerRoutes } from '../resources/load-balancer/routes.ts'
 import { memberRoutes } from '../resources/member/routes.ts'
 import { poolRoutes } from '../resources/pool/routes.ts'
@@ -72,6 +73,7 @@ export function createApi(context: ApiContext): FastifyInstance {
     return scopeOfList(policy, this.caller, type, asked === undefined ? inQuery : asked)
   })
 
+  endUnusedConnections(api)
   allowCrossOrigin(api, config)
   const isAllowedHost = hostCheck(config)
   api.addHook('onRequest', async (request, reply) => {
@@ -117,6 +119,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   healthCheckRoute(api, context)
   loadBalancerRoutes(api, context)
   eventRoutes(api, context)
+  logRoutes(api, context)
   listenerRoutes(api, context)
   poolRoutes(api, context)
   memberRoutes(api, context)
@@ -133,6 +136,25 @@ export function createApi(context: ApiContext): FastifyInstance {
   routeOtherMethods(api)
   openapiRoute(api)
   return api
+}
+
+/** A server that closes ends connections that were used and are idle, and waits for others: those that clients opened in advance would keep it for a minute. */
+function endUnusedConnections(api: FastifyInstance): void {
+  const unused = new Set<Socket>()
+  let closing = false
+  api.server.on('connection', (socket: Socket) => {
+    if (closing) {
+      socket.destroy()
+      return
+    }
+    unused.add(socket)
+    socket.once('close', () => unused.delete(socket))
+  })
+  api.server.on('request', ({ socket }) => unused.delete(socket))
+  api.addHook('preClose', async () => {
+    closing = true
+    for (const socket of unused) socket.destroy()
+  })
 }
 
 function refuseRemoteNoauth({ api_settings: { auth_strategy, bind_host, allow_remote_noauth } }: Config): void {

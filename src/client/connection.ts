@@ -83,11 +83,45 @@ export class Connection {
     await this.#request(method, path, options)
   }
 
-  async #request(method: string, path: string, { query, body }: RequestOptions = {}): Promise<Record<string, unknown>> {
-    const { token, headers, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options
+  /** Lines of text as they come, until there are no more or the caller leaves its loop; the time limit is for the first sign of an answer. */
+  protected async *lines(path: string, { query }: RequestOptions = {}): AsyncGenerator<string> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options
     const url = `${this.#base}${path}${queryString(query)}`
-    const sent: Record<string, string> = { accept: 'application/json', ...headers }
+    const gone = new AbortController()
+    const timer = setTimeout(() => gone.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    try {
+      const init: RequestInit = { headers: await this.#headers('text/plain, application/json'), redirect: 'error', signal: gone.signal }
+      const response = await fetch(url, init)
+      clearTimeout(timer)
+      if (!response.ok) throw faultIn(response, await bounded(response))
+      let rest = ''
+      for await (const piece of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const lines = (rest + piece).split('\n')
+        rest = lines.pop()!
+        if (rest.length > MAX_ANSWER_BYTES) throw new ConnectionError(`a line of more than ${MAX_ANSWER_BYTES} characters`)
+        yield* lines
+      }
+      if (rest !== '') yield rest
+    } catch (error) {
+      if (error instanceof ConnectionError || error instanceof Fault) throw error
+      throw new ConnectionError(`GET ${url} got no answer: ${reasonOf(error)}`, error)
+    } finally {
+      clearTimeout(timer)
+      gone.abort()
+    }
+  }
+
+  async #headers(accept: string): Promise<Record<string, string>> {
+    const { token, headers } = this.#options
+    const sent: Record<string, string> = { accept, ...headers }
     if (token !== undefined) sent['x-auth-token'] = typeof token === 'string' ? token : await token()
+    return sent
+  }
+
+  async #request(method: string, path: string, { query, body }: RequestOptions = {}): Promise<Record<string, unknown>> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options
+    const url = `${this.#base}${path}${queryString(query)}`
+    const sent = await this.#headers('application/json')
     if (body !== undefined) sent['content-type'] = 'application/json'
     // Given to nobody but the service itself: a redirect would take the token elsewhere.
     const init: RequestInit = { method, headers: sent, redirect: 'error' }
@@ -112,7 +146,7 @@ export async function exchange(url: string, init: RequestInit, timeoutMs: number
       const response = await fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) })
       const text = await bounded(response)
       if (response.ok) return { response, text }
-      throw new Fault(response.status, faultstringIn(text) || response.statusText, response.headers.get('x-openstack-request-id'))
+      throw faultIn(response, text)
     } catch (error) {
       if (error instanceof ConnectionError || error instanceof Fault) throw error
       const { cause } = error as { cause?: { code?: unknown } }
@@ -120,6 +154,10 @@ export async function exchange(url: string, init: RequestInit, timeoutMs: number
       throw new ConnectionError(`${init.method} ${url} got no answer: ${reasonOf(error)}`, error)
     }
   }
+}
+
+function faultIn({ status, statusText, headers }: Response, text: string): Fault {
+  return new Fault(status, faultstringIn(text) || statusText, headers.get('x-openstack-request-id'))
 }
 
 /** One word of a path. */

@@ -1046,6 +1046,11 @@ export interface ListLoadBalancerEventsQuery extends Pick<SharedQuery, 'fields' 
   started_at?: string
 }
 
+export interface GetLoadBalancerLogsQuery {
+  /** the lines from now on instead of the last ones */
+  follow?: boolean
+}
+
 export interface ListListenersQuery extends Pick<SharedQuery, 'tags' | 'tags-any' | 'not-tags' | 'not-tags-any' | 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
   id?: string
   name?: string
@@ -1331,6 +1336,11 @@ export class LoadBalancing extends Connection {
   /** List what happened to a load balancer. */
   listLoadBalancerEvents(id: string, query: ListLoadBalancerEventsQuery = {}): Promise<Page<Event>> {
     return this.page<Event>(`/v2/lbaas/loadbalancers/${segment(id)}/events`, 'events', 'events_links', { query })
+  }
+
+  /** Read the access log of a load balancer. */
+  getLoadBalancerLogs(id: string, query: GetLoadBalancerLogsQuery = {}): AsyncGenerator<string> {
+    return this.lines(`/v2/lbaas/loadbalancers/${segment(id)}/logs`, { query })
   }
 
   /** List listeners. */

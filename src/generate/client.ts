@@ -82,10 +82,10 @@ function operationOf(path: string, method: string, { operationId, summary, param
   const options = [...(query.length === 0 ? [] : ['query']), ...(body === undefined ? [] : [`body: { ${body.key} }`])]
   const url = inPath.length === 0 ? `'${path}'` : `\`${path.replaceAll(/\{\w+\}/g, (name) => `$\{segment(${name.slice(1, -1)})}`)}\``
   const given = options.length === 0 ? '' : `, { ${options.join(', ')} }`
-  const { type, call } = resultOf(responses, method, url)
+  const { returns, call } = resultOf(responses, method, url)
   return {
     query,
-    lines: [`/** ${summary}. */`, `${operationId}(${args.join(', ')}): Promise<${type}> {`, `  return this.${call}${given})`, '}'],
+    lines: [`/** ${summary}. */`, `${operationId}(${args.join(', ')}): ${returns} {`, `  return this.${call}${given})`, '}'],
   }
 }
 
@@ -108,13 +108,14 @@ function wrapped(carrier: JsonObject): { key: string; schema: JsonObject; others
 }
 
 /** The beginning of the call: its options and the closing bracket are missing. */
-function resultOf(responses: Operation['responses'], method: string, url: string): { type: string; call: string } {
+function resultOf(responses: Operation['responses'], method: string, url: string): { returns: string; call: string } {
   const [, answer] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? []
-  if (answer?.content === undefined) return { type: 'void', call: `nothing('${method}', ${url}` }
+  if (answer?.content === undefined) return { returns: 'Promise<void>', call: `nothing('${method}', ${url}` }
+  if ('text/plain' in (answer.content as JsonObject)) return { returns: 'AsyncGenerator<string>', call: `lines(${url}` }
   const { key, schema, others } = wrapped(answer)
   const type = typeOf(schema)
   const [links] = others
-  if (links === undefined) return { type, call: `object<${type}>('${method}', ${url}, '${key}'` }
+  if (links === undefined) return { returns: `Promise<${type}>`, call: `object<${type}>('${method}', ${url}, '${key}'` }
   const item = typeOf(schema.items as JsonObject)
-  return { type: `Page<${item}>`, call: `page<${item}>(${url}, '${key}', '${links}'` }
+  return { returns: `Promise<Page<${item}>>`, call: `page<${item}>(${url}, '${key}', '${links}'` }
 }

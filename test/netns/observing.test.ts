@@ -171,9 +171,9 @@ describe('an agent of a load balancer', () => {
     })
 
     test('and lets them be followed, through reloads without losing or doubling one', async () => {
-      const client = stage.agentClient()
-      const followed = await client.follow(agent, { method: 'GET', path: `/1.0/loadbalancer/${LOAD_BALANCER}/logs?follow` })
-      assert.ok(Symbol.asyncIterator in followed)
+      const leave = new AbortController()
+      const followed = await stage.driver.readLogs(agent, LOAD_BALANCER, { follow: true, signal: leave.signal })
+      assert.ok(followed)
       let text = ''
       const reading = (async () => {
         for await (const piece of followed) text += piece
@@ -185,7 +185,7 @@ describe('an agent of a load balancer', () => {
       const asked = streams.flat().sort()
       await eventually(() => pathsIn(text.split('\n')).length >= asked.length)
       assert.deepEqual(pathsIn(text.split('\n')).sort(), asked)
-      client.close()
+      leave.abort()
       await assert.rejects(reading)
     })
 

@@ -179,6 +179,11 @@ const special: Record<SpecialName, RunSpecial> = {
       ),
     )
   },
+  async loadBalancerLogs(session, typed) {
+    const id = await idOf(session, 'load balancer', typed.arguments[0]!)
+    const query = await fieldsOf(session, optionsOf('loadBalancerLogs'), typed.options)
+    for await (const line of session.client.getLoadBalancerLogs(id, query)) print(line)
+  },
   async listenerStats(session, typed) {
     const id = await idOf(session, 'listener', typed.arguments[0]!)
     print(printOne(specials.listenerStats.columns, { ...(await session.client.getListenerStats(id)) }, printedAs(typed)))

@@ -688,6 +688,15 @@ export const specials = {
     shows: 'many',
     columns: ['started_at', 'event', 'object_type', 'object_name', 'outcome', 'duration_ms', 'message'],
   },
+  /** Ours. */
+  loadBalancerLogs: {
+    words: ['logs'],
+    help: 'the last lines of the access log of a load balancer',
+    argument: 'load balancer',
+    options: [o('--follow', 'follow', 'true', 'instead those that come, until it is interrupted')],
+    shows: 'nothing',
+    columns: [],
+  },
   listenerStats: {
     words: ['listener', 'stats', 'show'],
     help: 'what passed through a listener',

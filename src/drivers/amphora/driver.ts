@@ -100,5 +100,14 @@ export interface AmphoraDriver {
   /** Uploads keepalived.conf and starts or reloads keepalived. */
   applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
   stopKeepalived(amphora: AgentAddress, fence: Fence): Promise<void>
+  /**
+   * Text about the traffic of a load balancer, a line per request or connection, in pieces that are cut anywhere: the last lines, or with `follow` those
+   * from now on, until `signal` aborts it. Null where the agent keeps no logs. Asks once. RefusedError when too many follow it.
+   */
+  readLogs(
+    amphora: AgentAddress,
+    load_balancer_id: string,
+    options: { follow: boolean; signal: AbortSignal },
+  ): Promise<AsyncIterable<string> | null>
   updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
 }

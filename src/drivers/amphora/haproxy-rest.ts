@@ -5,7 +5,7 @@ import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fenc
 import { md5 } from '../../agent/files.ts'
 import type { Config } from '../../config/config.ts'
 import { sideBySide } from '../../lib/side-by-side.ts'
-import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
+import { AgentError, AgentUnreachable, FencedError, RefusedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
 import { servedByHaproxy } from './capabilities.ts'
 import type {
@@ -166,6 +166,23 @@ export class HaproxyRestDriver implements AmphoraDriver {
     await this.ask(amphora, { method: 'PUT', path: '/1.0/config', body: configuration }, { fence })
   }
 
+  async readLogs(
+    amphora: AgentAddress,
+    load_balancer_id: string,
+    { follow, signal }: { follow: boolean; signal: AbortSignal },
+  ): Promise<AsyncIterable<string> | null> {
+    const path = `/1.0/loadbalancer/${load_balancer_id}/logs${follow ? '?follow' : ''}`
+    const answer = await this.client.follow(amphora, { method: 'GET', path, signal }).catch((error: Error) => {
+      throw new AgentUnreachable(amphora.id, error.message)
+    })
+    if (!('status' in answer)) return answer
+    // Ours, where HAProxy serves nothing: no listener, or of UDP alone.
+    if (answer.status === 404 && answer.body.includes('Loadbalancer Not Found')) return nothing()
+    if (answer.status === 404 || answer.status === 405) return null
+    if (answer.status === 503) throw new RefusedError('Too many follow the log of this load balancer.', 503)
+    throw new AgentError(amphora.id, `GET ${path}`, answer.status, answer.body)
+  }
+
   /**
    * Sends until the agent answers. Upstream's budget of waiting (`*_max_retries` times `*_retry_interval`) is kept, but the first waits are
    * short, for a machine that is up in milliseconds.
@@ -272,3 +289,5 @@ function parseJson<T>(amphora: AgentAddress, request: string, answer: AgentAnswe
     throw new AgentError(amphora.id, request, answer.status, answer.body)
   }
 }
+
+async function* nothing(): AsyncGenerator<string> {}

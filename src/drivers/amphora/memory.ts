@@ -1,4 +1,5 @@
 /** Agents in this process's memory: what each was told is kept, for tests to look at. */
+import { PassThrough } from 'node:stream'
 import { AgentError, AgentUnreachable } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
@@ -27,6 +28,8 @@ export type MemoryAgent = {
   udp: Map<string, string>
   keepalived: string | null
   agentConfiguration: string | null
+  /** What was logged, and who follows it; null: an agent that keeps no logs. */
+  log: { lines: string[]; followers: Set<PassThrough> } | null
 }
 
 export class MemoryAmphora implements AmphoraDriver {
@@ -156,6 +159,38 @@ export class MemoryAmphora implements AmphoraDriver {
     })
   }
 
+  readLogs(
+    amphora: AgentAddress,
+    _load_balancer_id: string,
+    { follow, signal }: { follow: boolean; signal: AbortSignal },
+  ): Promise<AsyncIterable<string> | null> {
+    return this.failures.around('readLogs', () => {
+      const { log } = this.agent(amphora)
+      if (log === null) return null
+      const text = new PassThrough({ encoding: 'utf8', signal })
+      if (!follow) return text.end(log.lines.map((line) => `${line}\n`).join(''))
+      log.followers.add(text)
+      return text.on('close', () => log.followers.delete(text))
+    })
+  }
+
+  /** Something passed through a load balancer of this amphora. */
+  logLine(amphora_id: string, line: string): void {
+    const { log } = this.agent({ id: amphora_id, lb_network_ip: '' })
+    log?.lines.push(line)
+    for (const follower of log?.followers ?? []) follower.write(`${line}\n`)
+  }
+
+  /** As when its machine ends. */
+  endLogs(amphora_id: string): void {
+    for (const follower of this.agents.get(amphora_id)?.log?.followers ?? []) follower.end()
+  }
+
+  /** As agents of upstream's. */
+  keepNoLogs(amphora_id: string): void {
+    this.agent({ id: amphora_id, lb_network_ip: '' }).log = null
+  }
+
   updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
     return this.told('updateAgentConfiguration', amphora, fence, (agent) => {
       agent.agentConfiguration = configuration
@@ -174,7 +209,15 @@ export class MemoryAmphora implements AmphoraDriver {
     if (this.unreachable.has(id)) throw new AgentUnreachable(id, 'connection refused')
     const known = this.agents.get(id)
     if (known !== undefined) return known
-    const agent: MemoryAgent = { vip: null, networks: [], haproxy: new Map(), udp: new Map(), keepalived: null, agentConfiguration: null }
+    const agent: MemoryAgent = {
+      vip: null,
+      networks: [],
+      haproxy: new Map(),
+      udp: new Map(),
+      keepalived: null,
+      agentConfiguration: null,
+      log: { lines: [], followers: new Set() },
+    }
     this.agents.set(id, agent)
     return agent
   }

@@ -40,5 +40,9 @@ export class NoopAmphora implements AmphoraDriver {
 
   async stopKeepalived(): Promise<void> {}
 
+  async readLogs(): Promise<null> {
+    return null
+  }
+
   async updateAgentConfiguration(): Promise<void> {}
 }

@@ -23,3 +23,16 @@ export async function lockAmphoraForDelete(tx: Tx, id: string, nowMs: number): P
 export async function listStatisticsOfAmphora(db: Db, amphora_id: string): Promise<ListenerStatisticsRow[]> {
   return db.selectFrom('listener_statistics').selectAll().where('amphora_id', '=', amphora_id).orderBy('listener_id').execute()
 }
+
+/** Those of a load balancer that can be asked. */
+export async function listServingAmphorae(db: Db, load_balancer_id: string): Promise<{ id: string; lb_network_ip: string }[]> {
+  const rows = await db
+    .selectFrom('amphora')
+    .select(['id', 'lb_network_ip'])
+    .where('loadbalancer_id', '=', load_balancer_id)
+    .where('status', '=', 'ALLOCATED')
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute()
+  return rows.flatMap(({ id, lb_network_ip }) => (lb_network_ip === null ? [] : [{ id, lb_network_ip }]))
+}
