@@ -2,6 +2,7 @@
  * A program for a client's namespace: takes lists of requests, a line of JSON each, from its standard input. It makes those of a list one after
  * the other, each on a connection of its own, and prints their answers as a line of JSON. Ends with its input.
  */
+import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
 import { type RequestOptions, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -9,11 +10,14 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 
 export interface Asked {
+  /** `udp://ADDRESS:PORT` is asked with one datagram. */
   url: string
   method?: string
   headers?: Record<string, string>
   /** The client's own address. */
   from?: string
+  /** Of a datagram, so that it belongs to the same flow as the last one from there. */
+  fromPort?: number
   /** PEM files. Without `ca` any certificate will do. */
   ca?: string
   certificate?: string
@@ -38,7 +42,7 @@ process.exit(0)
 
 async function answer({ id, requests }: { id: number; requests: Asked[] }): Promise<void> {
   const answers: Answered[] = []
-  for (const asked of requests) answers.push(await ask(asked))
+  for (const asked of requests) answers.push(await (asked.url.startsWith('udp:') ? askUdp(asked) : ask(asked)))
   process.stdout.write(`${JSON.stringify({ id, answers })}\n`)
 }
 
@@ -78,5 +82,23 @@ function ask({
     request.on('timeout', () => request.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
     request.on('error', failed)
     request.end()
+  })
+}
+
+/** Only an answer from the address that was asked counts. */
+function askUdp({ url, from, fromPort, timeoutMs = DEFAULT_TIMEOUT_MS }: Asked): Promise<Answered> {
+  const { hostname, port } = new URL(url)
+  const host = hostname.replace(/[[\]]/g, '')
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  return new Promise((resolve) => {
+    const end = (status: number, body: string, error: string | null) => {
+      clearTimeout(timer)
+      socket.close()
+      resolve({ status, headers: { 'x-member': body.split(' ')[0] }, body, error, server: null })
+    }
+    const timer = setTimeout(() => end(0, '', 'TIMEOUT'), timeoutMs)
+    socket.on('message', (message) => end(200, message.toString(), null))
+    socket.on('error', (error: NodeJS.ErrnoException) => end(0, '', error.code ?? error.message))
+    socket.bind({ port: fromPort ?? 0, address: from }, () => socket.connect(Number(port), host, () => socket.send('hello')))
   })
 }

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -139,6 +140,31 @@ export class DataPlane {
     const answer = await this.controller.request<T>(method, path, this.#token, body)
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
     return answer.body
+  }
+
+  /** A secret in the embedded store; answers its reference. Bytes are stored as octets, text as text. */
+  async storeSecret(name: string, payload: Buffer | string): Promise<string> {
+    const isText = typeof payload === 'string'
+    const content = isText
+      ? { payload, payload_content_type: 'text/plain' }
+      : { payload: payload.toString('base64'), payload_content_type: 'application/octet-stream', payload_content_encoding: 'base64' }
+    const { secret_ref } = await this.secrets<{ secret_ref: string }>('POST', '/v1/secrets', JSON.stringify({ name, ...content }))
+    return secret_ref
+  }
+
+  storeSecretFile(name: string, file: string): Promise<string> {
+    return this.storeSecret(name, readFileSync(file, 'utf8'))
+  }
+
+  /** One request to the embedded secret store; `path` may be a secret's reference. */
+  async secrets<T>(method: string, path: string, body?: string | Buffer, contentType = 'application/json'): Promise<T> {
+    const response = await fetch(new URL(path, `http://127.0.0.1:${this.controller.portBase + 3}`), {
+      method,
+      headers: { 'x-auth-token': this.#token, ...(body === undefined ? {} : { 'content-type': contentType }) },
+      body: typeof body === 'string' ? body : body && new Uint8Array(body),
+    })
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
+    return (response.headers.get('content-type')?.startsWith('application/json') ? await response.json() : undefined) as T
   }
 
   /** One request to the embedded network service. */
