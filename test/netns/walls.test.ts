@@ -258,6 +258,11 @@ test('a group lets in what its rules say and the answers to what its member asks
   assert.equal(await client.asks('tcp', server.address(), 80), null)
   await service.setIngressRules(group, [{ ethertype: 'IPv4', protocol: 'udp', port_range_min: 53, port_range_max: 53 }])
   assert.equal(await client.asks('udp', server.address(), 53), 'hello')
+  // A rule that names a port makes it a service's: what others send there is no answer to anything.
+  await server.serves('udp', 5353)
+  const served = { protocol: 'udp', port_range_min: 5353, port_range_max: 5353 }
+  await service.setIngressRules(group, [{ ethertype: 'IPv4', ...served, remote_ip_prefix: '192.0.2.0/24' }])
+  assert.equal(await client.asks('udp', server.address(), 5353), null)
 })
 
 test('without egress rules a group lets out only the answers to what it let in', async () => {

@@ -26,21 +26,43 @@ export function directMatch(rule: SecurityGroupRuleRow): string {
   return [...words, 'accept'].join(' ')
 }
 
-/** What passes in the other direction so that the rule is of use. */
-export function answersTo(rule: SecurityGroupRuleRow): string[] {
+/**
+ * What passes in the other direction so that the rule is of use. Ports that the group's own rules name for datagrams are those of services: what
+ * goes there is no answer.
+ */
+export function answersTo(rule: SecurityGroupRuleRow, ofGroup: readonly SecurityGroupRuleRow[]): string[] {
   const number = numberOf(rule)
   const base = [...family(rule), ...remote(rule, rule.direction === 'ingress' ? 'daddr' : 'saddr')]
   const answer = (...words: string[]) => [...base, ...words, 'accept'].join(' ')
   const echo = rule.ethertype === 'IPv4' ? answer('icmp', 'type', 'echo-reply') : answer('icmpv6', 'type', 'echo-reply')
   // Everything but the segment that opens a connection carries ACK or RST.
   const tcp = answer(...protocolMatch(TCP), ...portMatch(rule, number ?? TCP, 'sport'), 'tcp', 'flags', '&', '(syn|ack)', '!=', 'syn')
-  const datagrams = (protocol: number) =>
-    answer(...protocolMatch(protocol), ...portMatch(rule, protocol, 'sport'), namesOfPorts[protocol]!, 'dport', CLIENT_PORTS)
+  const datagrams = (protocol: number) => {
+    const dport = [namesOfPorts[protocol]!, 'dport']
+    const served = servicePorts(rule, protocol, ofGroup)
+    const butServed = served.length === 0 ? [] : [...dport, '!=', `{ ${served.join(', ')} }`]
+    return answer(...protocolMatch(protocol), ...portMatch(rule, protocol, 'sport'), ...dport, CLIENT_PORTS, ...butServed)
+  }
   if (number === null) return [tcp, datagrams(UDP), datagrams(SCTP), echo]
   if (number === TCP) return [tcp]
   if (number === ICMP || number === ICMPV6) return [echo]
   if (namesOfPorts[number] !== undefined) return [datagrams(number)]
   return [answer(...protocolMatch(number))]
+}
+
+/** Ranges of the ports that rules of the other direction name, which don't overlap, as nft wants them. */
+function servicePorts(rule: SecurityGroupRuleRow, protocol: number, ofGroup: readonly SecurityGroupRuleRow[]): string[] {
+  const ranges = ofGroup
+    .filter((one) => one.direction !== rule.direction && one.ethertype === rule.ethertype && numberOf(one) === protocol)
+    .flatMap(({ port_range_min: min, port_range_max: max }) => (min === null ? [] : [{ min, max: max ?? min }]))
+    .sort((a, b) => a.min - b.min)
+  const merged: typeof ranges = []
+  for (const range of ranges) {
+    const last = merged.at(-1)
+    if (last !== undefined && range.min <= last.max) last.max = Math.max(last.max, range.max)
+    else merged.push({ ...range })
+  }
+  return merged.map(({ min, max }) => (min === max ? String(min) : `${min}-${max}`))
 }
 
 const family = ({ ethertype }: SecurityGroupRuleRow) => ['ether', 'type', ethertype === 'IPv4' ? 'ip' : 'ip6']

@@ -116,7 +116,7 @@ function addGroups(table: Table, ports: PortRow[], rules: SecurityGroupRuleRow[]
     const ofGroup = byGroup.get(group) ?? []
     for (const side of ['ingress', 'egress'] as const) {
       table.chains[groupChain(group, side)] = {
-        rules: ofGroup.flatMap((rule) => (rule.direction === side ? [directMatch(rule)] : answersTo(rule))),
+        rules: ofGroup.flatMap((rule) => (rule.direction === side ? [directMatch(rule)] : answersTo(rule, ofGroup))),
       }
     }
     for (const { remote_group_id, ethertype } of ofGroup) {
