@@ -85,7 +85,7 @@ export interface Capability {
 export interface Event {
   id: string
   /** What was done, or that an operating status has changed. */
-  event: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'operating_status' | 'members_operating_status' | 'certificate_unusable'
+  event: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'refresh_certificates' | 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires'
   object_type: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
   object_id: string
   /** As it was at the beginning. */
@@ -98,7 +98,7 @@ export interface Event {
   /** Null while it goes on. */
   duration_ms: number | null
   outcome: 'in_progress' | 'success' | 'failure'
-  /** Why it failed. */
+  /** Why it failed, or what is about to happen. */
   message: string | null
   /** For admins. */
   details?: string | null
@@ -429,6 +429,7 @@ export interface Listener {
   fault?: ObjectFault
   loadbalancers: IdOnly[]
   l7policies: IdOnly[]
+  tls_certificates?: TlsCertificate[]
 }
 
 export interface ListenerCreate {
@@ -780,6 +781,7 @@ export interface Pool {
   loadbalancers: IdOnly[]
   healthmonitor_id?: string
   members: IdOnly[]
+  tls_certificates?: TlsCertificate[]
 }
 
 export interface PoolCreate {
@@ -978,6 +980,20 @@ export interface StatusTree {
   }
 }
 
+export interface TlsCertificate {
+  field: 'default_tls_container_ref' | 'sni_container_refs' | 'client_ca_tls_container_ref' | 'client_crl_container_ref' | 'tls_container_ref' | 'ca_tls_container_ref' | 'crl_container_ref'
+  reference: string
+  subject: string | null
+  issuer: string | null
+  not_before: string | null
+  /** Of a revocation list: when a newer one is due. */
+  not_after: string | null
+  /** SHA-256. */
+  fingerprint: string | null
+  /** Why what the reference holds now is not in service. */
+  problem: string | null
+}
+
 /** What queries of lists share. */
 export interface SharedQuery {
   /** Only these keys are answered, mandatory or not; unknown ones are ignored. May be repeated. */
@@ -1035,7 +1051,7 @@ export interface DeleteLoadBalancerQuery {
 }
 
 export interface ListLoadBalancerEventsQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
-  event?: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'operating_status' | 'members_operating_status' | 'certificate_unusable'
+  event?: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'refresh_certificates' | 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires'
   object_type?: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
   object_id?: string
   object_name?: string

@@ -378,6 +378,10 @@ export const options = {
       ...ours,
     }),
     storage_path: text('/var/lib/octavia/certificates/', 'Where local_cert_manager finds its files.'),
+    renewal_check_interval: number(300, 'Seconds between looks whether secrets in service were renewed (10 in the embedded cloud).', {
+      min: 1,
+      ...ours,
+    }),
     cert_validity_time: number(30 * 86400, "Seconds an agent's certificate is valid.", { min: 3600 }),
   },
   house_keeping: {

@@ -267,8 +267,8 @@ export interface TlsCertificateRow {
   problem: CertificateProblem | null
   /** Its end was told of so many days before; null: not yet. */
   told_days: number | null
-  /** When a renewal was last begun. */
-  renewal_tried_at_ms: number
+  /** When a renewal last failed; 0: it never did. */
+  renewal_failed_at_ms: number
 }
 
 /** Named as in `resources/failures.ts`. */
@@ -301,7 +301,7 @@ export interface EventRow {
   started_at_ms: number
   duration_ms: number | null
   outcome: 'in_progress' | 'success' | 'failure'
-  /** Why it failed, from a fixed list of texts. */
+  /** Why it failed, from a fixed list of texts; of a certificate, when it ends. */
   message: string | null
   /** For admins. */
   details: string | null
@@ -315,9 +315,11 @@ export type EventName =
   | 'failover'
   | 'replace_amphora'
   | 'configure_amphora'
+  | 'refresh_certificates'
   | 'operating_status'
   | 'members_operating_status'
   | 'certificate_unusable'
+  | 'certificate_expires'
 export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
 
 /** What flavors of it give: `flavor_data` is the JSON text that the client wrote. */

@@ -1,11 +1,13 @@
-/** Runs the periodic jobs, one after another, at the start and then every `[house_keeping] cleanup_interval`. */
+/** Runs the periodic jobs at the start and then at their intervals; those of the same interval one after another. */
 import type { Context } from '../context.ts'
 import { deleteExpiredAmphorae } from './delete-expired-amphorae.ts'
 import { deleteExpiredLoadBalancers } from './delete-expired-load-balancers.ts'
 import type { PeriodicJob } from './periodic-job.ts'
 import { pruneEvents } from './prune-events.ts'
 import { pruneFlowHistory } from './prune-flow-history.ts'
+import { renewCertificates } from './renew-certificates.ts'
 import { repairQuotas } from './repair-quotas.ts'
+import { tellExpiringCertificates } from './tell-expiring-certificates.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
 
 export const periodicJobs: readonly PeriodicJob[] = [
@@ -14,11 +16,25 @@ export const periodicJobs: readonly PeriodicJob[] = [
   deleteExpiredAmphorae,
   pruneFlowHistory,
   pruneEvents,
+  renewCertificates,
+  tellExpiringCertificates,
   repairQuotas,
 ]
 
-/** Does not wait for the first round; `stop` waits for the job that runs. */
+/** Does not wait for the first round; `stop` waits for the jobs that run. */
 export function startHousekeeping(context: Context, jobs: readonly PeriodicJob[] = periodicJobs): { stop(): Promise<void> } {
+  const rounds = [...Map.groupBy(jobs, ({ intervalOf }) => intervalOf(context.config))].map(([seconds, ofInterval]) =>
+    startRounds(context, ofInterval, seconds * 1000),
+  )
+  return {
+    async stop() {
+      await Promise.all(rounds.map((round) => round.stop()))
+    },
+  }
+}
+
+/** A round that lasts longer than the interval is not overtaken by the next. */
+function startRounds(context: Context, jobs: readonly PeriodicJob[], intervalMs: number): { stop(): Promise<void> } {
   let stopped = false
   let round: Promise<void> | undefined
 
@@ -40,7 +56,7 @@ export function startHousekeeping(context: Context, jobs: readonly PeriodicJob[]
     })
   }
 
-  const timer = setInterval(begin, context.config.house_keeping.cleanup_interval * 1000)
+  const timer = setInterval(begin, intervalMs)
   begin()
   return {
     async stop() {

@@ -16,6 +16,7 @@ export const callersPath = (path: string) => (isAbsolute(path) ? path : resolve(
 /** Where amphorae are namespaces of this host, heartbeats cost next to nothing and failover below a second is possible. */
 const embeddedDefaults: ConfigSource['defaults'] = {
   api_settings: { healthcheck_enabled: true },
+  certificates: { renewal_check_interval: 10 },
   health_manager: { heartbeat_interval: 1, heartbeat_timeout: 10, health_check_interval: 1 },
   keepalived_vrrp: { vrrp_advert_int: 0.1 },
 }

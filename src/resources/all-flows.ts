@@ -17,6 +17,7 @@ import { updateListener } from './listener/update-flow.ts'
 import { createLoadBalancer } from './load-balancer/create-flow.ts'
 import { deleteLoadBalancer } from './load-balancer/delete-flow.ts'
 import { failoverLoadBalancer } from './load-balancer/failover-flow.ts'
+import { refreshCertificates } from './load-balancer/refresh-certificates-flow.ts'
 import { updateLoadBalancer } from './load-balancer/update-flow.ts'
 import { batchUpdateMembers } from './member/batch-update-flow.ts'
 import { createMember } from './member/create-flow.ts'
@@ -31,6 +32,7 @@ export const allFlows = [
   updateLoadBalancer,
   deleteLoadBalancer,
   failoverLoadBalancer,
+  refreshCertificates,
   failoverAmphora,
   configureAmphora,
   deleteAmphora,

@@ -102,6 +102,30 @@ export const ShownFault = Type.Object(
   { title: 'ObjectFault' },
 )
 
+const known = nullable(Type.String())
+
+/** Ours: a secret that a listener or pool names, as its amphorae have it; null where they never had it. */
+export const ShownCertificate = Type.Object(
+  {
+    field: oneOf([
+      ...(['default_tls_container_ref', 'sni_container_refs', 'client_ca_tls_container_ref', 'client_crl_container_ref'] as const),
+      ...(['tls_container_ref', 'ca_tls_container_ref', 'crl_container_ref'] as const),
+    ]),
+    reference: Type.String(),
+    subject: known,
+    issuer: known,
+    not_before: nullable(time()),
+    not_after: nullable(time({ description: 'Of a revocation list: when a newer one is due.' })),
+    fingerprint: nullable(Type.String({ description: 'SHA-256.' })),
+    problem: nullable(Type.String({ description: 'Why what the reference holds now is not in service.' })),
+  },
+  { title: 'TlsCertificate' },
+)
+export type ShownCertificate = Static<typeof ShownCertificate>
+
+/** Ours: shown of listeners and pools that name secrets, once their amphorae have been given them. */
+export const tlsCertificates = { tls_certificates: Type.Optional(Type.Array(ShownCertificate)) }
+
 /** In answers, whose object it is: both spellings. */
 export const owner = { project_id: Type.String(), tenant_id: Type.String() }
 

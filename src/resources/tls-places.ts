@@ -12,7 +12,7 @@ import {
 } from '../render/certificate-files.ts'
 import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from './load-balancer/tree.ts'
 
-/** An object names a secret once in each field. */
+/** A reference in one of an object's fields. */
 export type NamedSecret = { field: TlsField; kind: MaterialKind; reference: string }
 
 /** A secret of one object. `file` is its name below the load balancer's directory of certificates on an amphora. */
@@ -60,11 +60,15 @@ function place(object_type: TlsPlace['object_type'], { id, project_id }: Listene
   return (named) => ({ ...named, object_type, object_id: id, project_id, file: fileOf[named.field]({ id }, named.reference) })
 }
 
+/** Without client authentication its CA and its list are of no use yet. */
 function placesOfListener(listener: ListenerRow): TlsPlace[] {
-  return secretsOfListener(listener).map(place('listener', listener))
+  const asksClients = listener.client_authentication !== 'NONE'
+  return secretsOfListener(listener)
+    .filter(({ kind }) => kind === 'bundle' || asksClients)
+    .map(place('listener', listener))
 }
 
-/** None where TLS is not enabled: what the pool names then is of no use yet. */
+/** Nor what a pool names whose TLS is not enabled. */
 function placesOfPool(pool: PoolRow): TlsPlace[] {
   return pool.tls_enabled ? secretsOfPool(pool).map(place('pool', pool)) : []
 }

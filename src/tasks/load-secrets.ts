@@ -39,7 +39,7 @@ export async function loadSecrets(
   const named = placesOf(loadBalancer)
   const causes = new Map(troubled.map(({ place, cause }) => [place.object_id, `${place.field} ${place.reference}: ${cause}`]))
   const record = (after: typeof rows) =>
-    recordTlsCertificates(context, id, { before, after, isNamed: (row) => named.some((place) => isOf(place)(row)) }, causes)
+    recordTlsCertificates(context, id, { before, after, isNamed: (row) => named.some((place) => isOf(place)(row)), causes })
 
   const wrong = rows.filter(({ object_id, problem }) => object_id === about && problem !== null)
   if (wrong.length > 0) {

@@ -33,7 +33,7 @@ export type Fetched = {
 type Store = Pick<Context, 'certificates' | 'clock' | 'config' | 'log'>
 
 /** What a failure to ask the store says nothing about: whether the secret is still there. */
-function isPassing(problem: CertificateProblem | null): boolean {
+export function isPassing(problem: CertificateProblem | null): boolean {
   return problem === 'secret_store_silent' || problem === 'secret_store_missing'
 }
 
@@ -165,5 +165,5 @@ type Key = Pick<TlsCertificateRow, 'object_id' | 'object_type' | 'field' | 'refe
 
 function noRow(key: Key): TlsCertificateRow {
   const nothing = { digest: null, fingerprint: null, subject: null, issuer: null, not_before: null, not_after: null, problem: null }
-  return { ...key, ...nothing, told_days: null, renewal_tried_at_ms: 0 }
+  return { ...key, ...nothing, told_days: null, renewal_failed_at_ms: 0 }
 }

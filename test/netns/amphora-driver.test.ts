@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { amphoraContract } from '../../src/drivers/amphora/contract.ts'
 import { AgentStage } from './support/agent-stage.ts'
@@ -15,6 +16,7 @@ amphoraContract('haproxy-rest with a real agent', async () => {
     driver: stage!.driver,
     amphora: agent,
     mac_address: agent.mac_address,
+    certificatesPath: join(agent.base, 'certs'),
     // The controller's own address: nobody listens on the agents' port.
     silent: { id: agent.id, lb_network_ip: '192.0.2.1' },
   }

@@ -17,7 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('not_after', 'text')
     .addColumn('problem', 'text')
     .addColumn('told_days', 'integer')
-    .addColumn('renewal_tried_at_ms', 'bigint', (column) => column.notNull().defaultTo(0))
+    .addColumn('renewal_failed_at_ms', 'bigint', (column) => column.notNull().defaultTo(0))
     .addPrimaryKeyConstraint('tls_certificate_pkey', ['object_id', 'field', 'reference'])
     .execute()
   await db.schema.createIndex('tls_certificate_load_balancer_id').on('tls_certificate').columns(['load_balancer_id']).execute()

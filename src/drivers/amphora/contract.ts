@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { aCertificate } from '../../../test/support/certificates.ts'
 import { AgentError, AgentUnreachable, FencedError } from '../errors.ts'
 import type { AgentAddress, AmphoraDriver } from './driver.ts'
 
@@ -8,6 +9,8 @@ export interface AmphoraUnderTest {
   /** An agent that answers and has nothing plugged yet; the interface of `mac_address` is there. */
   amphora: AgentAddress
   mac_address: string
+  /** Where the agent keeps files of certificates. */
+  certificatesPath: string
   /** Nobody listens there. */
   silent: AgentAddress
   close?(): Promise<void>
@@ -73,6 +76,21 @@ export function amphoraContract(name: string, open: () => Promise<AmphoraUnderTe
       await it.driver.applyHaproxy(it.amphora, loadBalancer, { configuration: haproxyCfg, certificates: [] }, fence(1))
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
+    })
+
+    test('files of certificates stay while the configuration names them, and go with it', async () => {
+      const { certificate, private_key } = await aCertificate()
+      const name = 'listener.default.pem'
+      const configuration = haproxyCfg.replace('8089', `8089 ssl crt ${it.certificatesPath}/${loadBalancer}/${name}`)
+      const held = () => it.driver.heldCertificates(it.amphora, loadBalancer, [name, 'other.pem'])
+      assert.deepEqual(await held(), [])
+      const certificates = [{ name, contents: certificate + private_key }]
+      await it.driver.applyHaproxy(it.amphora, loadBalancer, { configuration, certificates }, fence(1))
+      assert.deepEqual(await held(), [name])
+      await it.driver.applyHaproxy(it.amphora, loadBalancer, { configuration, certificates: [] }, fence(1))
+      assert.deepEqual(await held(), [name])
+      await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
+      assert.deepEqual(await held(), [])
     })
 
     test('UDP listeners may be sent again, are listed, and may be removed twice', async () => {

@@ -2,10 +2,12 @@
  * How events come about. What the API accepted is an event from the transaction that stores its flow on, and ends in the transaction that ends
  * the flow, so that no crash loses or doubles one. A change of an operating status is an event of the transaction that changes it.
  */
+import { randomUUID } from 'node:crypto'
 import type { Context } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
 import type { EventName, EventObject, EventRow, OperatingStatus, TlsCertificateRow } from '../../db/tables.ts'
 import type { Flow } from '../../flow/define.ts'
+import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
 import type { Json } from '../../lib/json.ts'
 import { failure, told } from '../failures.ts'
@@ -23,12 +25,15 @@ const objectTypes = {
 
 type EventTable = keyof typeof objectTypes
 
+/** What happens by itself, and no flow does. */
+type MomentaryEvent = 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires'
+
 /**
  * To be spread into a flow: what it does, to which object. Its one event has the flow's id, so that an operator finds the one by the other. In:
  * `countOf`, where it works on several at once.
  */
 export function recorded<P extends { load_balancer_id: string } & { [key: string]: Json }>(
-  event: Exclude<EventName, 'operating_status' | 'members_operating_status' | 'certificate_unusable'>,
+  event: Exclude<EventName, MomentaryEvent>,
   table: EventTable,
   idOf: (params: P) => string,
   countOf: (params: P) => number = () => 1,
@@ -124,21 +129,45 @@ export async function recordStatusChanges(tx: Tx, changes: readonly ChangedStatu
 
 /** What a reference has now cannot be used. Of the same problem of the same reference there is one event in so long a time. */
 export async function recordCertificateProblem(tx: Tx, row: TlsCertificateRow, nowMs: number): Promise<void> {
-  const { load_balancer_id, object_type, object_id, field, reference, problem } = row
+  const { object_id, field, reference, problem } = row
   const id = derivedId('event', 'certificate_unusable', object_id, field, reference, problem!, String(Math.floor(nowMs / SAME_EVENT_MS)))
+  const { message } = failure(problem!, { id: object_id })
   await insertOrCountEvents(tx, [
     {
-      ...momentary,
+      ...(await ofCertificate(tx, row, nowMs)),
       id,
-      load_balancer_id,
       event: 'certificate_unusable',
-      object_type,
-      object_id,
-      object_name: await nameOf(tx, object_type, object_id),
-      started_at_ms: nowMs,
       outcome: 'failure',
-      message: failure(problem!, { id: object_id }).message,
+      message,
       details: `${field} ${reference}`,
     },
   ])
+}
+
+/** What is in service is about to end, or has ended. The caller sees to it that each is told once. */
+export async function recordCertificateEnd(tx: Tx, row: TlsCertificateRow & { not_after: string }, nowMs: number): Promise<void> {
+  const { field, reference, not_after } = row
+  const isOver = not_after <= timestamp(nowMs)
+  const isList = field === 'client_crl_container_ref' || field === 'crl_container_ref'
+  const happens = isList ? `a newer list ${isOver ? 'was' : 'is'} due` : `it ${isOver ? 'expired' : 'expires'}`
+  const message = `${field} ${reference}: ${happens} at ${not_after}.`
+  await insertEvent(tx, {
+    ...(await ofCertificate(tx, row, nowMs)),
+    id: randomUUID(),
+    event: 'certificate_expires',
+    outcome: 'success',
+    message,
+    details: null,
+  })
+}
+
+async function ofCertificate(tx: Tx, { load_balancer_id, object_type, object_id }: TlsCertificateRow, nowMs: number) {
+  return {
+    ...momentary,
+    load_balancer_id,
+    object_type,
+    object_id,
+    object_name: await nameOf(tx, object_type, object_id),
+    started_at_ms: nowMs,
+  }
 }

@@ -3,8 +3,17 @@ import { type Static, Type } from 'typebox'
 import { nullable, oneOf, time, uuid } from '../fields.ts'
 
 const names = [
-  ...(['create', 'update', 'delete', 'update_members', 'failover', 'replace_amphora', 'configure_amphora'] as const),
-  ...(['operating_status', 'members_operating_status', 'certificate_unusable'] as const),
+  ...([
+    'create',
+    'update',
+    'delete',
+    'update_members',
+    'failover',
+    'replace_amphora',
+    'configure_amphora',
+    'refresh_certificates',
+  ] as const),
+  ...(['operating_status', 'members_operating_status', 'certificate_unusable', 'certificate_expires'] as const),
 ]
 const objects = ['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'l7policy', 'l7rule'] as const
 
@@ -22,7 +31,7 @@ export const Event = Type.Object(
     started_at: time(),
     duration_ms: nullable(Type.Integer({ description: 'Null while it goes on.' })),
     outcome: oneOf(['in_progress', 'success', 'failure']),
-    message: nullable(Type.String({ description: 'Why it failed.' })),
+    message: nullable(Type.String({ description: 'Why it failed, or what is about to happen.' })),
     details: Type.Optional(nullable(Type.String({ description: 'For admins.' }))),
   },
   { title: 'Event' },

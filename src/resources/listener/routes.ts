@@ -6,12 +6,14 @@ import { type ListSpec, listPage } from '../../api/listing.ts'
 import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
+import type { ListenerRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { listL7PolicyIdsOfListeners } from '../l7policy/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { findPool } from '../pool/repository.ts'
 import { newlyUpdated, refuseChildren } from '../row-fields.ts'
 import { checkListenerServable } from '../servable.ts'
+import { showTlsCertificates } from '../tls-certificates.ts'
 import { References, unchecked } from '../tls-references.ts'
 import { checkListenerSupported } from '../unsupported.ts'
 import { checkListenerAndPool, checkListenerUpdate } from './checks.ts'
@@ -77,7 +79,9 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
         db,
         rows.map(({ id }) => id),
       )
-      const listeners = rows.map((row) => shownTo(request, config, row, showListener(row, policyIds.get(row.id) ?? [])))
+      const certificatesOf = await showTlsCertificates(db, rows)
+      const shown = (row: ListenerRow) => showListener(row, policyIds.get(row.id) ?? [], certificatesOf(row.id))
+      const listeners = rows.map((row) => shownTo(request, config, row, shown(row)))
       return { listeners, listeners_links: links }
     },
   })
@@ -94,7 +98,8 @@ export function listenerRoutes(api: FastifyInstance, context: ApiContext): void 
       if (!listener) throw notFound('Listener', id)
       request.authorize('os_load-balancer_api:listener:get_one', listener.project_id)
       const policyIds = await listL7PolicyIdsOfListeners(db, [id])
-      return { listener: shownTo(request, config, listener, showListener(listener, policyIds.get(id) ?? [])) }
+      const certificatesOf = await showTlsCertificates(db, [listener])
+      return { listener: shownTo(request, config, listener, showListener(listener, policyIds.get(id) ?? [], certificatesOf(id))) }
     },
   })
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
 import type { L7PolicyTree } from '../l7policy/schema.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
+import type { ShownCertificates } from '../tls-certificates.ts'
 import type { Listener, ListenerCreate, ListenerInTree, ListenerTree, ListenerUpdate } from './schema.ts'
 
 type Parents = Pick<ListenerRow, 'project_id' | 'load_balancer_id' | 'default_pool_id'>
@@ -73,9 +74,14 @@ function eachOnce(cidrs: string[] | null): string[] | null {
   return cidrs === null || cidrs.length === 0 ? null : [...new Set(cidrs)]
 }
 
-/** Alone or in a list. In: the listener and the ids of its l7policies, by position. */
-export function showListener(listener: ListenerRow, l7policy_ids: string[]): Listener {
-  return { ...ownFields(listener), loadbalancers: [idOnly(listener.load_balancer_id)], l7policies: l7policy_ids.map(idOnly) }
+/** Alone or in a list. In: the listener, the ids of its l7policies, by position, and its certificates in service. */
+export function showListener(listener: ListenerRow, l7policy_ids: string[], certificates: ShownCertificates = {}): Listener {
+  return {
+    ...ownFields(listener),
+    loadbalancers: [idOnly(listener.load_balancer_id)],
+    l7policies: l7policy_ids.map(idOnly),
+    ...certificates,
+  }
 }
 
 /** Within the answer to a fully populated create: with whole l7policies, without the way back up. */

@@ -17,6 +17,7 @@ import {
   serverSet,
   shown,
   text,
+  tlsCertificates,
   uuid,
 } from '../fields.ts'
 import { L7PolicyInTree, L7PolicyTree } from '../l7policy/schema.ts'
@@ -71,7 +72,10 @@ const shownFields = {
 }
 
 /** In answers, alone and in a list. */
-export const Listener = Type.Object({ ...shownFields, loadbalancers: listOf(IdOnly), l7policies: listOf(IdOnly) }, { title: 'Listener' })
+export const Listener = Type.Object(
+  { ...shownFields, loadbalancers: listOf(IdOnly), l7policies: listOf(IdOnly), ...tlsCertificates },
+  { title: 'Listener' },
+)
 export type Listener = Static<typeof Listener>
 
 /** In the answer to a fully populated create: with whole l7policies, without the way back up. */

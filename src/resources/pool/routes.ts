@@ -14,6 +14,7 @@ import { findListener, updateListener } from '../listener/repository.ts'
 import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
 import { newlyUpdated, refuseChildren } from '../row-fields.ts'
 import { checkPoolServable } from '../servable.ts'
+import { type ShownCertificates, showTlsCertificates } from '../tls-certificates.ts'
 import { References, unchecked } from '../tls-references.ts'
 import { checkPoolSupported } from '../unsupported.ts'
 import { checkPoolUpdate, checkSessionPersistence } from './checks.ts'
@@ -70,7 +71,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
         db,
         rows.map(({ id }) => id),
       )
-      const pools = rows.map((row) => shownTo(request, config, row, showPool(row, references.get(row.id)!)))
+      const certificatesOf = await showTlsCertificates(db, rows)
+      const pools = rows.map((row) => shownTo(request, config, row, showPool(row, references.get(row.id)!, certificatesOf(row.id))))
       return { pools, pools_links: links }
     },
   })
@@ -86,7 +88,8 @@ export function poolRoutes(api: FastifyInstance, context: ApiContext): void {
       const pool = await findPool(db, id)
       if (!pool) throw notFound('Pool', id)
       request.authorize('os_load-balancer_api:pool:get_one', pool.project_id)
-      return { pool: shownTo(request, config, pool, await showWithReferences(db, pool)) }
+      const certificatesOf = await showTlsCertificates(db, [pool])
+      return { pool: shownTo(request, config, pool, await showWithReferences(db, pool, certificatesOf(id))) }
     },
   })
 
@@ -199,6 +202,6 @@ function checkMayServe(listener: ListenerRow, { protocol }: Pick<PoolRow, 'proto
   checkPoolProtocol(listener, protocol)
 }
 
-async function showWithReferences(db: Db, pool: PoolRow) {
-  return showPool(pool, (await loadPoolReferences(db, [pool.id])).get(pool.id)!)
+async function showWithReferences(db: Db, pool: PoolRow, certificates: ShownCertificates = {}) {
+  return showPool(pool, (await loadPoolReferences(db, [pool.id])).get(pool.id)!, certificates)
 }

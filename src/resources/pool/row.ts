@@ -4,6 +4,7 @@ import type { PoolRow, SessionPersistence } from '../../db/tables.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { idOnly } from '../fields.ts'
 import { changedFields, newlyCreated } from '../row-fields.ts'
+import type { ShownCertificates } from '../tls-certificates.ts'
 import { checkSessionPersistence } from './checks.ts'
 import type { PoolReferences } from './repository.ts'
 import type { Pool, PoolCreate, PoolInTree, PoolTree, PoolUpdate, SessionPersistenceUpdate } from './schema.ts'
@@ -73,14 +74,19 @@ export function settlePersistence(
   return { ...none, ...asked, type: asked.type ?? present?.type }
 }
 
-/** Alone or in a list. */
-export function showPool(pool: PoolRow, { listener_ids, member_ids, health_monitor_id }: PoolReferences): Pool {
+/** Alone or in a list. In: the pool, what belongs to it, and its certificates in service. */
+export function showPool(
+  pool: PoolRow,
+  { listener_ids, member_ids, health_monitor_id }: PoolReferences,
+  certificates: ShownCertificates = {},
+): Pool {
   return {
     ...ownFields(pool, listener_ids),
     loadbalancers: [idOnly(pool.load_balancer_id)],
     // Without a monitor the key is absent, as upstream leaves it out.
     ...(health_monitor_id === null ? {} : { healthmonitor_id: health_monitor_id }),
     members: member_ids.map(idOnly),
+    ...certificates,
   }
 }
 

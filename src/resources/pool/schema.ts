@@ -15,6 +15,7 @@ import {
   serverSet,
   shown,
   text,
+  tlsCertificates,
   uuid,
 } from '../fields.ts'
 import { HealthMonitorInTree, HealthMonitorTree } from '../health-monitor/schema.ts'
@@ -61,6 +62,7 @@ export const Pool = Type.Object(
     /** Absent where there is none, as upstream leaves it out. */
     healthmonitor_id: Type.Optional(uuid()),
     members: listOf(IdOnly),
+    ...tlsCertificates,
   },
   { title: 'Pool' },
 )
