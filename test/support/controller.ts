@@ -23,6 +23,8 @@ export class Controller {
   readonly stateDirectory: string
   readonly portBase: number
   readonly api: string
+  /** The command `ottavia`. */
+  readonly program = program
   readonly #options: ControllerOptions
   #child: ChildProcess | undefined
 

@@ -13,6 +13,8 @@ export interface Session {
   readonly client: LoadBalancing
   /** Of another service in the catalog: its endpoint, asked with this session's token; null where there is no catalog. */
   ask<T>(service: 'network' | 'identity', path: string): Promise<T | null>
+  /** Replaces what is at that path of the secret store. Throws where there is no catalog. */
+  putSecret(path: string, contentType: string, body: Buffer): Promise<void>
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -38,7 +40,13 @@ export async function openSession(environment: Environment): Promise<Session> {
     const endpoint = required(environment, 'OS_ENDPOINT')
     const token = type.includes('token') ? required(environment, 'OS_TOKEN') : undefined
     const headers: Record<string, string> = environment.OS_PROJECT_ID ? { 'x-project-id': environment.OS_PROJECT_ID } : {}
-    return { client: new LoadBalancing({ endpoint, token, headers }), ask: async () => null }
+    return {
+      client: new LoadBalancing({ endpoint, token, headers }),
+      ask: async () => null,
+      async putSecret() {
+        throw new SessionError(`OS_AUTH_TYPE=${type} does not say where the secret store is`)
+      },
+    }
   }
   const { token, catalog } = await login(type, environment)
   return {
@@ -48,6 +56,11 @@ export async function openSession(environment: Environment): Promise<Session> {
       const version = service === 'network' ? '/v2.0' : '/v3'
       const url = `${base.endsWith(version) ? base : `${base}${version}`}${path}`
       return (await get(url, token)) as T
+    },
+    async putSecret(path: string, contentType: string, body: Buffer): Promise<void> {
+      const url = `${endpointOf('key-manager', catalog, environment).replace(/\/+$/, '')}${path}`
+      const headers = { accept: 'application/json', 'content-type': contentType, 'x-auth-token': token }
+      await exchange(url, { method: 'PUT', headers, body: new Uint8Array(body), redirect: 'error' }, REQUEST_TIMEOUT_MS)
     },
   }
 }

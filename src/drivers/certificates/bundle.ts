@@ -1,4 +1,7 @@
-/** From what a secret store keeps to PEM, whichever store it is. What cannot be opened is UnreadableBundleError, in words for its owner. */
+/**
+ * From what a secret store keeps to PEM, whichever store it is. What cannot be opened is UnreadableBundleError, in words for its owner; whether what
+ * was opened fits together is for `material.ts` to say.
+ */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { blocksOf, derOf, pemOf } from '../../lib/pem.ts'
 import { certificatesOfPkcs7 } from '../../lib/pkcs7.ts'
@@ -18,16 +21,12 @@ export async function bundleOfPkcs12(payload: Buffer): Promise<CertificateBundle
   }
 }
 
-/** `contents`: of a certificate container, by the names that secrets have in it. */
+/** `contents`: of a certificate container, by the names that secrets have in it. What it lacks is empty. */
 export async function bundleOfContainer(contents: ReadonlyMap<string, Buffer>): Promise<CertificateBundle> {
-  const [certificate, ...chain] = await certificatesOf(contents.get('certificate'))
-  if (certificate === undefined) throw new UnreadableBundleError('it has no certificate')
-  const key = contents.get('private_key')
-  if (key === undefined) throw new UnreadableBundleError('it has no private key')
+  const [certificate = '', ...chain] = await certificatesOf(contents.get('certificate'))
   const intermediates = await certificatesOf(contents.get('intermediates'))
-  const private_key = privateKeyOf(key, contents.get('private_key_passphrase'))
-  if (!parsedCertificate(certificate).checkPrivateKey(createPrivateKey(private_key)))
-    throw new UnreadableBundleError('its private key is not that of its certificate')
+  const key = contents.get('private_key')
+  const private_key = key === undefined ? '' : privateKeyOf(key, contents.get('private_key_passphrase'))
   return { certificate, private_key, intermediates: [...chain, ...intermediates] }
 }
 

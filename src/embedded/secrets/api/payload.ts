@@ -49,10 +49,7 @@ export function payloadOfBytes(operation: string, contentType: string, encoding:
   const content_type = normalize(contentType)
   if (body.length === 0) throw issue(400, 'No data supplied to process.')
   assertFits(body.length)
-  if (content_type === 'text/plain') {
-    if (!isUtf8(body)) throw issue(400, 'Unable to decode request data.')
-    return { content_type, bytes: body }
-  }
+  if (content_type === 'text/plain') return { content_type, bytes: body }
   if (encoding !== undefined && encoding.toLowerCase() !== 'base64')
     throw issue(400, "Text-based binary secret payloads must specify a content-encoding of 'base64'")
   const bytes = encoding === undefined ? body : fromBase64(body.toString('latin1'))

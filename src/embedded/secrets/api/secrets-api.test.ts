@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import { aConfig } from '../../../../test/support/builders.ts'
+import { forEachDatabase } from '../../../../test/support/databases.ts'
 import { type Answer, call, type EmbeddedServices, embeddedServices } from '../../../../test/support/embedded-services.ts'
+import { anEmbeddedStore } from '../../../../test/support/stored-secrets.ts'
+import { migrate } from '../../../db/connection.ts'
+import type { IdentityDriver } from '../../../drivers/identity/driver.ts'
+import { createLog } from '../../../lib/log.ts'
+import { startSecretsService } from './server.ts'
 
 type Row = Record<string, unknown>
 
@@ -337,4 +344,37 @@ describe('the secret store', () => {
     assert.deepEqual((await ask('GET', '/v1/orders')).body, { orders: [], total: 0 })
     assert.equal(((await ask('GET', '/v1/quotas')).body.quotas as Row).secrets, -1)
   })
+})
+
+forEachDatabase('the secret store on either database', async (open) => {
+  const db = await open()
+  await migrate(db)
+  const secrets = await anEmbeddedStore(db)
+  const identity: IdentityDriver = {
+    validate: async (user_id) => ({
+      user_id,
+      user_name: user_id,
+      project_id: 'project-1',
+      project_name: '',
+      roles: ['member'],
+      expires_at: '',
+    }),
+  }
+  const service = await startSecretsService({ secrets, identity, config: aConfig(), log: createLog('silent'), host: '127.0.0.1', port: 0 })
+  const ask = (method: string, path: string, body?: unknown) =>
+    call(method, path.startsWith('http') ? path : service.url + path, 'user-1', body)
+  for (const name of ['b', 'a', 'c']) await ask('POST', '/v1/secrets', { ...text, name, bit_length: 256 })
+  const page = (await ask('GET', '/v1/secrets?sort=name:desc&limit=2&bits=256&created=gt:2020-01-01T00:00:00')).body
+  assert.deepEqual([(page.secrets as Row[]).map(({ name }) => name), page.total], [['c', 'b'], 3])
+  const ref = String((page.secrets as Row[])[0]!.secret_ref)
+  await ask('PUT', `${ref}/acl`, { read: { users: ['user-2'], 'project-access': false } })
+  const acl = (await ask('GET', `${ref}/acl`)).body.read as Row
+  assert.deepEqual([acl.users, acl['project-access']], [['user-2'], false])
+  await ask('POST', `${ref}/consumers`, { service: 's', resource_type: 't', resource_id: '1' })
+  const { container_ref } = (await ask('POST', '/v1/containers', { type: 'generic', secret_refs: [{ secret_ref: ref }] })).body
+  assert.equal(((await ask('GET', String(container_ref))).body.secret_refs as Row[]).length, 1)
+  assert.equal((await ask('GET', '/v1/containers')).body.total, 1)
+  assert.equal((await ask('DELETE', ref)).status, 204)
+  assert.equal((await ask('DELETE', String(container_ref))).status, 204)
+  await service.close()
 })
