@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { type AmphoraInfo, readAmphoraInfo } from './details.ts'
 import { Fences } from './fence.ts'
 import { loadBalancersIn, type Paths, pathsOf, writeAtomically } from './files.ts'
-import { Haproxies } from './haproxy.ts'
+import { Haproxies } from './haproxies.ts'
 import { showsMetrics } from './haproxy-additions.ts'
 import { HeartbeatSender } from './heartbeat-sender.ts'
 import { Keepalived } from './keepalived.ts'
@@ -76,6 +76,8 @@ export class Agent {
         this.udpListeners.check()
         this.keepalived.check()
       },
+      isRemoved: (id, backend, server) => this.haproxies.isDraining(id, backend, server),
+      onStatuses: () => this.haproxies.keepStates(),
     })
     this.server = new AgentServer(this.settings, agentRoutes(this), new Fences(this.paths.fences), this.log)
   }
@@ -103,16 +105,17 @@ export class Agent {
   }
 
   /**
-   * Stores a new configuration. Controllers, heartbeats' key and interval and the receivers of logs take effect now, the rest at the next start.
-   * Throws SettingsError.
+   * Stores a new configuration. Controllers, heartbeats' key and interval, the receivers of logs and the delay of deregistration take effect now,
+   * the rest at the next start. Throws SettingsError.
    */
   configure(text: string): void {
     const settings = parseSettings(text)
     writeAtomically(this.configurationPath, text, { mode: 0o600, sync: true })
-    const { controllers, heartbeatKey, heartbeatIntervalMs, logs } = settings
-    this.settings = { ...this.settings, controllers, heartbeatKey, heartbeatIntervalMs, logs }
+    const { controllers, heartbeatKey, heartbeatIntervalMs, logs, deregistrationDelaySeconds } = settings
+    this.settings = { ...this.settings, controllers, heartbeatKey, heartbeatIntervalMs, logs, deregistrationDelaySeconds }
     this.heartbeats.configure(this.settings)
     this.logs.configure(logs)
+    this.haproxies.configure(this.settings)
   }
 
   replaceCertificate(pem: Buffer): void {

@@ -34,6 +34,8 @@ export interface DaemonSpec {
   /** Gets its standard output and error. */
   outputFile: string
   log: AgentLog
+  /** Called right before each start. */
+  beforeLaunch?: () => void
   /** Called after a start that was asked for, or a restart: resolves when the program serves. */
   ready: () => Promise<void>
   /** Told of each death and each return to service. */
@@ -132,6 +134,7 @@ export class Daemon {
     mkdirSync(dirname(this.spec.outputFile), { recursive: true })
     const output = openSync(this.spec.outputFile, 'w', 0o600)
     closeSync(output)
+    this.spec.beforeLaunch?.()
     // Appending, so that truncating bounds the file.
     const append = openSync(this.spec.outputFile, 'a')
     const child = spawn(this.spec.command, this.spec.args, { detached: true, stdio: ['ignore', append, append] })

@@ -12,7 +12,15 @@ export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSet
   return {
     base: basePath,
     loadBalancer: (id: string) => join(basePath, id),
+    /** As the controller sent it last. */
     haproxyCfg: (id: string) => join(basePath, id, 'haproxy.cfg'),
+    /** As HAProxy runs, and starts when it has died: the last one that was applied. */
+    haproxyRunning: (id: string) => join(basePath, id, 'running.cfg'),
+    /** The last one that passed HAProxy's own check. */
+    haproxyChecked: (id: string) => join(basePath, id, 'checked.cfg'),
+    /** The digests of what HAProxy has read; absent while it is being changed. */
+    haproxyApplied: (id: string) => join(basePath, id, 'applied.json'),
+    haproxyDraining: (id: string) => join(basePath, id, 'draining.json'),
     haproxyPid: (id: string) => join(basePath, id, `${id}.pid`),
     /** Only root may speak to the master process through it. */
     haproxyMaster: (id: string) => join(basePath, id, 'master.sock'),

@@ -6,22 +6,44 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /** Sends one command to the socket at `path`; resolves with the whole answer. */
 export function queryHaproxy(path: string, command: string): Promise<string> {
+  return exchange(path, `${command}\n`, `'${command}'`)
+}
+
+/** Which process a master's socket hands commands on to: the current worker, or any worker by its number. */
+export type Worker = '@1' | `@!${number}`
+
+/**
+ * Sends commands to a worker through its master's socket, all at once, and resolves with their answers, each without the empty lines around it.
+ * Rejects when the worker is not there or ends meanwhile. What is sent may hold keys and is never part of an error.
+ */
+export async function commandWorker(masterSocket: string, worker: Worker, commands: readonly string[]): Promise<string[]> {
+  if (commands.length === 0) return []
+  const output = await exchange(masterSocket, `prompt\n${worker}\n${commands.join('\n')}\n`, `${commands.length} commands`)
+  // First the master's prompt, then those of the worker, which is called by its number.
+  const prompt = /^master> (\d+> )/.exec(output)?.[1]
+  if (prompt === undefined) throw new Error(`HAProxy has no worker ${worker}`)
+  const answers = output.slice(`master> ${prompt}`.length).split(`\n${prompt}`)
+  if (answers.pop()?.trim() !== '' || answers.length !== commands.length)
+    throw new Error(`HAProxy ended before it had answered ${commands.length} commands`)
+  // Within a payload each line is prompted for by a plus.
+  return answers.map((answer) => answer.replace(/^(?:\+ )+/, '').trim())
+}
+
+function exchange(path: string, text: string, what: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     const socket = connect(path)
-    socket.setTimeout(QUERY_TIMEOUT_MS, () =>
-      socket.destroy(new Error(`HAProxy did not answer '${command}' within ${QUERY_TIMEOUT_MS} ms`)),
-    )
+    socket.setTimeout(QUERY_TIMEOUT_MS, () => socket.destroy(new Error(`HAProxy did not answer ${what} within ${QUERY_TIMEOUT_MS} ms`)))
     socket.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length > MAX_ANSWER_BYTES) socket.destroy(new Error(`HAProxy's answer to '${command}' is too long`))
+      if (length > MAX_ANSWER_BYTES) socket.destroy(new Error(`HAProxy's answer to ${what} is too long`))
       else chunks.push(chunk)
     })
     socket.on('error', reject)
     socket.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')))
     // The master answers and waits for more until its client has closed its side.
-    socket.end(`${command}\n`)
+    socket.end(text)
   })
 }
 
@@ -70,15 +92,17 @@ export function parseStat(csv: string): StatRow[] {
   return rows
 }
 
-/** What `show proc` on a master socket tells: the current worker, and how many reloads there were and failed. */
+/** What `show proc` on a master socket tells: the workers, and how many reloads there were and failed. */
 export interface MasterState {
   workerPid: number | null
+  /** Of workers that finish their connections after a reload. */
+  oldWorkerPids: number[]
   reloads: number
   failedReloads: number
 }
 
 export function parseProcesses(text: string): MasterState {
-  const state: MasterState = { workerPid: null, reloads: 0, failedReloads: 0 }
+  const state: MasterState = { workerPid: null, oldWorkerPids: [], reloads: 0, failedReloads: 0 }
   let section = ''
   for (const line of text.split('\n')) {
     if (line.startsWith('#')) {
@@ -90,6 +114,7 @@ export function parseProcesses(text: string): MasterState {
       state.reloads = Number(reloads)
       state.failedReloads = Number(/\[failed: (\d+)\]/.exec(line)?.[1] ?? 0)
     } else if (type === 'worker' && section === 'workers') state.workerPid = Number(pid)
+    else if (type === 'worker') state.oldWorkerPids.push(Number(pid))
   }
   return state
 }

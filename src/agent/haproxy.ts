@@ -1,26 +1,25 @@
 /**
- * HAProxy on this amphora, one per load balancer: master-worker mode in the inner namespace, reloaded without a lost connection. The uploaded
- * file stays byte for byte what the controller sent; what is ours comes from small files before it and from the command line.
+ * One load balancer's HAProxy: what its controller has stored, what runs, and how the one becomes the other. What only differs in servers or
+ * contents of certificate files is told to the running process; anything else is a seamless reload (docs/decisions/0020-changes-without-a-reload.md).
  */
-import { existsSync, renameSync, rmSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { exec } from '../lib/exec.ts'
-import { peerName } from '../lib/peer-name.ts'
-import { Daemon } from './daemon.ts'
-import { loadBalancersIn, md5, type Paths, readIfThere, writeAtomically } from './files.ts'
-import { withLogPipe, writeAdditions } from './haproxy-additions.ts'
-import { type MasterState, parseProcesses, queryHaproxy } from './haproxy-socket.ts'
+import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { md5, type Paths, readIfThere, writeAtomically } from './files.ts'
+import { writeAdditions } from './haproxy-additions.ts'
+import { checkCertificateFile } from './haproxy-certificates.ts'
+import { isSureToBeValid, type Plan, planChange, type ReloadReason, removedServers, serversOf } from './haproxy-change.ts'
+import { Draining } from './haproxy-draining.ts'
+import { hardStopAfterMs } from './haproxy-file.ts'
+import { HaproxyProcess } from './haproxy-process.ts'
+import { carryOut } from './haproxy-runtime.ts'
+import { type NamedFile, type Snapshot, takeSnapshot } from './haproxy-snapshot.ts'
 import type { AgentLog } from './log.ts'
-import { mostConnectionsHere } from './open-files.ts'
 import { Serial } from './serial.ts'
 import type { AgentSettings } from './settings.ts'
 
-/** How long a start or a reload may take until the new worker serves. */
-const SERVING_TIMEOUT_MS = 15_000
-const SERVING_POLL_MS = 4
-
-/** What PING monitors run; HAProxy names the server in the environment, which has no PATH. */
-const PING_WRAPPER = '#!/bin/sh\nexec /bin/ping -q -n -c 1 -w 1 "$HAPROXY_SERVER_ADDR" >/dev/null 2>&1\n'
+/** The states of servers are written at most so often. */
+const KEEP_STATES_MS = 1_000
+/** A configuration that was accepted without a check is checked so long after, with those that came meanwhile. */
+const LATER_CHECK_MS = 1_000
 
 export interface HaproxyEvents {
   /** The worker is about to be replaced: its counters can be read for the last time. */
@@ -31,207 +30,417 @@ export interface HaproxyEvents {
   onChange(): void
 }
 
+export interface Applied {
+  how: 'unchanged' | 'runtime' | 'reload' | 'start'
+  duration_ms: number
+}
+
+/** Counted since the agent started. */
+export type Changes = Record<Applied['how'], number> & {
+  /** Could not be applied; what ran before goes on. */
+  failed: number
+  /** Why there were reloads. */
+  reload_reasons: Partial<Record<ReloadReason, number>>
+}
+
 /** HAProxy refused a configuration; the message is its own words. */
 export class InvalidConfiguration extends Error {}
 
-export class Haproxies {
-  private readonly daemons = new Map<string, Daemon>()
-  /** The ETag of the last file that HAProxy accepted, by load balancer: the same file need not be checked again. */
-  private readonly accepted = new Map<string, string>()
-  private readonly serial = new Serial()
-  private readonly settings: AgentSettings
+export class Haproxy {
+  readonly changes: Changes = { unchanged: 0, runtime: 0, reload: 0, start: 0, failed: 0, reload_reasons: {} }
+  readonly draining: Draining
+  private readonly id: string
+  private settings: AgentSettings
   private readonly paths: Paths
   private readonly log: AgentLog
   private readonly events: HaproxyEvents
+  private readonly process: HaproxyProcess
+  private readonly serial = new Serial()
+  /** The ETag of the stored file, if it and the certificate files are as HAProxy has accepted them. */
+  private accepted: string | undefined
+  /** Asked for and not yet begun: whoever asks meanwhile is served by it, too. */
+  private waiting: Promise<Applied> | undefined
+  private laterCheck: NodeJS.Timeout | undefined
+  private statesTimer: NodeJS.Timeout | undefined
+  /** What HAProxy has read at its start. */
+  private started: Snapshot | undefined
+  private hardStopAfterMs: number
 
-  constructor(settings: AgentSettings, paths: Paths, log: AgentLog, events: HaproxyEvents) {
+  constructor(id: string, settings: AgentSettings, paths: Paths, log: AgentLog, events: HaproxyEvents) {
+    this.id = id
     this.settings = settings
     this.paths = paths
     this.log = log
     this.events = events
+    this.hardStopAfterMs = settings.hardStopAfterSeconds * 1000
+    this.process = new HaproxyProcess(id, settings, paths, log, {
+      beforeLaunch: () => {
+        this.forgetApplied()
+        this.started = takeSnapshot(this.runningConfiguration())
+        writeAdditions(paths, id, this.started.configuration)
+      },
+      onServing: () => {
+        if (this.started !== undefined) this.rememberApplied(this.started)
+        this.started = undefined
+        events.onChange()
+      },
+      onDeath: () => {
+        this.draining.clear()
+        events.onWorkerGone()
+        events.onChange()
+      },
+    })
+    this.draining = new Draining({
+      file: paths.haproxyDraining(id),
+      masterSocket: this.process.masterSocket,
+      log,
+      limitMs: () => this.deregistrationDelayMs() ?? this.hardStopAfterMs,
+      oldWorkersLimitMs: () => this.deregistrationDelayMs(),
+      run: (work) => this.serial.run(work),
+    })
   }
 
-  /** Takes over what an earlier agent left running, and starts what should run and doesn't. */
+  get isRunning(): boolean {
+    return this.process.pid !== undefined
+  }
+
+  /** False while it should serve and does not. */
+  get isAsWanted(): boolean {
+    return this.process.isAsWanted
+  }
+
+  configure(settings: AgentSettings): void {
+    this.settings = settings
+  }
+
+  /** Takes over what an earlier agent left running, or starts it. */
   async resume(): Promise<void> {
-    // HAProxy keeps the first value of user and group: this file comes first, so no upload makes it run as root. Of hard-stop-after it
-    // keeps the last: a controller that sets it has its way. A machine that allows fewer open files than the listeners' limits would need
-    // serves with what it has.
-    const directives = ['user nobody', 'group nogroup', `hard-stop-after ${this.settings.hardStopAfterSeconds}s`, 'no strict-limits']
-    const defaults = `global\n${directives.map((directive) => `    ${directive}\n`).join('')}`
-    writeAtomically(this.paths.userGroupCfg, defaults)
-    writeAtomically(this.paths.pingWrapper, PING_WRAPPER, { mode: 0o755 })
-    for (const id of loadBalancersIn(this.paths)) {
-      if (!existsSync(this.paths.haproxyWanted(id))) continue
-      const daemon = this.daemon(id)
-      if (daemon.adopt()) this.log.info(`haproxy ${id} adopted (pid ${daemon.pid})`)
-      else await daemon.start().catch((error: Error) => this.log.error(`haproxy ${id} could not be started: ${error.message}`))
+    if (this.process.adopt()) {
+      this.hardStopAfterMs = this.hardStopIn(this.runningConfiguration())
+      this.log.info(`haproxy ${this.id} adopted (pid ${this.process.pid})`)
+    } else {
+      this.draining.clear()
+      if (!existsSync(this.paths.haproxyRunning(this.id))) this.useStored()
+      await this.process.start().catch((error: Error) => this.log.error(`haproxy ${this.id} could not be started: ${error.message}`))
     }
   }
 
-  /** Checks and stores a configuration; returns its ETag. Throws InvalidConfiguration. */
-  upload(id: string, configuration: Uint8Array): Promise<string> {
+  checkAlive(): void {
+    this.process.checkAlive()
+  }
+
+  upload(bytes: Uint8Array): Promise<string> {
     return this.serial.run(async () => {
-      const etag = md5(configuration)
-      if (this.accepted.get(id) === etag && existsSync(this.paths.haproxyCfg(id))) return etag
-      const candidate = `${this.paths.haproxyCfg(id)}.candidate`
-      writeAtomically(candidate, configuration, { mode: 0o600, sync: true })
-      writeAdditions(this.paths, id, Buffer.from(configuration).toString('utf8'))
-      const check = await exec(this.settings.haproxyCommand, ['-c', ...this.fileArguments(id, candidate)], { anyStatus: true })
-      if (check.code !== 0) {
-        rmSync(candidate)
-        if (!existsSync(this.paths.haproxyCfg(id))) rmSync(this.paths.loadBalancer(id), { recursive: true })
-        throw new InvalidConfiguration(`${check.stdout}${check.stderr}`)
+      const etag = md5(bytes)
+      const stored = this.paths.haproxyCfg(this.id)
+      if (this.accepted === etag && existsSync(stored)) {
+        // Certificate files that are older and that it does not name are nobody's (removeStaleCertificates).
+        utimesSync(stored, new Date(), new Date())
+        return etag
       }
-      renameSync(candidate, this.paths.haproxyCfg(id))
-      this.accepted.set(id, etag)
+      const candidate = `${stored}.candidate`
+      writeAtomically(candidate, bytes, { mode: 0o600, sync: true })
+      const configuration = Buffer.from(bytes).toString('utf8')
+      const before = readIfThere(stored)
+      if (before !== null && this.accepted === md5(before) && isSureToBeValid(before, configuration)) this.checkLater()
+      else {
+        await this.check(candidate, configuration).catch((error) => {
+          rmSync(candidate)
+          if (before === null) rmSync(this.paths.loadBalancer(this.id), { recursive: true })
+          throw error
+        })
+      }
+      renameSync(candidate, stored)
+      this.accepted = etag
       return etag
     })
   }
 
-  /** The stored configuration, or null. */
-  configuration(id: string): string | null {
-    return readIfThere(this.paths.haproxyCfg(id))
+  storeCertificate(name: string, contents: Buffer): string {
+    const path = this.paths.certificate(this.id, name)
+    const before = readIfThere(path)
+    const text = contents.toString('utf8')
+    if (text === before) return md5(contents)
+    const material = checkCertificateFile(text, before)
+    if (before !== null && !existsSync(keptName(path))) linkSync(path, keptName(path))
+    writeAtomically(path, contents, { mode: 0o600, sync: true })
+    // A list names other files, which only HAProxy can judge.
+    if (material === 'other') this.accepted = undefined
+    return md5(contents)
   }
 
-  start(id: string): Promise<void> {
-    return this.serial.run(() => this.startNow(id))
+  removeCertificate(name: string): void {
+    rmSync(this.paths.certificate(this.id, name), { force: true })
+    this.accepted = undefined
   }
 
-  /** Starts HAProxy where it does not run. Resolves when the worker with the new configuration serves. */
-  reload(id: string): Promise<void> {
-    return this.serial.run(async () => {
-      const daemon = this.daemon(id)
-      if (daemon.pid === undefined) {
-        await this.startNow(id)
-        return
-      }
-      writeAdditions(this.paths, id, this.configuration(id) ?? '')
-      const before = await this.master(id)
-      if (before === null) throw new Error('the master process does not answer')
-      await this.events.beforeReload(id)
-      await this.saveServersState(id)
-      daemon.signal('SIGUSR2')
-      await this.untilServing(id, ({ workerPid, reloads, failedReloads }) => {
-        if (failedReloads > before.failedReloads) throw new Error(`HAProxy refused to reload: ${daemon.output()}`)
-        return reloads > before.reloads && workerPid !== before.workerPid
-      })
-      this.events.onWorkerGone()
-      this.events.onChange()
+  start(): Promise<Applied> {
+    return this.counted(async () => {
+      if (this.isRunning) return 'unchanged'
+      await this.startNow()
+      return 'start'
     })
   }
 
-  stop(id: string): Promise<void> {
-    return this.serial.run(() => this.stopNow(id))
+  /** Resolves when HAProxy serves what was stored when this began. */
+  apply(): Promise<Applied> {
+    this.waiting ??= this.counted(() => {
+      this.waiting = undefined
+      return this.applyNow()
+    })
+    return this.waiting
   }
 
-  /** Stops it and removes all that belongs to it. */
-  remove(id: string): Promise<void> {
+  stop(): Promise<void> {
     return this.serial.run(async () => {
-      await this.stopNow(id)
-      this.daemons.delete(id)
-      this.accepted.delete(id)
-      for (const path of [this.paths.statsSocket(id), this.paths.certificates(id), this.paths.loadBalancer(id)])
+      rmSync(this.paths.haproxyWanted(this.id), { force: true })
+      await this.process.stop()
+      // When it is started again, nobody knows any more who is up.
+      rmSync(this.paths.serversState(this.id), { force: true })
+    })
+  }
+
+  async remove(): Promise<void> {
+    await this.stop()
+    await this.serial.run(async () => {
+      clearTimeout(this.laterCheck)
+      clearTimeout(this.statesTimer)
+      this.draining.clear()
+      for (const path of [this.paths.statsSocket(this.id), this.paths.certificates(this.id), this.paths.loadBalancer(this.id)])
         rmSync(path, { recursive: true, force: true })
     })
   }
 
-  isRunning(id: string): boolean {
-    return this.daemons.get(id)?.pid !== undefined
+  /** Some server went up or down: after a crash of HAProxy it shall still be so. */
+  keepStates(): void {
+    this.statesTimer ??= setTimeout(() => {
+      this.statesTimer = undefined
+      void this.serial.run(async () => {
+        if (this.isRunning) await this.process.saveServersState(this.runningConfiguration())
+      })
+    }, KEEP_STATES_MS)
   }
 
-  /** False while an HAProxy that should serve does not. */
-  allServe(): boolean {
-    return [...this.daemons.values()].every((daemon) => !daemon.isWanted || daemon.pid !== undefined)
-  }
-
-  /** To be called now and then: sees deaths of adopted processes. */
-  check(): void {
-    for (const daemon of this.daemons.values()) daemon.check()
-  }
-
-  private async startNow(id: string): Promise<void> {
-    writeAdditions(this.paths, id, this.configuration(id) ?? '')
-    await this.daemon(id).start()
-    writeAtomically(this.paths.haproxyWanted(id), '')
-  }
-
-  private async stopNow(id: string): Promise<void> {
-    rmSync(this.paths.haproxyWanted(id), { force: true })
-    // In master-worker mode SIGTERM ends the workers at once, without waiting for their connections.
-    await this.daemons.get(id)?.stop('SIGTERM')
-  }
-
-  private daemon(id: string): Daemon {
-    const known = this.daemons.get(id)
-    if (known !== undefined) return known
-    const cfg = this.paths.haproxyCfg(id)
-    const [command, ...args] = withLogPipe(this.paths, id, [
-      ...['nsenter', `--net=/run/netns/${this.settings.namespace}`, this.settings.haproxyCommand],
-      // -db: stays in the foreground though upstream's files say `daemon`, so that the agent sees it end.
-      ...['-W', '-db', '-S', `${this.paths.haproxyMaster(id)},mode,600`],
-      ...['-p', this.paths.haproxyPid(id), ...this.fileArguments(id, cfg)],
-    ])
-    const daemon: Daemon = new Daemon({
-      name: `haproxy ${id}`,
-      command,
-      args,
-      pidFiles: [this.paths.haproxyPid(id)],
-      mark: cfg,
-      outputFile: this.paths.haproxyLog(id),
-      log: this.log,
-      ready: () => this.untilServing(id, ({ workerPid }) => workerPid !== null),
-      onChange: (alive) => {
-        if (!alive) this.events.onWorkerGone()
-        this.events.onChange()
-      },
+  private async counted(work: () => Promise<Applied['how']>): Promise<Applied> {
+    const began = performance.now()
+    return this.serial.run(async () => {
+      try {
+        const how = await work()
+        this.changes[how]++
+        return { how, duration_ms: Math.round((performance.now() - began) * 10) / 10 }
+      } catch (error) {
+        this.changes.failed++
+        throw error
+      }
     })
-    this.daemons.set(id, daemon)
-    return daemon
   }
 
-  /** Members that are down or drained stay so in the next worker. Its format begins with its version; anything else is a refusal. */
-  private async saveServersState(id: string): Promise<void> {
-    const state = await queryHaproxy(this.paths.haproxyMaster(id), '@1 show servers state').catch((error: Error) => error.message)
-    if (/^\d+\n/.test(state)) writeAtomically(this.paths.serversState(id), state)
-    else this.log.error(`haproxy ${id}: the state of its servers could not be saved: ${state.slice(0, 200)}`)
-  }
-
-  private fileArguments(id: string, cfg: string): string[] {
-    // Told what it can have, HAProxy lets further clients wait; else it would run out of files, and set memory aside for connections that never come.
-    const most = mostConnectionsHere()
-    const limit = most === null ? [] : ['-n', String(most)]
-    const files = [this.paths.userGroupCfg, this.paths.haproxyAdditions(id), cfg].flatMap((file) => ['-f', file])
-    return [...limit, '-L', peerName(this.settings.amphoraId), ...files]
-  }
-
-  private async untilServing(id: string, serves: (state: MasterState) => boolean): Promise<void> {
-    const deadline = performance.now() + SERVING_TIMEOUT_MS
-    const daemon = this.daemon(id)
-    for (;;) {
-      if (daemon.pid === undefined) throw new Error(`HAProxy ended: ${daemon.output()}`)
-      const state = await this.master(id)
-      // The worker itself is asked, too: the master names it before it runs.
-      if (state !== null && serves(state) && (await this.workerAnswers(id))) return
-      if (performance.now() > deadline) throw new Error(`HAProxy does not serve after ${SERVING_TIMEOUT_MS} ms: ${daemon.output()}`)
-      await sleep(SERVING_POLL_MS)
+  private async applyNow(): Promise<Applied['how']> {
+    if (!this.isRunning) {
+      await this.startNow()
+      return 'start'
     }
+    // It may have died a moment ago and be on its way back.
+    const workerPid = await this.process.currentWorker()
+    const wanted = takeSnapshot(readIfThere(this.paths.haproxyCfg(this.id)) ?? '')
+    const running = this.applied()
+    const plan = this.plan(running, wanted, workerPid)
+    if (plan.how === 'unchanged' && running?.configuration === wanted.configuration) return 'unchanged'
+    const before = this.runningConfiguration()
+    this.forgetApplied()
+    const reason = plan.how === 'reload' ? plan.reason : await this.tell(plan, wanted, workerPid)
+    if (reason !== null) await this.reload(reason, running, wanted)
+    this.draining.cancel(serversOf(wanted.configuration))
+    this.draining.add(workerPid, removedServers(before, wanted.configuration))
+    this.finish(wanted)
+    this.events.onChange()
+    return reason === null ? plan.how : 'reload'
   }
 
-  /** Null while the master does not answer: it starts, or replaces itself. */
-  private async master(id: string): Promise<MasterState | null> {
+  private plan(running: Snapshot | null, wanted: Snapshot, workerPid: number): Plan {
+    if (running === null) return { how: 'reload', reason: 'unknown' }
+    const plan = planChange(running, wanted, (backend, server) => this.draining.state(workerPid, backend, server))
+    const removed = plan.how === 'runtime' ? plan.change.servers.filter(({ kind }) => kind === 'remove') : []
+    return removed.length > this.draining.room ? { how: 'reload', reason: 'draining' } : plan
+  }
+
+  /** Null when HAProxy has taken it. */
+  private async tell({ change }: Exclude<Plan, { how: 'reload' }>, wanted: Snapshot, workerPid: number): Promise<ReloadReason | null> {
     try {
-      const text = await queryHaproxy(this.paths.haproxyMaster(id), 'show proc')
-      return text.includes('master') ? parseProcesses(text) : null
+      await carryOut(
+        this.process.masterSocket,
+        change,
+        wanted,
+        (backend, server) => this.draining.state(workerPid, backend, server) === 'same',
+      )
+    } catch (error) {
+      this.log.error(`haproxy ${this.id} could not be changed while it runs, so it is reloaded: ${(error as Error).message}`)
+      return 'refused'
+    }
+    this.useStored()
+    return null
+  }
+
+  private async reload(reason: ReloadReason, running: Snapshot | null, wanted: Snapshot): Promise<void> {
+    await this.process.untilFewOldWorkers()
+    await this.events.beforeReload(this.id)
+    await this.process.saveServersState(wanted.configuration)
+    const [file, previous] = [this.paths.haproxyRunning(this.id), `${this.paths.haproxyRunning(this.id)}.previous`]
+    link(file, previous)
+    this.useStored()
+    writeAdditions(this.paths, this.id, wanted.configuration)
+    try {
+      await this.process.reload()
+    } catch (error) {
+      // The old worker goes on; what it was started from has to be there when it dies.
+      link(previous, file)
+      writeAdditions(this.paths, this.id, this.runningConfiguration())
+      this.restoreCertificates()
+      if (reason !== 'refused' && running !== null) this.rememberApplied(running)
+      throw error
+    }
+    this.changes.reload_reasons[reason] = (this.changes.reload_reasons[reason] ?? 0) + 1
+    this.log.info(`haproxy ${this.id} was reloaded (${reason})`)
+    this.events.onWorkerGone()
+  }
+
+  private async startNow(): Promise<void> {
+    this.useStored()
+    await this.process.start()
+    this.finish(null)
+    writeAtomically(this.paths.haproxyWanted(this.id), '')
+  }
+
+  /** HAProxy serves what is stored, with the files that are there. */
+  private finish(applied: Snapshot | null): void {
+    if (applied !== null) this.rememberApplied(applied)
+    const { configuration, files } = applied ?? this.applied() ?? takeSnapshot(this.runningConfiguration())
+    this.hardStopAfterMs = this.hardStopIn(configuration)
+    this.removeStaleCertificates(files)
+  }
+
+  // What runs. Its file is another name of the stored one, until that is replaced.
+
+  private runningConfiguration(): string {
+    return readIfThere(this.paths.haproxyRunning(this.id)) ?? ''
+  }
+
+  private useStored(): void {
+    const file = this.paths.haproxyRunning(this.id)
+    link(this.paths.haproxyCfg(this.id), file)
+  }
+
+  /** Null where HAProxy was being changed when the agent died, or nobody knows. */
+  private applied(): Snapshot | null {
+    try {
+      const { configuration, files } = JSON.parse(readIfThere(this.paths.haproxyApplied(this.id)) ?? '') as AppliedFile
+      const text = this.runningConfiguration()
+      return md5(text) === configuration ? { configuration: text, files } : null
     } catch {
       return null
     }
   }
 
-  private async workerAnswers(id: string): Promise<boolean> {
-    try {
-      return (await queryHaproxy(this.paths.haproxyMaster(id), '@1 show info')).includes('Uptime_sec')
-    } catch {
-      return false
+  private rememberApplied({ configuration, files }: Snapshot): void {
+    const contents: AppliedFile = { configuration: md5(configuration), files }
+    writeAtomically(this.paths.haproxyApplied(this.id), JSON.stringify(contents), { mode: 0o600 })
+  }
+
+  private forgetApplied(): void {
+    this.started = undefined
+    rmSync(this.paths.haproxyApplied(this.id), { force: true })
+  }
+
+  // Certificate files: of each that was replaced the old one is kept until HAProxy has taken the new one.
+
+  private restoreCertificates(): void {
+    for (const name of this.certificateNames().filter(isKept)) {
+      const path = this.paths.certificate(this.id, name)
+      renameSync(path, path.slice(0, -KEPT.length))
     }
   }
+
+  /** What nothing names is removed, unless it came after the configuration: then it belongs to the next one. */
+  private removeStaleCertificates(files: Record<string, NamedFile>): void {
+    const since = statSync(this.paths.haproxyCfg(this.id)).mtimeMs
+    for (const name of this.certificateNames()) {
+      const path = this.paths.certificate(this.id, name)
+      if (isKept(name) || (!Object.hasOwn(files, path) && statSync(path).mtimeMs < since)) rmSync(path)
+    }
+  }
+
+  private certificateNames(): string[] {
+    const directory = this.paths.certificates(this.id)
+    return existsSync(directory) ? readdirSync(directory) : []
+  }
+
+  // Checks
+
+  private async check(file: string, configuration: string): Promise<void> {
+    writeAdditions(this.paths, this.id, configuration)
+    const { code, stdout, stderr } = await this.process.examine(file)
+    if (code !== 0) throw new InvalidConfiguration(`${stdout}${stderr}`)
+    link(file, this.paths.haproxyChecked(this.id))
+  }
+
+  /** What was stored because it is sure to be valid is checked all the same, when nobody waits for it. */
+  private checkLater(): void {
+    this.laterCheck ??= setTimeout(() => {
+      this.laterCheck = undefined
+      void this.checkNow()
+    }, LATER_CHECK_MS)
+  }
+
+  private async checkNow(): Promise<void> {
+    const [running, file] = [this.paths.haproxyRunning(this.id), `${this.paths.haproxyRunning(this.id)}.checking`]
+    if (!existsSync(running)) return
+    link(running, file)
+    try {
+      await this.check(file, readFileSync(file, 'utf8'))
+    } catch (error) {
+      this.log.error(`haproxy ${this.id} runs with a configuration that it would not start with: ${(error as Error).message}`)
+      this.changes.failed++
+      this.accepted = undefined
+      // What was checked last is better than nothing, if HAProxy dies now.
+      if (statSync(file).ino === statSync(running).ino && existsSync(this.paths.haproxyChecked(this.id))) {
+        this.forgetApplied()
+        link(this.paths.haproxyChecked(this.id), running)
+      }
+    } finally {
+      rmSync(file, { force: true })
+    }
+  }
+
+  private deregistrationDelayMs(): number | null {
+    return this.settings.deregistrationDelaySeconds === 0 ? null : this.settings.deregistrationDelaySeconds * 1000
+  }
+
+  private hardStopIn(configuration: string): number {
+    return hardStopAfterMs(configuration) ?? this.settings.hardStopAfterSeconds * 1000
+  }
+}
+
+interface AppliedFile {
+  /** The md5 of running.cfg. */
+  configuration: string
+  files: Snapshot['files']
+}
+
+/** Makes `name` a name of `file`, instead of what it was. */
+function link(file: string, name: string): void {
+  rmSync(`${name}.new`, { force: true })
+  linkSync(file, `${name}.new`)
+  renameSync(`${name}.new`, name)
+  // Between two names of one file a rename does nothing and leaves both.
+  rmSync(`${name}.new`, { force: true })
+}
+
+const KEPT = '.kept'
+
+function keptName(path: string): string {
+  return `${path}${KEPT}`
+}
+
+function isKept(name: string): boolean {
+  return name.endsWith(KEPT)
 }

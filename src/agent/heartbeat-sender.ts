@@ -29,6 +29,10 @@ export interface HeartbeatSources {
   refresh(): Promise<void>
   /** Called before each look. */
   beforeLook(): void
+  /** Whether a server that HAProxy still shows is no member any more. */
+  isRemoved(load_balancer_id: string, backend: string, server: string): boolean
+  /** Some listener, pool or member has changed its status. */
+  onStatuses(): void
 }
 
 export class HeartbeatSender {
@@ -130,7 +134,10 @@ export class HeartbeatSender {
   }
 
   private compare(statuses: string): void {
-    if (this.statuses !== undefined && statuses !== this.statuses) this.urgent = true
+    if (this.statuses !== undefined && statuses !== this.statuses) {
+      this.urgent = true
+      this.sources.onStatuses()
+    }
     this.statuses = statuses
   }
 
@@ -167,7 +174,8 @@ export class HeartbeatSender {
     const socket = statsSocketOf(readIfThere(this.paths.haproxyCfg(load_balancer_id)) ?? '')
     if (socket === null) return []
     try {
-      return parseStat(await queryHaproxy(socket, 'show stat -1 7 -1'))
+      const rows = parseStat(await queryHaproxy(socket, 'show stat -1 7 -1'))
+      return rows.filter(({ proxy, server }) => !this.sources.isRemoved(load_balancer_id, proxy, server))
     } catch (error) {
       this.log.debug(`statistics of ${load_balancer_id}: ${(error as Error).message}`)
       return null

@@ -106,6 +106,6 @@ test("a master process's worker and reloads are read", () => {
 # programs
 
 `
-  assert.deepEqual(parseProcesses(text), { workerPid: 18, reloads: 2, failedReloads: 1 })
+  assert.deepEqual(parseProcesses(text), { workerPid: 18, oldWorkerPids: [14], reloads: 2, failedReloads: 1 })
   assert.equal(parseProcesses(text.replace(/^18.*\n/m, '')).workerPid, null)
 })

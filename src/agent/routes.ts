@@ -1,9 +1,9 @@
 /** The agent's API 1.0, endpoint by endpoint, answered as upstream's agent does (`octavia/amphorae/backends/agent/api_server/`). */
-import { rmSync } from 'node:fs'
 import type { Agent } from './agent.ts'
 import { API_VERSION, readMachine } from './details.ts'
-import { loadBalancersIn, lvsListenersIn, md5, readIfThere, writeAtomically } from './files.ts'
-import { InvalidConfiguration } from './haproxy.ts'
+import { loadBalancersIn, lvsListenersIn, md5, readIfThere } from './files.ts'
+import { type Applied, InvalidConfiguration } from './haproxy.ts'
+import { InvalidCertificate } from './haproxy-certificates.ts'
 import type { HostRoute, SubnetInformation } from './interfaces.ts'
 import { InvalidKeepalivedConfiguration } from './keepalived.ts'
 import { listenersOf } from './listeners.ts'
@@ -45,17 +45,21 @@ export function agentRoutes(agent: Agent): RouteTable {
     'DELETE /1.0/listeners/:object_id': ({ params }) => removeObject(agent, params.object_id!),
 
     'PUT /1.0/loadbalancer/:lb_id/certificates/:filename': ({ params, body }) => {
-      writeAtomically(certificatePath(agent, params), body, { mode: 0o600, sync: true })
-      return { status: 200, body: OK, etag: md5(body) }
+      try {
+        return { status: 200, body: OK, etag: haproxies.storeCertificate(params.lb_id!, certificateName(params), body) }
+      } catch (error) {
+        if (error instanceof InvalidCertificate) throw new HttpError(400, { message: 'Invalid certificate', details: error.message })
+        throw error
+      }
     },
     'GET /1.0/loadbalancer/:lb_id/certificates/:filename': ({ params }) => {
-      const pem = readIfThere(certificatePath(agent, params))
+      const pem = readIfThere(paths.certificate(params.lb_id!, certificateName(params)))
       if (pem === null)
         throw new HttpError(404, { message: 'Certificate Not Found', details: `No certificate with filename: ${params.filename}` })
       return { status: 200, body: { md5sum: md5(pem) }, etag: md5(pem) }
     },
     'DELETE /1.0/loadbalancer/:lb_id/certificates/:filename': ({ params }) => {
-      rmSync(certificatePath(agent, params), { force: true })
+      haproxies.removeCertificate(params.lb_id!, certificateName(params))
       return { status: 200, body: OK }
     },
 
@@ -139,14 +143,15 @@ async function actOnLoadBalancer(agent: Agent, id: string, action: string): Prom
   }
   try {
     const wasRunning = haproxies.isRunning(id)
-    await haproxies[action](id)
+    const applied: Applied | void = await haproxies[action](id)
     // Where keepalived runs it tells the neighbours itself.
     if (!wasRunning && action !== 'stop' && !keepalived.isConfigured()) await network.announceVips()
-    if (wasRunning || action === 'stop') return { status: 202, body: { ...OK, details: `Listener ${id} ${action}ed` } }
+    const details =
+      wasRunning || action === 'stop' ? `Listener ${id} ${action}ed` : `Configuration file is valid\nhaproxy daemon for ${id} started`
+    return { status: 202, body: { ...OK, details, applied } }
   } catch (error) {
     throw new HttpError(500, { message: `Error ${action}ing haproxy`, details: (error as Error).message })
   }
-  return { status: 202, body: { ...OK, details: `Configuration file is valid\nhaproxy daemon for ${id} started` } }
 }
 
 /** `details` as upstream words it, by which its controllers' logs say what happened. */
@@ -212,6 +217,7 @@ async function details({ info, paths, haproxies, udpListeners, logs, network, se
       packages: {},
       // Ours.
       log_lines_dropped: logs.dropped(),
+      haproxies: haproxies.report(),
     },
   }
 }
@@ -236,9 +242,9 @@ function listenerId({ listener_id }: Record<string, string>): string {
   return listener_id!
 }
 
-function certificatePath({ paths }: Agent, { lb_id, filename }: Record<string, string>): string {
+function certificateName({ filename }: Record<string, string>): string {
   if (!/^[\w.-]+\.pem$/.test(filename!)) throw new HttpError(400, { message: 'Filename has wrong format' })
-  return paths.certificate(lb_id!, filename!)
+  return filename!
 }
 
 // What controllers send is checked as far as the agent's own commands need it; addresses are checked where they are used.

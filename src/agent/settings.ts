@@ -18,6 +18,8 @@ export interface AgentSettings {
   hardStopAfterSeconds: number
   /** UDP listeners go through nftables also where the kernel has IPVS. Ours. */
   prefersNftables: boolean
+  /** Seconds after which what still runs on a removed member is shut; 0: not before the end of an old process. Ours. */
+  deregistrationDelaySeconds: number
   /** The namespace of tenants' traffic, by its name for `ip netns`. Ours; others than the default let tests run several agents. */
   namespace: string
   topology: 'SINGLE' | 'ACTIVE_STANDBY'
@@ -93,6 +95,7 @@ export function parseSettings(text: string): AgentSettings {
     keepalivedCommand: optional('haproxy_amphora.keepalived_cmd') ?? '/usr/sbin/keepalived',
     hardStopAfterSeconds: number('haproxy_amphora.hard_stop_after', 120),
     prefersNftables: optional('haproxy_amphora.udp_backend') === 'nftables',
+    deregistrationDelaySeconds: number('haproxy_amphora.deregistration_delay', 0),
     namespace: optional('amphora_agent.amphora_netns') ?? 'amphora-haproxy',
     topology: optional('controller_worker.loadbalancer_topology') === 'ACTIVE_STANDBY' ? 'ACTIVE_STANDBY' : 'SINGLE',
     controllers: endpoints('health_manager.controller_ip_port_list'),

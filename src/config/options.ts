@@ -326,6 +326,11 @@ export const options = {
     timeout_member_data: number(50000, 'Milliseconds.', { min: 0 }),
     timeout_tcp_inspect: number(0, 'Milliseconds.', { min: 0 }),
     hard_stop_after: number(120, 'Seconds an old HAProxy process may finish its connections after a reload.', { min: 1, ...ours }),
+    deregistration_delay: number(
+      0,
+      'Seconds after which what still runs on a removed member is shut; 0: it may finish, until hard_stop_after.',
+      { min: 0, ...ours },
+    ),
     client_cert: text(null, "The controller's client certificate and key; default: made in the state directory."),
     server_ca: text(null, "The CA that signed agents' certificates; default: made in the state directory."),
   },

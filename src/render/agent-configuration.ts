@@ -26,6 +26,7 @@ export function renderAgentConfiguration(
       base_path: '/var/lib/octavia',
       bind_host: '::',
       bind_port: haproxy_amphora.bind_port,
+      deregistration_delay: haproxy_amphora.deregistration_delay,
       haproxy_cmd: '/usr/sbin/haproxy',
       respawn_count: 2,
       respawn_interval: 2,

@@ -185,7 +185,12 @@ describe('an agent of a SINGLE load balancer', () => {
     }
     const clients = [client(), client(), client()]
     for (let round = 0; round < 4; round++)
-      await stage.driver.applyHaproxy(agent, LOAD_BALANCER, filesOf(haproxyCfg(agent, members, `    # round ${round}\n`)), fence)
+      await stage.driver.applyHaproxy(
+        agent,
+        LOAD_BALANCER,
+        filesOf(haproxyCfg(agent, members, `    timeout http-request ${5 + round}s\n`)),
+        fence,
+      )
     done = true
     await Promise.all(clients)
     assert.equal(failed, 0)

@@ -131,7 +131,7 @@ describe('an agent of a load balancer', () => {
     })
 
     test('goes on after a reload and after a restart of the agent', async () => {
-      await apply(`${prometheus}    # changed\n`)
+      await apply(`${prometheus}    timeout http-request 9s\n`)
       await scrape()
       agent.process.kill('SIGKILL')
       agent.process = stage.startAgent(agent)
@@ -180,7 +180,7 @@ describe('an agent of a load balancer', () => {
       })()
       const streams = ['a', 'b', 'c'].map((name) => numbered(name, 300))
       const asking = Promise.all(streams.map(ask))
-      for (let round = 0; round < 4; round++) await apply(`    # round ${round}\n`)
+      for (let round = 0; round < 4; round++) await apply(`    timeout http-request ${5 + round}s\n`)
       await asking
       const asked = streams.flat().sort()
       await eventually(() => pathsIn(text.split('\n')).length >= asked.length)
@@ -199,7 +199,7 @@ describe('an agent of a load balancer', () => {
         )
         const asked = numbered(protocol, 200)
         const asking = ask(asked)
-        await apply(`    # for ${protocol}\n`)
+        await apply(`    timeout http-request 5s # for ${protocol}\n`)
         await asking
         await eventually(() => pathsIn(tenant.lines).length >= asked.length)
         assert.deepEqual(pathsIn(tenant.lines).sort(), asked.sort())
