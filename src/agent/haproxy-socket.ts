@@ -58,6 +58,7 @@ export interface StatRow {
   totalSessions: number
   bytesIn: number
   bytesOut: number
+  /** Of servers: connections and responses that failed. */
   requestErrors: number
 }
 
@@ -67,10 +68,11 @@ export function parseStat(csv: string): StatRow[] {
   const names = header.replace(/^# /, '').split(',')
   const column = (name: string) => names.indexOf(name)
   const [pxname, svname, status, weight] = ['pxname', 'svname', 'status', 'weight'].map(column) as [number, number, number, number]
-  const [scur, stot, bin, bout, ereq] = ['scur', 'stot', 'bin', 'bout', 'ereq'].map(column) as [number, number, number, number, number]
+  const [scur, stot, bin, bout] = ['scur', 'stot', 'bin', 'bout'].map(column) as [number, number, number, number]
+  const [ereq, econ, eresp] = ['ereq', 'econ', 'eresp'].map(column) as [number, number, number]
   if (pxname < 0 || weight < 0) return []
   // Quoted texts, which may hold commas, stand only in columns after these.
-  const needed = Math.max(pxname, svname, status, weight, scur, stot, bin, bout, ereq) + 1
+  const needed = Math.max(pxname, svname, status, weight, scur, stot, bin, bout, ereq, econ, eresp) + 1
   const rows: StatRow[] = []
   for (const line of lines) {
     if (line === '' || line.startsWith('#')) continue
@@ -86,7 +88,8 @@ export function parseStat(csv: string): StatRow[] {
       totalSessions: Number(cells[stot]),
       bytesIn: Number(cells[bin]),
       bytesOut: Number(cells[bout]),
-      requestErrors: Number(cells[ereq]),
+      // Each kind of row leaves those cells empty that are the others'.
+      requestErrors: cells[svname] === 'FRONTEND' ? Number(cells[ereq]) : Number(cells[econ]) + Number(cells[eresp]),
     })
   }
   return rows

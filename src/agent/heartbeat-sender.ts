@@ -6,8 +6,9 @@ import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { type Paths, readIfThere } from './files.ts'
 import { parseStat, queryHaproxy, type StatRow } from './haproxy-socket.ts'
-import { buildHeartbeat, Counters, encodeHeartbeat, statusesOf } from './heartbeat.ts'
+import { buildHeartbeat, Counters, encodeHeartbeat, type Heartbeat, statusesOf } from './heartbeat.ts'
 import type { AgentLog } from './log.ts'
+import { MemberCounters } from './member-counters.ts'
 import type { AgentSettings } from './settings.ts'
 
 const LOOK_INTERVAL_MS = 200
@@ -17,6 +18,8 @@ const MAX_LOOK_SHARE = 0.05
 const URGENT_INTERVAL_MS = 1_000
 /** The longest heartbeat controllers accept. */
 const MAX_PACKET_BYTES = 65_507
+/** Statistics of so many members are tried to fit in; else of half as many, and so on. */
+const MAX_MEMBERS = 1_024
 
 export interface HeartbeatSources {
   /** Load balancers whose HAProxy runs. */
@@ -41,6 +44,7 @@ export class HeartbeatSender {
   private readonly sources: HeartbeatSources
   private readonly log: AgentLog
   private readonly counters: Counters
+  private readonly members: MemberCounters
   private readonly sockets = new Map<4 | 6, Socket>()
   private sequence = 0
   private turn = 0
@@ -59,6 +63,7 @@ export class HeartbeatSender {
     this.log = log
     this.sources = sources
     this.counters = new Counters(paths.counters)
+    this.members = new MemberCounters(this.counters)
   }
 
   start(): void {
@@ -149,7 +154,8 @@ export class HeartbeatSender {
     }
     if (controllers.length === 0) return
     const { host, port } = controllers[this.turn++ % controllers.length]!
-    const packet = encodeHeartbeat(buildHeartbeat(amphoraId, this.sequence++, rows, this.counters), heartbeatKey)
+    const packet = this.withMembers(buildHeartbeat(amphoraId, this.sequence++, rows, this.counters), rows, heartbeatKey)
+    this.counters.forgetUnseen(rows)
     this.counters.save()
     if (packet.length > MAX_PACKET_BYTES) {
       this.log.error(`no heartbeat: ${packet.length} bytes are more than fit into one`)
@@ -158,6 +164,20 @@ export class HeartbeatSender {
     this.socket(isIPv6(host) ? 6 : 4).send(packet, port, host, (error) => {
       if (error) this.log.error(`heartbeat to ${host}: ${error.message}`)
     })
+  }
+
+  /** The packet, with as many members' statistics as it has room for. */
+  private withMembers(heartbeat: Heartbeat, rows: StatRow[], key: string): Buffer {
+    this.members.add(rows)
+    for (let limit = MAX_MEMBERS; limit >= 1; limit /= 2) {
+      const member_stats = this.members.waiting(limit)
+      if (Object.keys(member_stats).length === 0) break
+      const packet = encodeHeartbeat({ ...heartbeat, member_stats }, key)
+      if (packet.length > MAX_PACKET_BYTES) continue
+      this.members.sent(member_stats)
+      return packet
+    }
+    return encodeHeartbeat(heartbeat, key)
   }
 
   private socket(family: 4 | 6): Socket {

@@ -14,7 +14,12 @@ export interface Heartbeat {
   listeners: Record<string, { status: string; stats: { tx: number; rx: number; conns: number; totconns: number; ereq: number } }>
   /** By `<pool>:<listener>`. */
   pools: Record<string, { status: string; members: Record<string, string> }>
+  /** Ours; other controllers take no notice. */
+  member_stats?: Record<string, MemberStats>
 }
+
+/** What a member's counters grew by, and how many connections it has: bytes in and out, connections now, connections, errors. */
+export type MemberStats = [rx: number, tx: number, conns: number, totconns: number, ereq: number]
 
 /** The signed packet: the compressed JSON, then the HMAC-SHA256 of it as 64 hexadecimal digits. */
 export function encodeHeartbeat(heartbeat: Heartbeat, key: string): Buffer {
@@ -59,9 +64,13 @@ interface Counts {
   stot: number
 }
 
+/** Counters of so many proxies and members are kept that are shown no more; they may come back. */
+const MAX_UNSEEN = 1_000
+
 /** HAProxy counts from its start, heartbeats since the last one. Kept in a file, so that a restarted agent reports nothing twice. */
 export class Counters {
   private readonly path: string
+  /** By listener, and by `<pool>:<listener>/<member>`. */
   private last: Record<string, Counts>
   /** Read from workers that are gone and not yet sent. */
   private pending: Record<string, Counts> = {}
@@ -71,33 +80,48 @@ export class Counters {
     this.last = parseCounts(readIfThere(path))
   }
 
-  /** The growth of a listener's counters; it counts as reported from now on. */
+  /** The growth of the counters of a listener or member; it counts as reported from now on. */
   take(row: StatRow): Counts {
+    const key = keyOf(row)
     const now = countsOf(row)
-    const grown = add(difference(now, this.last[row.proxy]), this.pending[row.proxy])
-    this.last[row.proxy] = now
-    delete this.pending[row.proxy]
+    const grown = add(difference(now, this.last[key]), this.pending[key])
+    this.last[key] = now
+    delete this.pending[key]
     return grown
   }
 
   /** Keeps the growth for the next heartbeat, since the worker that counted it will not be there to ask. */
   keep(rows: readonly StatRow[]): void {
     for (const row of rows) {
-      if (row.server !== 'FRONTEND') continue
-      this.pending[row.proxy] = add(difference(countsOf(row), this.last[row.proxy]), this.pending[row.proxy])
-      this.last[row.proxy] = countsOf(row)
+      if (row.server === 'BACKEND') continue
+      const key = keyOf(row)
+      this.pending[key] = add(difference(countsOf(row), this.last[key]), this.pending[key])
+      this.last[key] = countsOf(row)
     }
+  }
+
+  /** Members come and go without a new worker. */
+  forgetUnseen(rows: readonly StatRow[]): void {
+    if (Object.keys(this.last).length < rows.length + MAX_UNSEEN) return
+    const seen = new Set(rows.map(keyOf))
+    const onlySeen = (counts: Record<string, Counts>) => Object.fromEntries(Object.entries(counts).filter(([key]) => seen.has(key)))
+    this.last = onlySeen(this.last)
+    this.pending = onlySeen(this.pending)
   }
 
   /** A new HAProxy counts from zero; those `kept` are counted by others. */
   startOver(kept: ReadonlySet<string>): void {
-    this.last = Object.fromEntries(Object.entries(this.last).filter(([listener]) => kept.has(listener)))
+    this.last = Object.fromEntries(Object.entries(this.last).filter(([key]) => kept.has(key.split('/')[0]!)))
   }
 
   /** Not synced to the disk: a loss of power costs a few counts. */
   save(): void {
     writeAtomically(this.path, JSON.stringify(this.last))
   }
+}
+
+function keyOf({ proxy, server }: StatRow): string {
+  return server === 'FRONTEND' ? proxy : `${proxy}/${server}`
 }
 
 function countsOf(row: StatRow): Counts {

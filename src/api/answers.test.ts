@@ -64,6 +64,7 @@ test('every route gives the answer it announces, in a cloud that has one of ever
   await client.updateMember(other.id, member.id, { weight: 0 })
   await settled()
   await client.getMember(other.id, member.id)
+  await client.getMemberStats(other.id, member.id)
   await client.updateMembers(other.id, [{ address: '10.0.0.8', protocol_port: 81 }])
   await settled()
   const monitor = await client.createHealthMonitor({ pool_id: other.id, type: 'TCP', delay: 5, timeout: 3, max_retries: 3 })

@@ -80,6 +80,8 @@ export const apiRules = {
   ...operations('member', read, write),
   // The alarm service reads members' statuses.
   'os_load-balancer_api:member:get_all': `${read} or rule:service`,
+  // Ours.
+  'os_load-balancer_api:member:get_stats': read,
   ...operations('healthmonitor', read, write),
   'os_load-balancer_api:healthmonitor:get_all-global': readGlobal,
   ...operations('l7policy', read, write),

@@ -1444,6 +1444,11 @@ export class LoadBalancing extends Connection {
     return this.nothing('DELETE', `/v2/lbaas/pools/${segment(pool_id)}/members/${segment(id)}`)
   }
 
+  /** Show what passed through a member. */
+  getMemberStats(pool_id: string, id: string): Promise<Statistics> {
+    return this.object<Statistics>('GET', `/v2/lbaas/pools/${segment(pool_id)}/members/${segment(id)}/stats`, 'stats')
+  }
+
   /** List health monitors. */
   listHealthMonitors(query: ListHealthMonitorsQuery = {}): Promise<Page<HealthMonitor>> {
     return this.page<HealthMonitor>('/v2/lbaas/healthmonitors', 'healthmonitors', 'healthmonitors_links', { query })

@@ -205,9 +205,8 @@ export interface AmphoraMemberPortRow {
   subnet_id: string
 }
 
-export interface ListenerStatisticsRow {
-  listener_id: string
-  /** Rows of replaced amphorae stay, so that the sum never falls. */
+/** What one amphora counted. Rows of replaced amphorae stay, so that the sum never falls. */
+export interface StatisticsRow {
   amphora_id: string
   load_balancer_id: string
   bytes_in: number
@@ -215,6 +214,14 @@ export interface ListenerStatisticsRow {
   active_connections: number
   total_connections: number
   request_errors: number
+}
+
+export interface ListenerStatisticsRow extends StatisticsRow {
+  listener_id: string
+}
+
+export interface MemberStatisticsRow extends StatisticsRow {
+  member_id: string
 }
 
 /** A null limit is the configured default; counters are kept in the transaction that stores or removes the object. */
@@ -385,6 +392,7 @@ export interface Tables
   amphora_health: AmphoraHealthRow
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
+  member_statistics: MemberStatisticsRow
   tls_certificate: TlsCertificateRow
   quota: QuotaRow
   event: EventRow

@@ -33,6 +33,7 @@ forEachDatabase('heartbeats that change statuses and flows that change the same 
           heartbeat: {
             amphora_id: amphora.id,
             deltas: true,
+            members: new Map(),
             listeners: new Map([
               [
                 listener.id,

@@ -10,6 +10,7 @@ import type { Db } from '../db/connection.ts'
 import type { AmphoraRow, ListenerRow, LoadBalancerRow } from '../db/tables.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
+import { deletePoolRows } from '../tasks/delete-rows.ts'
 import { startHealthManager } from './health-manager.ts'
 import { type Heartbeat, openPacket } from './packet.ts'
 import { showSilentAmphorae } from './silent-amphorae.ts'
@@ -119,6 +120,7 @@ function said(given: { listener?: string; pool?: string; m1?: string; m2?: strin
   return {
     amphora_id: 'a0',
     deltas: true,
+    members: new Map(),
     listeners: new Map([
       [
         'l',
@@ -227,6 +229,42 @@ forEachDatabase('counters are added per amphora, and never fall', async (open) =
   assert.deepEqual((await sum())[0], ['a0', 'lb', 20, 10, 3])
   await hear({ listeners: new Map([['gone', said({}).listeners.get('l')!]]) })
   assert.equal((await sum()).length, 2, 'of a listener that is deleted nothing is kept')
+})
+
+forEachDatabase("members' counters are added per amphora, and go with the member", async (open) => {
+  const { db, hear } = await served(await open(), { amphorae: 2 })
+  const counters = (bytes_in: number, active_connections: number) => ({
+    ...{ bytes_in, bytes_out: 2 * bytes_in, active_connections },
+    ...{ total_connections: 1, request_errors: 0 },
+  })
+  const sum = async () =>
+    (await db.selectFrom('member_statistics').selectAll().orderBy('member_id').orderBy('amphora_id').execute()).map(
+      ({ member_id, amphora_id, load_balancer_id, bytes_in, active_connections, total_connections }) =>
+        [member_id, amphora_id, load_balancer_id, bytes_in, active_connections, total_connections].join(' '),
+    )
+  await hear({ members: new Map([['m1', counters(10, 3)]]) })
+  await hear({
+    members: new Map([
+      ['m1', counters(5, 1)],
+      ['m2', counters(7, 0)],
+      ['of another load balancer', counters(1, 1)],
+    ]),
+  })
+  await hear({ members: new Map([['m1', counters(100, 2)]]) }, { amphora: 1 })
+  await hear()
+  assert.deepEqual(await sum(), ['m1 a0 lb 15 1 2', 'm1 a1 lb 100 2 1', 'm2 a0 lb 7 0 1'])
+  await db.transaction().execute((tx) => deletePoolRows(tx, ['p']))
+  assert.deepEqual(await sum(), [])
+})
+
+test("members' counters are read from a packet, whatever is in it", () => {
+  const read = (member_stats: unknown) => [...openPacket(packet({ id: 'a', member_stats }), key).members]
+  assert.deepEqual(read({ m1: [1, 2, 3, 4, 5] }), [
+    ['m1', { bytes_in: 1, bytes_out: 2, active_connections: 3, total_connections: 4, request_errors: 5 }],
+  ])
+  const none = { bytes_in: 0, bytes_out: 0, active_connections: 0, total_connections: 0, request_errors: 0 }
+  for (const wrong of [null, 'x', [], [-1, 'x', null, 1e300], { rx: 1 }]) assert.deepEqual(read({ m1: wrong }), [['m1', none]])
+  for (const wrong of [undefined, null, 'x', 3, []]) assert.deepEqual(read(wrong), [])
 })
 
 forEachDatabase('heartbeats of unknown and of deleted amphorae change nothing', async (open) => {

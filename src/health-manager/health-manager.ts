@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import type { Db } from '../db/connection.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { type Heartbeat, openPacket } from './packet.ts'
+import { type CounterReport, type Heartbeat, openPacket } from './packet.ts'
 import { showSilentAmphorae } from './silent-amphorae.ts'
 import { type Heard, storeHeartbeats } from './store.ts'
 
@@ -210,10 +210,18 @@ function addCounters(newer: Heartbeat, older: Heartbeat): void {
   if (!newer.deltas || !older.deltas) return
   for (const [id, report] of older.listeners) {
     const now = newer.listeners.get(id)
-    if (now === undefined) continue
-    now.bytes_in += report.bytes_in
-    now.bytes_out += report.bytes_out
-    now.total_connections += report.total_connections
-    now.request_errors += report.request_errors
+    if (now !== undefined) addGrowth(now, report)
   }
+  for (const [id, report] of older.members) {
+    const now = newer.members.get(id)
+    if (now === undefined) newer.members.set(id, report)
+    else addGrowth(now, report)
+  }
+}
+
+function addGrowth(now: CounterReport, before: CounterReport): void {
+  now.bytes_in += before.bytes_in
+  now.bytes_out += before.bytes_out
+  now.total_connections += before.total_connections
+  now.request_errors += before.request_errors
 }

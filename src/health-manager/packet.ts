@@ -12,13 +12,16 @@ const RAW_SIGNATURE_BYTES = 32
 const MAX_JSON_BYTES = 4 * 1024 * 1024
 const DELTAS_SINCE_VERSION = 3
 
-export interface ListenerReport {
-  status: string
+export interface CounterReport {
   bytes_in: number
   bytes_out: number
   active_connections: number
   total_connections: number
   request_errors: number
+}
+
+export interface ListenerReport extends CounterReport {
+  status: string
 }
 
 export interface PoolReport {
@@ -35,6 +38,8 @@ export interface Heartbeat {
   listeners: Map<string, ListenerReport>
   /** A pool of two listeners is there twice. */
   pools: PoolReport[]
+  /** By member's id, of some or of all; always growth. Of our agents. */
+  members: Map<string, CounterReport>
 }
 
 /** Throws an Error that says what is wrong with the packet. */
@@ -79,7 +84,8 @@ function parseHeartbeat(json: unknown): Heartbeat {
     pools.push(...poolsOf(listener.pools))
   }
   pools.push(...poolsOf(message.pools))
-  return { amphora_id: message.id, deltas: version >= DELTAS_SINCE_VERSION, listeners, pools }
+  const members = new Map(Object.entries(objectOf(message.member_stats)).map(([id, stats]) => [id, memberCounters(stats)]))
+  return { amphora_id: message.id, deltas: version >= DELTAS_SINCE_VERSION, listeners, pools, members }
 }
 
 function poolsOf(json: unknown): PoolReport[] {
@@ -88,6 +94,17 @@ function poolsOf(json: unknown): PoolReport[] {
     const members = new Map(Object.entries(objectOf(pool.members)).map(([member, status]) => [member, textOf(status)]))
     return { pool_id: id.split(':')[0]!, status: textOf(pool.status), members }
   })
+}
+
+function memberCounters(json: unknown): CounterReport {
+  const [bytes_in, bytes_out, active_connections, total_connections, request_errors] = (Array.isArray(json) ? json : []).map(countOf)
+  return {
+    bytes_in: bytes_in ?? 0,
+    bytes_out: bytes_out ?? 0,
+    active_connections: active_connections ?? 0,
+    total_connections: total_connections ?? 0,
+    request_errors: request_errors ?? 0,
+  }
 }
 
 function objectOf(json: unknown): Record<string, unknown> {

@@ -1,7 +1,7 @@
 /** Heartbeats into the database, many at a time: who was heard, what changed its status, how counters grew. */
 import { sql } from 'kysely'
 import type { Db, Tx } from '../db/connection.ts'
-import type { ListenerStatisticsRow } from '../db/tables.ts'
+import type { ListenerStatisticsRow, MemberStatisticsRow } from '../db/tables.ts'
 import { type ChangedStatus, recordStatusChanges } from '../resources/event/record.ts'
 import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
 import type { Heartbeat, ListenerReport } from './packet.ts'
@@ -48,6 +48,7 @@ export async function storeHeartbeats(db: Db, batch: readonly Heard[], options: 
   const stored: Stored = { changes: [], misconfigured: [], unknown: [] }
   const alive: { amphora_id: string; last_update_ms: number }[] = []
   const counted: { row: ListenerStatisticsRow; deltas: boolean }[] = []
+  const countedMembers: MemberStatisticsRow[] = []
   for (const { heartbeat, receivedAtMs } of batch) {
     const { amphora_id } = heartbeat
     const loadBalancer = loadBalancers.get(loadBalancerOf.get(amphora_id) ?? '')
@@ -65,12 +66,17 @@ export async function storeHeartbeats(db: Db, batch: readonly Heard[], options: 
       const report = heartbeat.listeners.get(id)
       if (report !== undefined) counted.push({ row: statistics(id, amphora_id, loadBalancer.id, report), deltas: heartbeat.deltas })
     }
+    for (const { id } of loadBalancer.pools.flatMap(({ members }) => members)) {
+      const report = heartbeat.members.get(id)
+      if (report !== undefined) countedMembers.push({ member_id: id, amphora_id, load_balancer_id: loadBalancer.id, ...report })
+    }
   }
-  if (alive.length + stored.changes.length + counted.length === 0) return stored
+  if (alive.length + stored.changes.length + counted.length + countedMembers.length === 0) return stored
   await db.transaction().execute(async (tx) => {
     await changeStatuses(tx, stored.changes, options.nowMs)
     await touch(tx, alive)
     await count(tx, counted)
+    await countMembers(tx, countedMembers)
   })
   return stored
 }
@@ -208,6 +214,29 @@ async function count(tx: Tx, counted: { row: ListenerStatisticsRow; deltas: bool
       .values(sorted(rows, ({ listener_id, amphora_id }) => `${listener_id} ${amphora_id}`))
       .onConflict((conflict) =>
         conflict.columns(['listener_id', 'amphora_id']).doUpdateSet((expression) => ({
+          bytes_in: add('bytes_in'),
+          bytes_out: add('bytes_out'),
+          total_connections: add('total_connections'),
+          request_errors: add('request_errors'),
+          active_connections: expression.ref('excluded.active_connections'),
+        })),
+      )
+      .execute()
+  }
+}
+
+/** Keeps a statement below SQLite's 32 766 parameters. */
+const COUNTED_AT_ONCE = 2_000
+
+async function countMembers(tx: Tx, counted: readonly MemberStatisticsRow[]): Promise<void> {
+  const rows = sorted(counted, ({ member_id, amphora_id }) => `${member_id} ${amphora_id}`)
+  const add = (column: string) => sql<number>`member_statistics.${sql.ref(column)} + excluded.${sql.ref(column)}`
+  for (let start = 0; start < rows.length; start += COUNTED_AT_ONCE) {
+    await tx
+      .insertInto('member_statistics')
+      .values(rows.slice(start, start + COUNTED_AT_ONCE))
+      .onConflict((conflict) =>
+        conflict.columns(['member_id', 'amphora_id']).doUpdateSet((expression) => ({
           bytes_in: add('bytes_in'),
           bytes_out: add('bytes_out'),
           total_connections: add('total_connections'),

@@ -26,7 +26,9 @@ export async function deletePoolRows(tx: Tx, ids: string[]): Promise<void> {
 
 export async function deleteMemberRows(tx: Tx, ids: string[]): Promise<void> {
   for (let start = 0; start < ids.length; start += DELETED_AT_ONCE) {
-    await deleteCounted(tx, 'member', ids.slice(start, start + DELETED_AT_ONCE))
+    const some = ids.slice(start, start + DELETED_AT_ONCE)
+    await tx.deleteFrom('member_statistics').where('member_id', 'in', some).execute()
+    await deleteCounted(tx, 'member', some)
   }
 }
 

@@ -140,6 +140,34 @@ describe('an agent of a load balancer', () => {
     })
   })
 
+  test('counts for each member, over a reload and a restart of the agent', async () => {
+    const ofMember = (id: string) => stage.heartbeats.reduce((sum, { heartbeat }) => sum + (heartbeat.member_stats?.[id]?.[3] ?? 0), 0)
+    const total = () => ofMember('member-1') + ofMember('member-2')
+    await stage.driver.updateAgentConfiguration(agent, stage.agentConfiguration(agent, { heartbeatIntervalSeconds: 1 }), fence)
+    const further = async (count: number) => {
+      const seen = stage.heartbeats.length
+      await eventually(() => stage.heartbeats.length >= seen + count)
+    }
+    // What went before is told by then.
+    await further(3)
+    const before = total()
+    for (let i = 0; i < 6; i++) await get(`http://${VIP}/`)
+    await eventually(() => total() === before + 6)
+    await apply('    timeout http-request 7s\n')
+    for (let i = 0; i < 4; i++) await get(`http://${VIP}/`)
+    await eventually(() => total() === before + 10)
+    agent.process.kill('SIGTERM')
+    await eventually(() => agent.process.exitCode !== null)
+    agent.process = stage.startAgent(agent)
+    await stage.driver.waitForAgent(agent, 'booting')
+    for (let i = 0; i < 2; i++) await get(`http://${VIP}/`)
+    await eventually(() => total() === before + 12)
+    await further(3)
+    assert.equal(total(), before + 12, 'nothing is told twice')
+    const { member_stats: ofBoth } = stage.heartbeats.find(({ heartbeat }) => heartbeat.member_stats?.['member-1'])!.heartbeat
+    assert.ok(ofBoth!['member-1']!.every((count) => Number.isInteger(count) && count >= 0))
+  })
+
   describe('logs requests', () => {
     /** Path by path, one after the other. */
     const ask = async (paths: string[]) => {

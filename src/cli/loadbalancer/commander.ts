@@ -68,7 +68,7 @@ function addNoun(root: Command, noun: Noun): void {
 }
 
 function addSpecial(root: Command, name: SpecialName, special: Special): void {
-  const args = special.argument ? [special.argument] : []
+  const args = [special.parent, special.argument].filter((one) => one !== undefined)
   const options = [...special.options.map(built), ...(special.shows === 'nothing' ? [] : shown)]
   addCommand(root, special.words, special.help, args, options, async (typed) => (await import('./run.ts')).runSpecial(name, typed))
 }

@@ -188,6 +188,11 @@ const special: Record<SpecialName, RunSpecial> = {
     const id = await idOf(session, 'listener', typed.arguments[0]!)
     print(printOne(specials.listenerStats.columns, { ...(await session.client.getListenerStats(id)) }, printedAs(typed)))
   },
+  async memberStats(session, typed) {
+    const pool = await idOf(session, 'pool', typed.arguments[0]!)
+    const id = await idOf(session, 'member', typed.arguments[1]!, pool)
+    print(printOne(specials.memberStats.columns, { ...(await session.client.getMemberStats(pool, id)) }, printedAs(typed)))
+  },
   async amphoraStats(session, typed) {
     const { columns } = specials.amphoraStats
     const { listener_id } = await fieldsOf(session, optionsOf('amphoraStats'), typed.options)

@@ -645,8 +645,9 @@ const quotaRows = ['load_balancer', 'listener', 'pool', 'health_monitor', 'membe
 export interface Special {
   readonly words: readonly string[]
   readonly help: string
-  /** The name of its argument, where it has one. */
+  /** The name of its argument, where it has one, and of that before it. */
   readonly argument?: string
+  readonly parent?: string
   readonly options: readonly Option[]
   readonly shows: 'one' | 'many' | 'nothing'
   readonly columns: readonly string[]
@@ -701,6 +702,16 @@ export const specials = {
     words: ['listener', 'stats', 'show'],
     help: 'what passed through a listener',
     argument: 'listener',
+    options: [],
+    shows: 'one',
+    columns: statisticsRows,
+  },
+  /** Ours. */
+  memberStats: {
+    words: ['member', 'stats', 'show'],
+    help: 'what passed through a member',
+    parent: 'pool',
+    argument: 'member',
     options: [],
     shows: 'one',
     columns: statisticsRows,

@@ -10,6 +10,7 @@ import * as events from './0007-events.ts'
 import * as listIndexes from './0010-list-indexes.ts'
 import * as embeddedSecrets from './0011-embedded-secrets.ts'
 import * as tlsCertificates from './0012-tls-certificates.ts'
+import * as memberStatistics from './0013-member-statistics.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
@@ -22,4 +23,5 @@ export const migrations: Record<string, Migration> = {
   '0010-list-indexes': listIndexes,
   '0011-embedded-secrets': embeddedSecrets,
   '0012-tls-certificates': tlsCertificates,
+  '0013-member-statistics': memberStatistics,
 }

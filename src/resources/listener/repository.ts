@@ -1,6 +1,6 @@
 import { notFound } from '../../api/faults.ts'
 import type { Db, Tx } from '../../db/connection.ts'
-import type { ListenerRow, ListenerStatisticsRow, ProvisioningStatus } from '../../db/tables.ts'
+import type { ListenerRow, ProvisioningStatus, StatisticsRow } from '../../db/tables.ts'
 
 export async function findListener(db: Db, id: string): Promise<ListenerRow | undefined> {
   return db.selectFrom('listener').selectAll().where('id', '=', id).executeTakeFirst()
@@ -34,16 +34,21 @@ export async function setListenersProvisioningStatus(tx: Tx, ids: string[], prov
   await tx.updateTable('listener').set({ provisioning_status }).where('id', 'in', ids).execute()
 }
 
-export type ListenerStatistics = Omit<ListenerStatisticsRow, 'listener_id' | 'amphora_id' | 'load_balancer_id'>
-
-export function sumListenerStatistics(db: Db, listener_id: string): Promise<ListenerStatistics> {
-  return sumStatistics(db, 'listener_id', listener_id)
+export function sumListenerStatistics(db: Db, listener_id: string): Promise<Statistics> {
+  return sumStatistics(db, 'listener_statistics', 'listener_id', listener_id)
 }
 
+export type Statistics = Omit<StatisticsRow, 'amphora_id' | 'load_balancer_id'>
+
 /** Summed over all amphorae there ever were, replaced ones included. */
-export async function sumStatistics(db: Db, of: 'listener_id' | 'load_balancer_id', id: string): Promise<ListenerStatistics> {
+export async function sumStatistics<T extends 'listener_statistics' | 'member_statistics'>(
+  db: Db,
+  table: T,
+  of: T extends 'listener_statistics' ? 'listener_id' | 'load_balancer_id' : 'member_id',
+  id: string,
+): Promise<Statistics> {
   const sum = await db
-    .selectFrom('listener_statistics')
+    .selectFrom(table as 'listener_statistics')
     .select(({ fn }) => [
       fn.sum('bytes_in').as('bytes_in'),
       fn.sum('bytes_out').as('bytes_out'),
@@ -51,7 +56,7 @@ export async function sumStatistics(db: Db, of: 'listener_id' | 'load_balancer_i
       fn.sum('total_connections').as('total_connections'),
       fn.sum('request_errors').as('request_errors'),
     ])
-    .where(of, '=', id)
+    .where(of as 'listener_id', '=', id)
     .executeTakeFirstOrThrow()
   // Without rows a sum is null; PostgreSQL gives sums of bigints as text.
   return {

@@ -240,7 +240,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       const { id } = request.params
       const row = await requireLoadBalancer(id)
       request.authorize('os_load-balancer_api:loadbalancer:get_stats', row.project_id)
-      return { stats: await sumStatistics(db, 'load_balancer_id', id) }
+      return { stats: await sumStatistics(db, 'listener_statistics', 'load_balancer_id', id) }
     },
   })
 

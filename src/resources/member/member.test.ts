@@ -157,3 +157,20 @@ test('UDP and SCTP members are of the family of a VIP where the provider cannot 
   await settled()
   await api.createMember(web, ipv6)
 })
+
+test('statistics of a member are the sums over all its amphorae', async () => {
+  const { api, cloud, loadBalancer, pool } = await aCloud().withPool()
+  const { id } = await api.createMember(pool, { address: '10.0.0.5', protocol_port: 80 })
+  const path = `/v2/lbaas/pools/${pool.id}/members`
+  const zero = { bytes_in: 0, bytes_out: 0, active_connections: 0, total_connections: 0, request_errors: 0 }
+  assert.deepEqual(await api.expect(200, 'GET', `${path}/${id}/stats`), { stats: zero })
+  for (const amphora_id of ['a', 'b']) {
+    const counted = { bytes_in: 1, bytes_out: 2, active_connections: 3, total_connections: 4, request_errors: 5 }
+    const row = { member_id: String(id), load_balancer_id: String(loadBalancer.id), amphora_id, ...counted }
+    await cloud.db.insertInto('member_statistics').values(row).execute()
+  }
+  const twice = { bytes_in: 2, bytes_out: 4, active_connections: 6, total_connections: 8, request_errors: 10 }
+  assert.deepEqual(await api.expect(200, 'GET', `${path}/${id}/stats`), { stats: twice })
+  await assert.rejects(api.expect(200, 'GET', `${path}/${nobody}/stats`), fault(404, `Member ${nobody} not found.`))
+  await assert.rejects(api.expect(200, 'GET', `/v2/lbaas/pools/${nobody}/members/${id}/stats`), fault(404, `Pool ${nobody} not found.`))
+})

@@ -9,6 +9,8 @@ import { shownTo } from '../../api/shown.ts'
 import type { MemberRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { findHealthMonitorOfPool } from '../health-monitor/repository.ts'
+import { sumStatistics } from '../listener/repository.ts'
+import { Statistics } from '../listener/schema.ts'
 import { lockPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
 import { requesterOf, visibleSubnet } from '../visible-networks.ts'
@@ -86,6 +88,24 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
       request.authorize('os_load-balancer_api:member:get_one', member.project_id)
       checkIsIn(pool_id, member)
       return { member: shownTo(request, config, member, showMember(member)) }
+    },
+  })
+
+  // Ours.
+  route(api, {
+    method: 'GET',
+    path: '/v2/lbaas/pools/:pool_id/members/:id/stats',
+    summary: 'Show what passed through a member',
+    answer: shows('stats', Statistics),
+    policies: ['os_load-balancer_api:member:get_stats'],
+    async handler(request) {
+      const { pool_id, id } = request.params
+      await findPoolInPath(db, pool_id)
+      const member = await findMember(db, id)
+      if (!member) throw notFound('Member', id)
+      request.authorize('os_load-balancer_api:member:get_stats', member.project_id)
+      checkIsIn(pool_id, member)
+      return { stats: await sumStatistics(db, 'member_statistics', 'member_id', id) }
     },
   })
 
