@@ -1,5 +1,5 @@
 /**
- * What the HTTP services of the embedded cloud (identity, network, compute) share: a server that knows its callers, refuses foreign Host
+ * What the HTTP services of the embedded cloud (identity, network, secrets, compute) share: a server that knows its callers, refuses foreign Host
  * headers, bounds bodies, and words faults as the service it stands for.
  */
 import { randomUUID } from 'node:crypto'

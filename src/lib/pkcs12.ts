@@ -5,9 +5,9 @@
  */
 import {
   createDecipheriv,
-  createHash,
   createHmac,
   createPrivateKey,
+  hash as digestOf,
   type KeyObject,
   pbkdf2,
   timingSafeEqual,
@@ -120,16 +120,17 @@ class Reader {
     if (version === undefined || authSafe === undefined) throw notOne()
     const content = octetsOf(this.#contentOf(authSafe, oids.data))
     const passphrases = mac === undefined ? emptyPassphrases : [this.#passphraseOf(mac, content)]
-    let problem: unknown
+    // Without a checksum a wrong pass phrase shows where padding or structure do not fit.
+    let problem = needsPassphrase()
     for (const passphrase of passphrases) {
       try {
         return await this.#safes(content, passphrase)
       } catch (error) {
+        if (!(error instanceof Pkcs12Error)) throw error
         problem = error
       }
     }
-    // Without a checksum a wrong pass phrase shows where padding does not fit.
-    throw problem instanceof Pkcs12Error ? problem : needsPassphrase()
+    throw problem
   }
 
   /** By which of them the checksum fits. */
@@ -227,7 +228,7 @@ class Reader {
     const cipher = rc2.createDecryptionCipher(key.toString('latin1'), key.length * 8)
     cipher.start(iv.toString('latin1'))
     cipher.update(util.createBuffer(ciphertext.toString('latin1')))
-    if (!cipher.finish()) throw new Error('the padding is wrong')
+    if (!cipher.finish()) throw needsPassphrase()
     return Buffer.from(cipher.output.getBytes(), 'latin1')
   }
 
@@ -272,14 +273,14 @@ class Reader {
 }
 
 /** The key derivation of RFC 7292, B.2; `id` says what for: 1 a key, 2 an initial vector, 3 a checksum. `passphrase` is BMPString. */
-function derive(passphrase: Buffer, salt: Buffer, id: number, iterations: number, length: number, hash: string): Buffer {
-  const block = hash === 'sha384' || hash === 'sha512' ? SHA512_BLOCK_BYTES : SHA1_BLOCK_BYTES
+function derive(passphrase: Buffer, salt: Buffer, id: number, iterations: number, length: number, algorithm: string): Buffer {
+  const block = algorithm === 'sha384' || algorithm === 'sha512' ? SHA512_BLOCK_BYTES : SHA1_BLOCK_BYTES
   const diversifier = Buffer.alloc(block, id)
   const input = Buffer.concat([repeated(salt, block), repeated(passphrase, block)])
   const result: Buffer[] = []
   for (let made = 0; made < length; ) {
-    let digest = createHash(hash).update(diversifier).update(input).digest()
-    for (let round = 1; round < iterations; round++) digest = createHash(hash).update(digest).digest()
+    let digest = digestOf(algorithm, Buffer.concat([diversifier, input]), 'buffer')
+    for (let round = 1; round < iterations; round++) digest = digestOf(algorithm, digest, 'buffer')
     result.push(digest)
     made += digest.length
     addToEachBlock(input, repeated(digest, block).subarray(0, block))
@@ -305,8 +306,12 @@ function addToEachBlock(input: Buffer, addend: Buffer): void {
 }
 
 function decipher(name: string, key: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
-  const cipher = createDecipheriv(name, key, iv)
-  return Buffer.concat([cipher.update(ciphertext), cipher.final()])
+  try {
+    const cipher = createDecipheriv(name, key, iv)
+    return Buffer.concat([cipher.update(ciphertext), cipher.final()])
+  } catch {
+    throw needsPassphrase()
+  }
 }
 
 function privateKeyOf(der: Buffer): KeyObject {

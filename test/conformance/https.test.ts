@@ -11,9 +11,10 @@ import { eventually } from '../support/eventually.ts'
 
 const skip = existsSync('/usr/lib/python3/dist-packages/barbicanclient') ? false : 'python3-barbicanclient is not installed'
 const SERVES_WITHIN_MS = 5_000
+const RENEWED_WITHIN_MS = 15_000
 
 test(`HTTPS in three commands${skip ? ` (skipped: ${skip})` : ''}`, { skip }, async () => {
-  const controller = await new Controller({ portBase: 24_600 }).start()
+  const controller = await new Controller({ portBase: 24_600, config: '[certificates]\nrenewal_check_interval = 1\n' }).start()
   const directory = mkdtempSync(join(tmpdir(), 'ottavia-https-'))
   const sessions = (['openrc-demo', 'openrc'] as const).map((file) => new ClientSession('openstack', controller.credentials(file)))
   const [demo, admin] = sessions as [ClientSession, ClientSession]
@@ -44,10 +45,10 @@ test(`HTTPS in three commands${skip ? ` (skipped: ${skip})` : ''}`, { skip }, as
     await demo.run(...https, '443', '--default-tls-container-ref', ref, '--wait', 'lb')
 
     const at = ['--connect-to', `www.example.org:443:${vip_address}:443`, '--silent', '--max-time', '3']
-    const answer = async () =>
-      (await exec('curl', [...at, '--cacert', file('first.pem'), '-w', '%{http_code}', 'https://www.example.org/'])).stdout
+    const answer = async (ca: string) =>
+      (await exec('curl', [...at, '--cacert', file(ca), '-w', '%{http_code}', 'https://www.example.org/'])).stdout
     // There is no pool yet, and HAProxy says so.
-    assert.ok(await eventually(async () => (await answer().catch(() => '')).endsWith('503'), SERVES_WITHIN_MS))
+    assert.ok(await eventually(async () => (await answer('first.pem').catch(() => '')).endsWith('503'), SERVES_WITHIN_MS))
 
     // In the state there are the database, the flows' journal and the logs, and in none of them the private key.
     const [, keyLine] = readFileSync(file('first.key'), 'utf8').split('\n')
@@ -61,6 +62,7 @@ test(`HTTPS in three commands${skip ? ` (skipped: ${skip})` : ''}`, { skip }, as
     const got = ['secret', 'get', ref, '--file', file('got.p12'), '-t', 'application/octet-stream']
     await demo.run(...got)
     await exec('cmp', [file('got.p12'), file('second.p12')])
+    assert.ok(await eventually(async () => (await answer('second.pem').catch(() => '')).endsWith('503'), RENEWED_WITHIN_MS))
     await assert.rejects(exec(controller.program, ['secret', 'renew', others, '--file', file('second.p12')], { env }), /not allowed/)
   } finally {
     for (const session of sessions) session.close()
