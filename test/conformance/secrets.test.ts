@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { exec } from '../../src/lib/exec.ts'
+import { aCertificate, type Issued } from '../support/certificates.ts'
 import { Controller } from '../support/controller.ts'
 import { eventually } from '../support/eventually.ts'
 import { privateSubnetId } from '../support/private-subnet.ts'
@@ -23,6 +27,7 @@ test('no key, token or password is found in the database, in the logs or in the 
       )
       return body.loadbalancer.provisioning_status === 'ACTIVE'
     }, 10_000)
+    const users = await serveWithUsersKeys(controller, token, id)
     const { body } = await controller.request<{ amphorae: { compute_id: string }[] }>('GET', '/v2/octavia/amphorae', token)
     const inside = async (path: string) => controller.ottavia('lab', 'amphora', 'exec', body.amphorae[0]!.compute_id, '--', 'cat', path)
     const serverPem = await inside('/etc/octavia/certs/server.pem')
@@ -32,6 +37,8 @@ test('no key, token or password is found in the database, in the logs or in the 
       'password of admin': controller.credentials().OS_PASSWORD!,
       'password of demo': controller.credentials('openrc-demo').OS_PASSWORD!,
       "key of an agent's certificate": keyLine(serverPem),
+      "key of a user's certificate": keyLine(users.first),
+      'key of its renewal': keyLine(users.renewed),
     }
     for (const name of ['heartbeat.key', 'server-certificates.key']) secrets[name] = readFileSync(join(stateDirectory, name), 'utf8').trim()
     for (const name of ['server_ca.key', 'client_ca.key', 'client.pem'])
@@ -44,10 +51,13 @@ test('no key, token or password is found in the database, in the logs or in the 
     }
     for (const name of readdirSync(join(stateDirectory, 'log'))) places[name] = readFileSync(join(stateDirectory, 'log', name), 'latin1')
     places['flow list'] = await controller.ottavia('flow', 'list')
-    const [flowId] = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(places['flow list']) ?? []
-    assert.ok(flowId !== undefined, 'the history has the flow that made the load balancer')
-    places['flow show'] = await controller.ottavia('flow', 'show', flowId)
-    assert.match(places['flow show'], /create-load-balancer/)
+    for (const flowId of new Set(places['flow list'].match(/^\| [0-9a-f]{8}-[0-9a-f-]{27}/gm))) {
+      places[`flow show ${flowId}`] = await controller.ottavia('flow', 'show', flowId.slice(2))
+    }
+    const history = Object.values(places).join()
+    for (const flow of ['create-load-balancer', 'create-listener', 'refresh-certificates']) assert.ok(history.includes(`| ${flow} `), flow)
+    places.events = JSON.stringify((await controller.request('GET', `/v2/lbaas/loadbalancers/${id}/events`, token)).body)
+    assert.match(places.events, /refresh_certificates/)
 
     for (const [secret, value] of Object.entries(secrets)) {
       assert.ok(value.length >= 8, `${secret} is known`)
@@ -57,6 +67,45 @@ test('no key, token or password is found in the database, in the logs or in the 
     await controller.down()
   }
 })
+
+/** A listener with a certificate that is renewed under its reference; answers the private keys. */
+async function serveWithUsersKeys(controller: Controller, token: string, loadbalancer_id: string) {
+  const [first, renewed] = [await aCertificate(), await aCertificate()]
+  const store = async (method: string, path: string, body: string | Uint8Array<ArrayBuffer>, contentType: string) => {
+    const headers = { 'x-auth-token': token, 'content-type': contentType }
+    const response = await fetch(`http://127.0.0.1:${controller.portBase + 3}${path}`, { method, headers, body })
+    assert.ok(response.ok, `${method} ${path}: ${response.status}`)
+    return response
+  }
+  const payload = (await bundled(first)).toString('base64')
+  const content = { payload, payload_content_type: 'application/octet-stream', payload_content_encoding: 'base64' }
+  const answer = await store('POST', '/v1/secrets', JSON.stringify({ name: 'bundle', ...content }), 'application/json')
+  const { secret_ref } = (await answer.json()) as { secret_ref: string }
+  const listener = { loadbalancer_id, protocol: 'TERMINATED_HTTPS', protocol_port: 443, default_tls_container_ref: secret_ref }
+  const created = await controller.request<{ listener: { id: string } }>('POST', '/v2/lbaas/listeners', token, { listener })
+  assert.equal(created.status, 201, JSON.stringify(created.body))
+  const inService = async (bundle: Issued) => {
+    const path = `/v2/lbaas/listeners/${created.body.listener.id}`
+    const { body } = await controller.request<{ listener: { tls_certificates?: { fingerprint: string }[] } }>('GET', path, token)
+    return body.listener.tls_certificates?.[0]?.fingerprint === new X509Certificate(bundle.certificate).fingerprint256
+  }
+  await eventually(() => inService(first), 10_000)
+  await store('PUT', `${new URL(secret_ref).pathname}/payload`, new Uint8Array(await bundled(renewed)), 'application/octet-stream')
+  // Housekeeping looks every ten seconds.
+  await eventually(() => inService(renewed), 25_000)
+  return { first: first.private_key, renewed: renewed.private_key }
+}
+
+async function bundled({ certificate, private_key }: Issued): Promise<Buffer> {
+  const directory = mkdtempSync(join(tmpdir(), 'ottavia-bundle-'))
+  try {
+    writeFileSync(join(directory, 'both.pem'), certificate + private_key)
+    await exec('openssl', ['pkcs12', '-export', '-in', 'both.pem', '-out', 'bundle.p12', '-passout', 'pass:'], { cwd: directory })
+    return readFileSync(join(directory, 'bundle.p12'))
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
 
 /** A line from the middle of the private key in the PEM: enough to recognise it, however its lines are wrapped. */
 function keyLine(pem: string): string {
