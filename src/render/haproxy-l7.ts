@@ -51,7 +51,7 @@ function aclLine(rule: Rule): Line {
 
 /** `--` ends the flags: without it a value such as `-f` would make HAProxy read a file. */
 function criterion(rule: Rule): Line {
-  const matches = ['-m', matchOf[rule.compare_type], '--', rule.value]
+  const matches = ['-m', matchOf[rule.compare_type], '--', comparedValue(rule)]
   switch (rule.type) {
     case 'HOST_NAME':
       return ['req.hdr(host)', '-i', ...matches]
@@ -66,12 +66,25 @@ function criterion(rule: Rule): Line {
     case 'SSL_CONN_HAS_CERT':
       return ['ssl_c_used']
     case 'SSL_VERIFY_RESULT':
-      if (!/^\d+$/.test(rule.value)) throw failure('rule_value_no_number', { id: rule.id })
-      return ['ssl_c_verify', 'eq', rule.value]
+      return ['ssl_c_verify', 'eq', verifyResult(rule)]
     case 'SSL_DN_FIELD':
       return [`ssl_c_s_dn(${keyOf(rule)})`, ...matches]
   }
 }
+
+/** Only in quotes may a value have spaces (upstream prints them, and HAProxy takes them off). */
+function comparedValue({ type, compare_type, value }: Rule): string {
+  const isPlain = compare_type === 'REGEX' || type === 'COOKIE' || type === 'SSL_DN_FIELD'
+  return (isPlain ? undefined : /^"(.+)"$/.exec(value)?.[1]) ?? value
+}
+
+/** OpenSSL's results are small numbers; a greater one than HAProxy can read is no result either. */
+function verifyResult({ id, value }: Rule): number {
+  if (!/^\d+$/.test(value)) throw failure('rule_value_no_number', { id })
+  return Math.min(Number(value), MAX_VERIFY_RESULT)
+}
+
+const MAX_VERIFY_RESULT = 2 ** 31 - 1
 
 function keyOf(rule: Rule): string {
   return nameInParentheses(rule.key ?? '')
@@ -80,5 +93,5 @@ function keyOf(rule: Rule): string {
 /** Compares what follows the last dot of the path. (Upstream prints `path_end -m str jpg`, which compares the whole path and never holds.) */
 function fileType(rule: Rule): Line {
   if (rule.compare_type === 'REGEX') return ['path,field(-1,.)', '-m', 'reg', '--', rule.value]
-  return ['path', '-m', 'end', '--', `.${rule.value.replace(/^\./, '')}`]
+  return ['path', '-m', 'end', '--', `.${comparedValue(rule).replace(/^\./, '')}`]
 }

@@ -19,12 +19,13 @@ const cipherSuites = [
   'TLS_AES_128_CCM_8_SHA256',
 ]
 
-/** Whether clients of the listener speak TLS with the load balancer. */
-export function offloadsTls({ protocol, default_tls_container_ref, sni_container_refs }: ListenerRow): boolean {
-  // A listener of HTTPS passes TLS through; one of PROMETHEUS has it where it has a certificate.
-  return (
-    protocol === 'TERMINATED_HTTPS' || (protocol === 'PROMETHEUS' && (Boolean(default_tls_container_ref) || sni_container_refs.length > 0))
-  )
+/** Whether clients of the listener speak TLS with the load balancer. A listener of HTTPS passes it through. */
+export function offloadsTls(listener: ListenerRow): boolean {
+  return listener.protocol === 'TERMINATED_HTTPS' || (listener.protocol === 'PROMETHEUS' && hasCertificate(listener))
+}
+
+export function hasCertificate({ default_tls_container_ref, sni_container_refs }: ListenerRow): boolean {
+  return Boolean(default_tls_container_ref) || sni_container_refs.length > 0
 }
 
 /** What follows the address on a `bind` line; nothing where no TLS ends. */

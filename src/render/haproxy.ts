@@ -10,7 +10,7 @@ import { securityHeaderLines } from './haproxy-headers.ts'
 import { effectivePolicies, policyLines } from './haproxy-l7.ts'
 import { hasPeers, peersSection } from './haproxy-peers.ts'
 import { PROMETHEUS_BACKEND, prometheusSections } from './haproxy-prometheus.ts'
-import { bindTlsWords } from './haproxy-tls.ts'
+import { bindTlsWords, hasCertificate } from './haproxy-tls.ts'
 import { endpoint, type Line, printSections, type Section } from './haproxy-words.ts'
 import { isForwardedByKernel } from './lvs.ts'
 
@@ -74,6 +74,8 @@ export function renderHaproxy(loadBalancer: LoadBalancerTree, options: HaproxyOp
 }
 
 function isServed(listener: ListenerTree, { unavailable }: HaproxyOptions): boolean {
+  // TLS cannot begin without a certificate.
+  if (listener.protocol === 'TERMINATED_HTTPS' && !hasCertificate(listener)) return false
   return isWanted(listener) && listener.admin_state_up && !isForwardedByKernel(listener) && !unavailable.has(listener.id)
 }
 

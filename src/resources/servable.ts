@@ -5,7 +5,7 @@
 import { createSecureContext } from 'node:tls'
 import { invalidL7Rule, validationFailure } from '../api/faults.ts'
 import type { L7RuleRow, ListenerRow, PoolRow } from '../db/tables.ts'
-import { offloadsTls, tlsParameters } from '../render/haproxy-tls.ts'
+import { hasCertificate, offloadsTls, tlsParameters } from '../render/haproxy-tls.ts'
 import { problemOfRegularExpression } from './l7rule/regular-expression.ts'
 import { certificateNeeded } from './listener/checks.ts'
 import type { Provider } from './unsupported.ts'
@@ -13,7 +13,7 @@ import type { Provider } from './unsupported.ts'
 /** In: the listener as it will be. */
 export function checkListenerServable({ amphora: { capabilities } }: Provider, listener: ListenerRow): void {
   if (!capabilities.values_must_be_servable || !offloadsTls(listener)) return
-  if (!listener.default_tls_container_ref && listener.sni_container_refs.length === 0) throw certificateNeeded(listener.protocol)
+  if (!hasCertificate(listener)) throw certificateNeeded(listener.protocol)
   checkTlsParameters(listener)
 }
 
@@ -27,11 +27,20 @@ function checkTlsParameters(asked: Pick<ListenerRow | PoolRow, 'tls_ciphers' | '
   if (versions?.length === 0) {
     throw validationFailure(`None of the TLS versions ${asked.tls_versions.join(', ')} can be served with the ciphers.`)
   }
-  if (ciphers.length === 0) return
+  if (ciphers.length > 0 && !(ciphers.every((name) => cipherName.test(name)) && opensslTakes(ciphers))) {
+    throw validationFailure('The cipher string names no cipher that can be used, or is malformed.')
+  }
+}
+
+/** A name, with what is done with it, or a command. OpenSSL 3.0 is stricter with names than the one that is asked here. */
+const cipherName = /^(?:[!+-]?[A-Za-z0-9][\w.+-]*|@STRENGTH|@SECLEVEL=[0-5])$/
+
+function opensslTakes(ciphers: string[]): boolean {
   try {
     createSecureContext({ ciphers: ciphers.join(':') })
+    return true
   } catch {
-    throw validationFailure('The cipher string names no cipher that can be used, or is malformed.')
+    return false
   }
 }
 
