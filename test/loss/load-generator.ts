@@ -1,5 +1,6 @@
 /**
- * A program for a client's namespace: keeps a load on load balancers until its standard input ends, then prints a LoadReport. It keeps its
+ * A program for a client's namespace: keeps a load on load balancers until its standard input ends, then prints a LoadReport as a line of JSON. Until
+ * then it prints, now and then, a line with the number of requests that have ended. It keeps its
  * rate whatever the answers do (an open loop), so what slows down or fails is seen and not avoided. It speaks HTTP/1.1 over plain sockets,
  * for a client library would hide what is looked for here: which connection failed, when, and whether an answer had begun.
  */
@@ -19,6 +20,7 @@ export interface Target {
 }
 
 const TICK_MS = 4
+const TELL_EVERY_MS = 100
 /** Kept connections to each target: more than are in use at once, so that some are idle whenever something changes. */
 const KEPT_CONNECTIONS = 32
 /** What would be more waits until some have been answered; the rate that was kept is in the report. */
@@ -48,9 +50,10 @@ process.stdin.resume().on('end', async () => {
     left = resolve
     if (inFlight === 0) resolve()
   })
-  process.stdout.write(JSON.stringify(outcomes.report()), () => process.exit(0))
+  process.stdout.write(`${JSON.stringify(outcomes.report())}\n`, () => process.exit(0))
 })
 let stopped = false
+setInterval(() => process.stdout.write(`${outcomes.ended}\n`), TELL_EVERY_MS)
 
 /** Calls `run` so many times a second; what a busy moment held up is caught up with. */
 function keepRate(rate: number, run: () => void): void {

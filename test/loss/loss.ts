@@ -2,24 +2,20 @@
  * The load test: a constant load on the listeners of one load balancer, while its members, policies, listeners and pools change
  * at random. What is lost is counted as `outcomes.ts` says.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { DataPlane } from '../netns/support/data-plane.ts'
 import { fastWeb } from '../netns/support/fast-web.ts'
 import { seededRandom } from '../support/random.ts'
 import { Changes, type LoadedPool } from './changes.ts'
 import { HaproxyWatch } from './haproxy-watch.ts'
+import { type Load, startLoad } from './load.ts'
 import type { Target } from './load-generator.ts'
 import type { LoadReport } from './outcomes.ts'
 
 /** Seconds an old worker may finish its connections; longer than any request of the load. */
 export const HARD_STOP_AFTER = 20
-/** Before the first change and after the last, under load. */
-const CALM_MS = 1_500
+/** Before the first change and after the last. */
+const CALM_REQUESTS = 2_000
 const MEMBER_PORTS = Array.from({ length: 10 }, (_, n) => 8001 + n)
-const generator = fileURLToPath(new URL('load-generator.ts', import.meta.url))
 
 export interface LossReport {
   load: LoadReport
@@ -42,7 +38,7 @@ export interface LossOptions {
 export async function measureLoss({ changes, seed, portBase, rate = 2_400, onProgress = () => {} }: LossOptions): Promise<LossReport> {
   const config = `[haproxy_amphora]\nhard_stop_after = ${HARD_STOP_AFTER}\n`
   const plane = await DataPlane.start({ portBase, config })
-  let load: ChildProcess | undefined
+  let load: Load | undefined
   try {
     const address = await fastWeb(plane, 'web', MEMBER_PORTS)
     const client = await plane.client('client')
@@ -84,11 +80,8 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
       target(82, '/?wait=400', 1, 0.5),
     ]
     const watch = await HaproxyWatch.of(made.id)
-    load = spawn('nsenter', [`--net=${client.netns}`, process.execPath, generator, JSON.stringify(targets)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    const printed = text(load.stdout!)
-    await sleep(CALM_MS)
+    load = startLoad(client, targets)
+    await load.more(CALM_REQUESTS)
 
     const kinds: LossReport['kinds'] = {}
     const doings: { kind: string; began: number; ended: number }[] = []
@@ -110,9 +103,8 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
       reloads = now
       if (number % 50 === 0) onProgress(`${number} of ${changes} changes, ${reloads} reloads`)
     }
-    await sleep(CALM_MS)
-    load.stdin!.end()
-    const report = JSON.parse(await printed) as LoadReport
+    await load.more(CALM_REQUESTS)
+    const report = await load.stop()
     const lostDuring = report.examples.map(({ at, target, loss, detail }) => {
       const last = doings.findLast(({ began }) => began <= at)
       const when = last === undefined ? 'before any change' : `${at - last.began} ms into "${last.kind}"`
@@ -120,7 +112,7 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
     })
     return { load: report, kinds, oldWorkers: await watch.stop(), lostDuring }
   } finally {
-    load?.stdin?.destroy()
+    load?.abort()
     await plane.stop()
   }
 }

@@ -58,6 +58,11 @@ export class Outcomes {
     this.#perSecond[second] = (this.#perSecond[second] ?? 0) + 1
   }
 
+  /** How many requests have been answered or lost. */
+  get ended(): number {
+    return this.#requests.fresh + this.#requests.kept
+  }
+
   report(): LoadReport {
     return {
       requests: { ...this.#requests },

@@ -1,11 +1,10 @@
 /** A load test's result in lines for people. */
 import { printTable, quantile } from '../../bench/table.ts'
+import { lostOf } from './load.ts'
 import type { LossReport } from './loss.ts'
 import { lossKinds } from './outcomes.ts'
 
-export function lostRequests({ load }: LossReport): number {
-  return lossKinds.reduce((sum, kind) => sum + load.lost[kind], 0)
-}
+export const lostRequests = ({ load }: LossReport): number => lostOf(load)
 
 /** Reloads after changes that HAProxy can be told of while it runs. */
 export function needlessReloads({ kinds }: LossReport): number {
