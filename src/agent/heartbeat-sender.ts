@@ -120,7 +120,7 @@ export class HeartbeatSender {
       }
       if (isUrgent || now >= this.nextAt) {
         if (now >= this.nextAt) this.nextAt = now + this.settings.heartbeatIntervalMs
-        await this.sources.refresh()
+        await this.sources.refresh().catch((error: Error) => this.log.error(`listeners are counted as they were: ${error.message}`))
         this.send([...rows, ...this.sources.forwarded()])
       }
     } catch (error) {

@@ -331,6 +331,12 @@ export const options = {
       'Seconds after which what still runs on a removed member is shut; 0: it may finish, until hard_stop_after.',
       { min: 0, ...ours },
     ),
+    udp_backend: choice(
+      ['auto', 'nftables'],
+      'auto',
+      "What forwards UDP listeners: `auto` is the kernel's IPVS where amphorae have it, else nftables; `nftables` always, without SCTP.",
+      ours,
+    ),
     client_cert: text(null, "The controller's client certificate and key; default: made in the state directory."),
     server_ca: text(null, "The CA that signed agents' certificates; default: made in the state directory."),
   },

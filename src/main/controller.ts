@@ -6,6 +6,8 @@ import type { ApiContext } from '../api/route.ts'
 import { createApi } from '../api/server.ts'
 import type { Config } from '../config/config.ts'
 import { migrate, openDatabase } from '../db/connection.ts'
+import { servedByAmphorae, withoutSctp } from '../drivers/amphora/capabilities.ts'
+import type { ProviderCapabilities } from '../drivers/amphora/driver.ts'
 import { HaproxyRestDriver } from '../drivers/amphora/haproxy-rest.ts'
 import { amphoraDrivers } from '../drivers/amphora/index.ts'
 import { openCertificates } from '../drivers/certificates/index.ts'
@@ -14,6 +16,7 @@ import { networkDrivers } from '../drivers/network/index.ts'
 import { startHealthManager } from '../health-manager/health-manager.ts'
 import { startHousekeeping } from '../housekeeping/housekeeping.ts'
 import type { Clock } from '../lib/clock.ts'
+import { loadIpvs } from '../lib/ipvs.ts'
 import type { Log } from '../lib/log.ts'
 import { allFlows } from '../resources/all-flows.ts'
 import { startWorker } from '../worker/worker.ts'
@@ -51,7 +54,13 @@ export async function startController({ config: given, log, clock, print, demo }
     const compute = await computeDrivers[config.controller_worker.compute_driver]({ embedded: cloud.compute })
     const network = await networkDrivers[config.controller_worker.network_driver]({ embedded: cloud.network })
     const amphora = await amphoraDrivers[config.controller_worker.amphora_driver]({
-      haproxyRest: async () => new HaproxyRestDriver({ config, client: trust.client, serverCa: trust.serverCa.certificate }),
+      haproxyRest: async () =>
+        new HaproxyRestDriver({
+          config,
+          client: trust.client,
+          serverCa: trust.serverCa.certificate,
+          capabilities: await capabilitiesOfAmphorae(config),
+        }),
     })
     const context: ApiContext = {
       db,
@@ -96,6 +105,16 @@ export async function startController({ config: given, log, clock, print, demo }
     await stop()
     throw error
   }
+}
+
+/** Amphorae on this machine have its kernel; of others their image decides, which is taken to be as upstream's. */
+async function capabilitiesOfAmphorae({ haproxy_amphora, controller_worker }: Config): Promise<ProviderCapabilities> {
+  if (haproxy_amphora.udp_backend === 'nftables')
+    return withoutSctp(servedByAmphorae, '[haproxy_amphora] udp_backend is nftables, which does not balance SCTP.')
+  const isHere = controller_worker.compute_driver === 'compute_embedded_driver'
+  if (isHere && !(await loadIpvs()))
+    return withoutSctp(servedByAmphorae, 'SCTP is balanced by the IPVS of the kernel, which this machine does not have (or not ipvsadm).')
+  return servedByAmphorae
 }
 
 /** What an operator does not set is made at random at the first start and kept in the state. */

@@ -28,6 +28,7 @@ export function renderAgentConfiguration(
       bind_port: haproxy_amphora.bind_port,
       deregistration_delay: haproxy_amphora.deregistration_delay,
       haproxy_cmd: '/usr/sbin/haproxy',
+      ...(haproxy_amphora.udp_backend === 'auto' ? {} : { udp_backend: haproxy_amphora.udp_backend }),
       respawn_count: 2,
       respawn_interval: 2,
     },

@@ -1,6 +1,6 @@
 /** What the provider cannot do is said with 501 and never passed over in silence. What that is, its amphora driver's capabilities tell. */
 import { unsupportedAction, unsupportedOption } from '../api/faults.ts'
-import type { ListenerRow, LoadBalancerRow, MemberRow, PoolRow } from '../db/tables.ts'
+import type { HealthMonitorRow, ListenerRow, LoadBalancerRow, MemberRow, PoolRow } from '../db/tables.ts'
 import type { ProviderCapabilities } from '../drivers/amphora/driver.ts'
 import { parseIp } from '../lib/ip.ts'
 
@@ -37,8 +37,7 @@ export function checkListenerSupported(
 ): void {
   const { protocol } = listener
   if (protocol && !capabilities.listener_protocols.includes(protocol)) {
-    const supported = capabilities.listener_protocols.join(', ')
-    throw unsupportedOption(provider, `Amphora provider does not support ${protocol} protocol. Supported: ${supported}`)
+    throw unsupportedProtocol(provider, capabilities, protocol, capabilities.listener_protocols)
   }
   if (!capabilities.listener_tls) refuseGiven(provider, listener, listenerTlsFields, 'listeners')
   if (!capabilities.allowed_cidrs) refuseGiven(provider, listener, ['allowed_cidrs'], 'listeners')
@@ -65,8 +64,7 @@ export function checkPoolSupported(
     throw unsupportedOption(provider, `Amphora provider does not support ${lb_algorithm} algorithm.`)
   }
   if (protocol && !capabilities.pool_protocols.includes(protocol)) {
-    const supported = capabilities.pool_protocols.join(', ')
-    throw unsupportedOption(provider, `Amphora provider does not support ${protocol} protocol. Supported: ${supported}`)
+    throw unsupportedProtocol(provider, capabilities, protocol, capabilities.pool_protocols)
   }
   // With TLS the other fields have got their defaults, which nobody asked for.
   if (!capabilities.pool_tls) refuseGiven(provider, pool, pool.tls_enabled ? ['tls_enabled'] : poolTlsFields, 'pools')
@@ -80,6 +78,22 @@ const poolTlsFields = [
   'tls_versions',
   'alpn_protocols',
 ] as const satisfies (keyof PoolRow)[]
+
+function unsupportedProtocol(provider: string, { missing }: ProviderCapabilities, protocol: string, supported: readonly string[]) {
+  const why = missing[protocol] === undefined ? '' : `. ${missing[protocol]}`
+  return unsupportedOption(provider, `Amphora provider does not support ${protocol} protocol. Supported: ${supported.join(', ')}${why}`)
+}
+
+/** In: a new monitor. */
+export function checkHealthMonitorSupported(
+  { amphora: { capabilities } }: Provider,
+  { provider }: Provided,
+  { type }: Pick<HealthMonitorRow, 'type'>,
+): void {
+  if (capabilities.health_monitor_types.includes(type)) return
+  const why = capabilities.missing[type]
+  throw unsupportedOption(provider, `Amphora provider does not support ${type} health monitors.${why === undefined ? '' : ` ${why}`}`)
+}
 
 /** Null, false and empty ask for nothing, so they are no reason to refuse. */
 function refuseGiven<T>(provider: string, object: T, fields: readonly (keyof T & string)[], resources: string): void {

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { bodyKind } from '../../src/api/body.ts'
 import type { L7RuleRow } from '../../src/db/tables.ts'
-import { servedByHaproxy } from '../../src/drivers/amphora/capabilities.ts'
+import { servedByAmphorae } from '../../src/drivers/amphora/capabilities.ts'
 import { aTree, defaultConfig } from '../../src/render/golden/pairs.ts'
 import { HealthMonitorCreate } from '../../src/resources/health-monitor/schema.ts'
 import { L7PolicyCreate } from '../../src/resources/l7policy/schema.ts'
@@ -271,7 +271,7 @@ function accepts(name: Name, value: string): boolean {
   }
 }
 
-const provider = { amphora: { capabilities: servedByHaproxy } }
+const provider = { amphora: { capabilities: servedByAmphorae } }
 const rules = bodyKind('rule_', 'rule', L7RuleCreate)
 const policies = bodyKind('policy_', 'policy', L7PolicyCreate)
 const monitors = bodyKind('monitor_', 'monitor', HealthMonitorCreate)

@@ -5,6 +5,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { exec } from '../../lib/exec.ts'
 import { formatIp, parseIp } from '../../lib/ip.ts'
+import { hasIpvs } from '../../lib/ipvs.ts'
 import { Daemon } from '../daemon.ts'
 import { type Paths, writeAtomically } from '../files.ts'
 import type { StatRow } from '../haproxy-socket.ts'
@@ -17,7 +18,6 @@ import { heartbeatRows, type ListenerCounts, type MemberState } from './heartbea
 import type { ForwardedListener, ForwardedMember } from './lvs-file.ts'
 import { keyOf } from './shares.ts'
 
-const TABLE = '/proc/net/ip_vs'
 /** How long a new keepalived may take to tell the kernel its members. */
 const SETTLING_MS = 5_000
 
@@ -29,7 +29,7 @@ const UDP_CHECK = '#!/bin/bash\nexec 3<>"/dev/udp/$1/$2" && printf X >&3 && slee
 
 /** To be asked when the agent has prepared its namespace, which loads the module where there is one. */
 export function usesIpvs({ prefersNftables }: Pick<AgentSettings, 'prefersNftables'>): boolean {
-  return !prefersNftables && existsSync(TABLE)
+  return !prefersNftables && hasIpvs()
 }
 
 interface Active {

@@ -52,6 +52,7 @@ export type ProviderCapabilities = {
   pool_tls: boolean
   /** Values that HAProxy or OpenSSL would refuse, and with them a whole configuration, are refused by the API. */
   values_must_be_servable: boolean
+  health_monitor_types: readonly string[]
   /** Members of UDP and SCTP pools whose family no VIP has. */
   mixed_families: boolean
   vip_sg_ids: boolean
@@ -62,6 +63,8 @@ export type ProviderCapabilities = {
   failover: boolean
   amphora_configuration: boolean
   amphora_deletion: boolean
+  /** More to be said of why a protocol or a type of monitor is missing, by its name. */
+  missing: Readonly<Record<string, string>>
 }
 
 /** How long and how often a booting, an active and a failing-over amphora is asked again. */

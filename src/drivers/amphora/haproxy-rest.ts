@@ -7,7 +7,7 @@ import type { Config } from '../../config/config.ts'
 import { sideBySide } from '../../lib/side-by-side.ts'
 import { AgentError, AgentUnreachable, FencedError, RefusedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
-import { servedByHaproxy } from './capabilities.ts'
+import { servedByAmphorae } from './capabilities.ts'
 import type {
   AgentAddress,
   AgentInfo,
@@ -17,6 +17,7 @@ import type {
   HaproxyFiles,
   NetworkPlug,
   Patience,
+  ProviderCapabilities,
   VipPlug,
 } from './driver.ts'
 
@@ -34,6 +35,8 @@ export interface HaproxyRestOptions {
   client: { certificate: string; key: string }
   /** PEM of the CA of agents' certificates. */
   serverCa: string
+  /** Where the amphorae cannot do all that agents can. */
+  capabilities?: ProviderCapabilities
 }
 
 interface Asking {
@@ -46,7 +49,7 @@ interface Asking {
 }
 
 export class HaproxyRestDriver implements AmphoraDriver {
-  readonly capabilities = servedByHaproxy
+  readonly capabilities: ProviderCapabilities
   readonly hasHaproxy = true
   private readonly client: AgentClient
   private readonly config: HaproxyRestOptions['config']
@@ -54,6 +57,7 @@ export class HaproxyRestDriver implements AmphoraDriver {
   constructor(options: HaproxyRestOptions) {
     const { bind_port, rest_request_conn_timeout, rest_request_read_timeout, lb_network_interface } = options.config.haproxy_amphora
     this.config = options.config
+    this.capabilities = options.capabilities ?? servedByAmphorae
     this.client = createAgentClient({
       client: options.client,
       serverCa: options.serverCa,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fault, type Shown } from '../../../test/support/api-client.ts'
 import { aCloud, type Cloud } from '../../../test/support/cloud.ts'
 import { eventually } from '../../../test/support/eventually.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { servedByAmphorae } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 const amphorae = '/v2/octavia/amphorae'
@@ -150,7 +150,7 @@ test('only an amphora in ERROR can be deleted', async () => {
 
 test('where the amphora driver cannot do it, 501 says so and nothing happens', async () => {
   const { cloud, api, path } = await aPair()
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = servedByAmphorae
   const { MASTER } = await byRole(cloud)
   await cloud.db.updateTable('amphora').set({ status: 'ERROR' }).execute()
   const refused = fault(501, /^Provider 'amphora' does not support a requested action: /)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
 import { forEachDatabase } from '../../../test/support/databases.ts'
-import { servedByHaproxy } from '../../drivers/amphora/capabilities.ts'
+import { servedByAmphorae } from '../../drivers/amphora/capabilities.ts'
 
 const nil = '00000000-0000-0000-0000-000000000000'
 const unsupported = (detail: string) => fault(501, `Provider 'amphora' does not support a requested option: ${detail}`)
@@ -85,7 +85,7 @@ test('a profile may only name what the compute service has', async () => {
 test('SR-IOV is offered only where amphorae have it', async () => {
   const { api, cloud } = await aCloud().empty()
   await api.createFlavorProfile({ flavor_data: '{"sriov_vip":true}' })
-  cloud.amphora.capabilities = servedByHaproxy
+  cloud.amphora.capabilities = servedByAmphorae
   await api.createFlavorProfile({ flavor_data: '{"sriov_vip":false}' })
   await assert.rejects(
     api.createFlavorProfile({ flavor_data: '{"sriov_vip":true}' }),

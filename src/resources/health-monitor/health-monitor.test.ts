@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
+import { everything, withoutSctp } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 const anHttpMonitor = { type: 'HTTP', delay: 5, timeout: 3, max_retries: 3 }
@@ -137,4 +138,17 @@ test('a version of HTTP is shown with its fraction, 1.0 too', async () => {
   const { id } = await api.createHealthMonitor(pool, { type: 'HTTP', delay: 5, timeout: 3, max_retries: 3, http_version: 1.0 })
   const { payload } = await cloud.server.inject({ url: `/v2/lbaas/healthmonitors/${id}` })
   assert.match(payload, /"http_version":1\.0[,}]/)
+})
+
+test('a type of monitor that amphorae cannot check by is refused with 501 and why, alone and in a tree', async () => {
+  const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
+  const pool = await api.createPool(loadBalancer, { protocol: 'UDP', lb_algorithm: 'ROUND_ROBIN' })
+  await api.waitFor(`/v2/lbaas/loadbalancers/${loadBalancer.id}`)
+  cloud.amphora.capabilities = withoutSctp(everything, 'This kernel has none.')
+  const text =
+    "Provider 'amphora' does not support a requested option: Amphora provider does not support SCTP health monitors. This kernel has none."
+  await assert.rejects(api.createHealthMonitor(pool, { ...anHttpMonitor, type: 'SCTP' }), fault(501, text))
+  assert.equal((await api.createHealthMonitor(pool, { ...anHttpMonitor, type: 'UDP-CONNECT' })).type, 'UDP-CONNECT')
+  const tree = { protocol: 'UDP', lb_algorithm: 'ROUND_ROBIN', name: 'p', healthmonitor: { ...anHttpMonitor, type: 'SCTP' } }
+  await assert.rejects(api.createLoadBalancer({ vip_subnet_id: loadBalancer.vip_subnet_id, pools: [tree] }), fault(501, text))
 })

@@ -7,6 +7,7 @@ import { takeQuota } from '../../api/quota.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
 import { startFlow } from '../../flow/start.ts'
+import { findLoadBalancer } from '../load-balancer/repository.ts'
 import { findPool, lockPool } from '../pool/repository.ts'
 import { newlyUpdated } from '../row-fields.ts'
 import { checkHealthMonitorAndPool, checkHealthMonitorUpdate, checkPingAllowed } from './checks.ts'
@@ -48,7 +49,8 @@ const listed: ListSpec<'health_monitor'> = {
 }
 
 /** The checks of each operation run in upstream's order: the first that fails decides which fault the client sees. */
-export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }: ApiContext): void {
+export function healthMonitorRoutes(api: FastifyInstance, context: ApiContext): void {
+  const { db, config, clock } = context
   route(api, {
     method: 'GET',
     path: '/v2/lbaas/healthmonitors',
@@ -98,7 +100,9 @@ export function healthMonitorRoutes(api: FastifyInstance, { db, config, clock }:
         await takeQuota(tx, config, 'health_monitor', project_id)
         const monitor = newHealthMonitor(body, { project_id, pool_id }, clock)
         await lockPool(tx, pool)
-        await storeNewHealthMonitor(tx, monitor)
+        const loadBalancer = await findLoadBalancer(tx, load_balancer_id)
+        if (!loadBalancer) throw notFound('Load Balancer', load_balancer_id)
+        await storeNewHealthMonitor(tx, context, monitor, loadBalancer)
         const health_monitor_id = monitor.id
         await startFlow(tx, createHealthMonitor, { health_monitor_id, pool_id, load_balancer_id }, { subject: load_balancer_id })
         return monitor

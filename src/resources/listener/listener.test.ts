@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fault, type Shown } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
-import { everything } from '../../drivers/amphora/capabilities.ts'
+import { everything, withoutSctp } from '../../drivers/amphora/capabilities.ts'
 
 const nobody = '11111111-1111-4111-8111-111111111111'
 
@@ -191,6 +191,11 @@ test('what the amphora provider cannot do yet is refused with 501, after the oth
   for (const [body, text] of cases) {
     await assert.rejects(api.createListener(loadBalancer, { protocol: 'HTTP', protocol_port: 8080, ...body }), fault(501, text))
   }
+  cloud.amphora.capabilities = withoutSctp({ ...everything, listener_protocols: ['UDP', 'SCTP'] }, 'This kernel has none.')
+  await assert.rejects(
+    api.createListener(loadBalancer, { protocol: 'SCTP', protocol_port: 8080 }),
+    fault(501, `${unsupported} SCTP protocol. Supported: UDP. This kernel has none.`),
+  )
 })
 
 test('an update leaves what it does not name, and null means the default', async () => {

@@ -77,7 +77,7 @@ export async function populate(
       checkHealthMonitorAndPool(healthmonitor, row, config)
       checkPingAllowed(healthmonitor.type, config)
       healthMonitor = newHealthMonitor(healthmonitor, { project_id, pool_id: row.id }, clock)
-      await storeNewHealthMonitor(tx, healthMonitor)
+      await storeNewHealthMonitor(tx, context, healthMonitor, loadBalancer)
     }
     await takeQuota(tx, config, 'member', project_id, definition.members.length)
     await checkSriovAllowed(tx, config, load_balancer_id, definition.members)
