@@ -1,19 +1,36 @@
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exec } from '../../src/lib/exec.ts'
+import { hasIpvs } from '../../src/lib/ipvs.ts'
 import { Controller } from '../support/controller.ts'
 import { eventually } from '../support/eventually.ts'
 import { privateSubnetId } from '../support/private-subnet.ts'
 
-/** HTTP on 80 with the server's name as the answer, and TLS on 443 that ends here, not at the load balancer. */
+/** HTTP on 80 and UDP on 53 with the server's name as the answer, and TLS on 443 that ends here, not at the load balancer. */
 const server = (name: string, certificate: string) => `
 const answer = (q, r) => r.end(${JSON.stringify(name)})
 require('node:http').createServer(answer).listen(80, '0.0.0.0')
+const udp = require('node:dgram').createSocket('udp4')
+udp.on('message', (_, { port, address }) => udp.send(${JSON.stringify(name)}, port, address)).bind(53)
 const pem = require('node:fs').readFileSync(${JSON.stringify(certificate)})
 require('node:https').createServer({ key: pem, cert: pem }, answer).listen(443, '0.0.0.0')`
+
+/** What answers a datagram. */
+async function datagram(address: string, port: number): Promise<string> {
+  const socket = createSocket('udp4')
+  try {
+    const answer = once(socket, 'message', { signal: AbortSignal.timeout(3_000) })
+    socket.send('who?', port, address)
+    return String((await answer)[0])
+  } finally {
+    socket.close()
+  }
+}
 
 /** Several times the monitors' delay. */
 const CHECKED_FOR_MS = 3_500
@@ -118,6 +135,12 @@ describe('traffic through every kind of listener, monitor and policy that is ser
               healthmonitor: { type: 'PING', ...monitor },
             }),
           },
+          {
+            name: 'udp',
+            protocol: 'UDP',
+            protocol_port: 53,
+            default_pool: pool('udp', 'UDP', 53, { healthmonitor: { type: 'UDP-CONNECT', ...monitor, delay: 3 } }),
+          },
         ],
       },
     })
@@ -138,7 +161,7 @@ describe('traffic through every kind of listener, monitor and policy that is ser
     (await exec('curl', ['--silent', '--max-time', '3', ...options, url.replace('VIP', tree.vip_address)])).stdout
 
   describe('monitors', { concurrency: true }, () => {
-    for (const name of ['cookie', 'tcp', 'https', 'sticky']) {
+    for (const name of ['cookie', 'tcp', 'https', 'sticky', 'udp']) {
       test(`the monitor of pool ${name} finds both members alive, and goes on finding them`, async () => {
         const pool = tree.pools.find((one) => one.name === name)!
         const statuses = async () => {
@@ -165,6 +188,27 @@ describe('traffic through every kind of listener, monitor and policy that is ser
       const answers = [await curl(url, '--insecure'), await curl(url, '--insecure')]
       assert.deepEqual(answers.sort(), ['one', 'two'], url)
     }
+  })
+
+  test('UDP takes turns among the members, and is counted', async () => {
+    const answers = [await datagram(tree.vip_address, 53), await datagram(tree.vip_address, 53)]
+    assert.deepEqual(answers.sort(), ['one', 'two'])
+    const listener = tree.listeners.find(({ name }) => name === 'udp')!
+    await eventually(async () => {
+      const { body } = await controller.request<{ stats: { total_connections: number } }>(
+        'GET',
+        `/v2/lbaas/listeners/${listener.id}/stats`,
+        token,
+      )
+      assert.equal(body.stats.total_connections, 2)
+    })
+  })
+
+  test('SCTP is refused, and told why, where the kernel cannot', { skip: hasIpvs() }, async () => {
+    const listener = { protocol: 'SCTP', protocol_port: 3868, loadbalancer_id: tree.id }
+    const { status, body } = await controller.request<{ faultstring: string }>('POST', '/v2/lbaas/listeners', token, { listener })
+    assert.equal(status, 501)
+    assert.match(body.faultstring, /does not support SCTP protocol.* IPVS of the kernel/)
   })
 
   test('a cookie keeps a client at its member', async () => {

@@ -252,9 +252,9 @@ describe('UDP listeners', () => {
       assert.equal(sum('rx') - before.rx, 3 * bytesOf('who?'))
       assert.equal(sum('tx') - before.tx, 3 * bytesOf(a.name))
     })
+    await eventually(() => assert.equal(stage.heartbeats.at(-1)!.heartbeat.listeners[LISTENER]?.stats.conns, 2))
     const { heartbeat } = stage.heartbeats.at(-1)!
     assert.equal(heartbeat.listeners[LISTENER]!.status, 'OPEN')
-    assert.equal(heartbeat.listeners[LISTENER]!.stats.conns, 2)
     assert.deepEqual(heartbeat.pools[`${POOL}:${LISTENER}`], {
       status: 'UP',
       members: { [idOf(a)]: 'no check', [idOf(b)]: 'DRAIN', [idOf(c)]: 'MAINT' },

@@ -66,6 +66,7 @@ export class NftablesForwarder implements Forwarder {
   private connections: ConnectionCounts = new Map()
   /** New connections since the last count, by listener. */
   private readonly arrivals = new Map<string, number>()
+  private nextCountAt = 0
   private refreshing: Promise<void> | undefined
   private timer: NodeJS.Timeout | undefined
   private stopped = false
@@ -94,7 +95,8 @@ export class NftablesForwarder implements Forwarder {
       const active: Active = { listener, saved, ruleset: known?.ruleset ?? '', counts: known?.counts ?? null }
       this.active.set(listener_id, active)
       this.checks.watch(listener_id, monitorsOf(listener), new Set(saved.down))
-      // What was counted last may have been long ago.
+      // What was counted last may have been long ago, or for another.
+      this.nextCountAt = 0
       if (countsMatterTo(listener)) await this.refresh()
       await this.lay(listener_id, active)
       if (known === undefined) {
@@ -228,8 +230,11 @@ export class NftablesForwarder implements Forwarder {
 
   private async count(): Promise<void> {
     if (this.active.size === 0) return
-    const [connections, counters] = await Promise.all([countConnections(this.namespace), this.readCounters()])
+    const began = performance.now()
+    const isDue = began >= this.nextCountAt
+    const [connections, counters] = await Promise.all([isDue ? countConnections(this.namespace) : this.connections, this.readCounters()])
     this.connections = connections
+    if (isDue) this.nextCountAt = performance.now() + (performance.now() - began) / MAX_COUNT_SHARE
     for (const [id, active] of this.active) {
       const counter = (name: string) => counters.get(`udp-${id} ${name}`) ?? { packets: 0, bytes: 0 }
       const totalConnections = counter('connections').packets
@@ -255,15 +260,14 @@ export class NftablesForwarder implements Forwarder {
     return new Map(nftables.flatMap(({ counter }) => (counter === undefined ? [] : [[`${counter.table} ${counter.name}`, counter]])))
   }
 
-  private scheduleCount(inMs = COUNT_INTERVAL_MS): void {
+  private scheduleCount(): void {
     if (this.timer !== undefined || this.stopped || !this.needsCounts()) return
     this.timer = setTimeout(async () => {
-      const began = performance.now()
       await this.refresh().catch((error: Error) => this.log.error(`connections could not be counted: ${error.message}`))
       for (const id of this.active.keys()) this.adapt(id)
       this.timer = undefined
-      this.scheduleCount(Math.max(COUNT_INTERVAL_MS, (performance.now() - began) / MAX_COUNT_SHARE))
-    }, inMs)
+      this.scheduleCount()
+    }, COUNT_INTERVAL_MS)
   }
 
   private needsCounts(): boolean {
