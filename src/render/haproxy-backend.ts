@@ -33,7 +33,7 @@ export function backend(loadBalancer: LoadBalancerTree, listener: ListenerTree, 
       ...balanceLines(pool),
       ...persistenceLines(loadBalancer, pool, mode, options),
       ['load-server-state-from-file', 'global'],
-      ...(healthMonitor === null ? [] : checkLines(healthMonitor)),
+      ...(healthMonitor === null ? [] : checkLines(healthMonitor, pool, bracketed(loadBalancer.vip_address))),
       ...(mode === 'http' ? requestHeaderLines(listener) : []),
       ['fullconn', connectionLimit(listener, options)],
       ['option', 'allbackups'],
@@ -117,12 +117,13 @@ function seconds(count: number): string {
 
 const MAX_SECONDS = 2_147_483
 
-function checkLines(healthMonitor: HealthMonitor): Line[] {
+/** In: as what members are asked where the monitor has no name for them. */
+function checkLines(healthMonitor: HealthMonitor, pool: PoolTree, vip: string): Line[] {
   const timeout: Line = ['timeout', 'check', seconds(healthMonitor.timeout)]
   switch (healthMonitor.type) {
     case 'HTTP':
     case 'HTTPS':
-      return [timeout, ...httpCheckLines(healthMonitor)]
+      return [timeout, ...httpCheckLines(healthMonitor, pool, vip)]
     case 'PING':
       return [timeout, ['option', 'external-check'], ['external-check', 'command', PING_SCRIPT]]
     // A connection is the check, with its handshake where it is encrypted.
@@ -134,14 +135,28 @@ function checkLines(healthMonitor: HealthMonitor): Line[] {
   }
 }
 
-function httpCheckLines({ http_method, url_path, http_version, domain_name, expected_codes }: HealthMonitor): Line[] {
+/** HTTP/1.1 and HTTP/2 are nothing without a host: servers refuse such requests. Upstream sends none unless the monitor has a name. */
+function httpCheckLines(healthMonitor: HealthMonitor, pool: PoolTree, vip: string): Line[] {
+  const { http_method, url_path, http_version, domain_name, expected_codes } = healthMonitor
   const version = http_version === 1.1 ? ['ver', 'HTTP/1.1'] : []
-  const host = domain_name === null ? [] : ['hdr', 'Host', withoutVariables(domain_name)]
+  const needsHost = http_version === 1.1 || checkProtocols(healthMonitor, pool).includes('h2')
+  const host = domain_name ?? (needsHost ? vip : null)
   return [
     ['option', 'httpchk'],
-    ['http-check', 'send', 'meth', http_method ?? 'GET', 'uri', url_path ?? '/', ...version, ...host],
+    [
+      ...['http-check', 'send', 'meth', http_method ?? 'GET', 'uri', url_path ?? '/', ...version],
+      ...(host === null ? [] : ['hdr', 'Host', withoutVariables(host)]),
+    ],
     ['http-check', 'expect', 'rstatus', codesPattern(expected_codes ?? '200')],
   ]
+}
+
+/** What a check offers to speak within TLS. Who asks for HTTP/1.0 gets no HTTP/2, unless the pool has nothing else. */
+function checkProtocols({ type, http_version }: HealthMonitor, pool: PoolTree): string[] {
+  if (!pool.tls_enabled || (type !== 'HTTP' && type !== 'HTTPS')) return []
+  const offered = protocolsOf(pool)
+  const older = offered.filter((protocol) => protocol !== 'h2')
+  return http_version === 1.1 || older.length === 0 ? offered : older
 }
 
 /** `200`, `200,202` or `200-204` as a pattern that holds for exactly these. */
@@ -185,12 +200,13 @@ function serverLine(
 function checkWords(healthMonitor: HealthMonitor, pool: PoolTree, { monitor_address, monitor_port }: PoolTree['members'][number]): Line {
   const { type, delay, max_retries_down, max_retries, domain_name } = healthMonitor
   const asksForTls = type === 'HTTPS' || type === 'TLS-HELLO'
+  const protocols = checkProtocols(healthMonitor, pool)
   const isEncrypted = asksForTls || (pool.tls_enabled && monitor_address === null && monitor_port === null)
   return [
     'check',
     // A pool with TLS says itself what must hold of its members' certificates; for a monitor alone the handshake is what counts.
     ...(asksForTls ? ['check-ssl', ...(pool.tls_enabled ? [] : ['verify', 'none'])] : []),
-    ...(isEncrypted && pool.tls_enabled && pool.alpn_protocols.length > 0 ? ['check-alpn', protocolsOf(pool)] : []),
+    ...(isEncrypted && protocols.length > 0 ? ['check-alpn', protocols.join(',')] : []),
     ...(isEncrypted && domain_name !== null ? ['check-sni', domain_name] : []),
     'inter',
     seconds(delay),

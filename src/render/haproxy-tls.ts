@@ -44,7 +44,7 @@ export function bindTlsWords(load_balancer_id: string, listener: ListenerTree): 
       : []),
     ...(asksClients && client_crl_container_ref ? ['crl-file', file(clientCrlOf(listener))] : []),
     ...parameterWords(listener),
-    ...(listener.alpn_protocols.length > 0 ? ['alpn', protocolsOf(listener)] : []),
+    ...alpnWords(listener),
   ]
 }
 
@@ -61,13 +61,17 @@ export function serverTlsWords(load_balancer_id: string, pool: PoolTree): Line {
     'sni',
     'ssl_fc_sni',
     ...parameterWords(pool),
-    ...(pool.alpn_protocols.length > 0 ? ['alpn', protocolsOf(pool)] : []),
+    ...alpnWords(pool),
   ]
 }
 
 /** Each once: OpenSSL has room for 255 bytes. */
-export function protocolsOf({ alpn_protocols }: Pick<ListenerTree | PoolTree, 'alpn_protocols'>): string {
-  return [...new Set(alpn_protocols)].join(',')
+export function protocolsOf({ alpn_protocols }: Pick<ListenerTree | PoolTree, 'alpn_protocols'>): string[] {
+  return [...new Set(alpn_protocols)]
+}
+
+function alpnWords(object: Pick<ListenerTree | PoolTree, 'alpn_protocols'>): Line {
+  return object.alpn_protocols.length > 0 ? ['alpn', protocolsOf(object).join(',')] : []
 }
 
 type Asked = Pick<ListenerTree | PoolTree, 'tls_ciphers' | 'tls_versions'>
