@@ -194,10 +194,10 @@ log_file = ${agent.base}/agent.log
     await exec('ip', ['-netns', name, '-batch', '-'], { input: `link set lo up\naddress add ${address} dev eth0\nlink set eth0 up\n` })
   }
 
-  /** A web server on `tenant` that answers its name. */
+  /** A web server on `tenant` that answers its name, `?after=` so many milliseconds. */
   async member(name: string, address: string): Promise<ChildProcess> {
     if (!this.namespaces.includes(name)) await this.namespace(name, 'tenant', `${address}/24`)
-    const program = `require('node:http').createServer((_, r) => r.end('${name}')).listen(80, '${address}')`
+    const program = `require('node:http').createServer((q, r) => setTimeout(() => r.end('${name}'), Number(/after=(\\d+)/.exec(q.url)?.[1] ?? 0))).listen(80, '${address}')`
     const child = spawn('nsenter', [`--net=/run/netns/${name}`, process.execPath, '-e', program], { stdio: 'ignore' })
     this.children.push(child)
     await eventually(() => get(`http://${address}/`))
