@@ -339,7 +339,7 @@ const formats: Record<string, Convert> = {
 }
 
 /** Upstream's columns have room for 255; who gets a longer one into them gets 500. */
-const MAX_URL_LENGTH = 2_048
+export const MAX_URL_LENGTH = 2_048
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controlOrSpace = /[\x00-\x20\x7f-\x9f]/

@@ -2,10 +2,12 @@
  * The API's description (OpenAPI 3.1, whose schemas are JSON Schema 2020-12), made from what routes announce about themselves. Nothing of
  * it depends on the configuration, so all installations of a version serve the same one, which is also in `docs/generated/`.
  */
+
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { TSchema } from 'typebox'
 import type { Answer, Listed } from './answer.ts'
+import { MAX_URL_LENGTH } from './body.ts'
 import { currentVersion } from './discovery.ts'
 import { methodNotAllowed } from './faults.ts'
 import { type AnnouncedRoute, takesAnyArgument } from './route.ts'
@@ -331,8 +333,8 @@ function plain(schema: TSchema): JsonObject {
 
 /** Formats of ours, in words that others know. */
 const formats: Record<string, JsonObject> = {
-  'http-url': { format: 'uri' },
-  'url-path': { format: 'uri-reference', pattern: '^/' },
+  'http-url': { format: 'uri', maxLength: MAX_URL_LENGTH },
+  'url-path': { format: 'uri-reference', pattern: '^/', maxLength: MAX_URL_LENGTH },
   'ip-address': { format: 'ip' },
   'alpn-protocol': { enum: ['h2', 'http/1.1', 'http/1.0'] },
 }
