@@ -65,7 +65,10 @@ export class Agent {
         ? new IpvsForwarder(this.settings, this.paths, this.log)
         : new NftablesForwarder(this.settings.namespace, this.paths, this.log, () => this.heartbeats.lookNow()),
     )
-    this.metrics = new MetricsServer(this.paths, this.log)
+    this.metrics = new MetricsServer(this.paths, this.log, async () => {
+      await this.udpListeners.refresh().catch((error: Error) => this.log.debug(`listeners are shown as they were: ${error.message}`))
+      return this.udpListeners.rows()
+    })
     this.heartbeats = new HeartbeatSender(this.settings, this.paths, this.log, {
       running: () => this.running(),
       isSilenced: () => this.keepalived.isConfigured() && !this.keepalived.isRunning(),

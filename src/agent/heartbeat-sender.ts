@@ -18,6 +18,8 @@ const MAX_LOOK_SHARE = 0.05
 const URGENT_INTERVAL_MS = 1_000
 /** The longest heartbeat controllers accept. */
 const MAX_PACKET_BYTES = 65_507
+/** A worker that is to be replaced has been within this time, or is kept. */
+const REPLACEMENT_TIMEOUT_MS = 20_000
 /** Statistics of so many members are tried to fit in; else of half as many, and so on. */
 const MAX_MEMBERS = 1_024
 
@@ -48,6 +50,9 @@ export class HeartbeatSender {
   private readonly sockets = new Map<4 | 6, Socket>()
   private sequence = 0
   private turn = 0
+  /** Grows whenever another worker begins to count: what was read of the one before counts no more. */
+  private era = 0
+  private replacedBefore = 0
   private statuses: string | undefined
   private lastUrgentAt = Number.NEGATIVE_INFINITY
   private urgent = false
@@ -91,10 +96,15 @@ export class HeartbeatSender {
 
   /** Before a worker goes, its counters are kept for the next heartbeat. */
   async keepCounters(load_balancer_id: string): Promise<void> {
+    // From now on nobody knows whose counters are read, until the other one is there.
+    this.era++
+    this.replacedBefore = performance.now() + REPLACEMENT_TIMEOUT_MS
     this.counters.keep((await this.readStat(load_balancer_id)) ?? [])
   }
 
   startOver(): void {
+    this.era++
+    this.replacedBefore = 0
     this.counters.startOver(new Set(this.sources.forwarded().map(({ proxy }) => proxy)))
   }
 
@@ -108,6 +118,7 @@ export class HeartbeatSender {
     this.looking = true
     try {
       this.sources.beforeLook()
+      const { era } = this
       const answers = await Promise.all(this.sources.running().map((id) => this.readStat(id)))
       const rows = answers.flatMap((answer) => answer ?? [])
       // An HAProxy that is being replaced may not answer once; that is no change of its members.
@@ -121,7 +132,7 @@ export class HeartbeatSender {
       if (isUrgent || now >= this.nextAt) {
         if (now >= this.nextAt) this.nextAt = now + this.settings.heartbeatIntervalMs
         await this.sources.refresh().catch((error: Error) => this.log.error(`listeners are counted as they were: ${error.message}`))
-        this.send([...rows, ...this.sources.forwarded()])
+        this.send([...rows, ...this.sources.forwarded()], era === this.era && now > this.replacedBefore)
       }
     } catch (error) {
       this.log.error(`no heartbeat: ${(error as Error).message}`)
@@ -146,7 +157,8 @@ export class HeartbeatSender {
     this.statuses = statuses
   }
 
-  private send(rows: StatRow[]): void {
+  /** `counts`: the counters in the rows may be counted; else what they grew by is told another time. */
+  private send(rows: StatRow[], counts: boolean): void {
     const { controllers, heartbeatKey, amphoraId } = this.settings
     if (this.sources.isSilenced()) {
       this.log.error('keepalived is configured but does not run: no heartbeat')
@@ -154,9 +166,13 @@ export class HeartbeatSender {
     }
     if (controllers.length === 0) return
     const { host, port } = controllers[this.turn++ % controllers.length]!
-    const packet = this.withMembers(buildHeartbeat(amphoraId, this.sequence++, rows, this.counters), rows, heartbeatKey)
-    this.counters.forgetUnseen(rows)
-    this.counters.save()
+    const heartbeat = buildHeartbeat(amphoraId, this.sequence++, rows, counts ? this.counters : null)
+    if (counts) {
+      this.members.add(rows)
+      this.counters.forgetUnseen(rows)
+      this.counters.save()
+    }
+    const packet = this.withMembers(heartbeat, heartbeatKey)
     if (packet.length > MAX_PACKET_BYTES) {
       this.log.error(`no heartbeat: ${packet.length} bytes are more than fit into one`)
       return
@@ -167,8 +183,7 @@ export class HeartbeatSender {
   }
 
   /** The packet, with as many members' statistics as it has room for. */
-  private withMembers(heartbeat: Heartbeat, rows: StatRow[], key: string): Buffer {
-    this.members.add(rows)
+  private withMembers(heartbeat: Heartbeat, key: string): Buffer {
     for (let limit = MAX_MEMBERS; limit >= 1; limit /= 2) {
       const member_stats = this.members.waiting(limit)
       if (Object.keys(member_stats).length === 0) break

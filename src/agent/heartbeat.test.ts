@@ -67,6 +67,14 @@ describe('heartbeat', () => {
     assert.equal(growth(new Counters(join(directory, String(files))), csv({ total: 10 })), 1)
   })
 
+  test('counts nothing while nobody knows whose counters they are, and it later', () => {
+    const counters = someCounters()
+    growth(counters, csv({ total: 7 }))
+    const { listeners } = buildHeartbeat('amphora-1', 0, parseStat(csv({ total: 9 })), null)
+    assert.deepEqual(listeners['listener-1'], { status: 'OPEN', stats: { tx: 0, rx: 0, conns: 3, totconns: 0, ereq: 0 } })
+    assert.equal(growth(counters, csv({ total: 10 })), 3)
+  })
+
   test('counts everything of a HAProxy that counts less than the last one', () => {
     const counters = someCounters()
     growth(counters, csv({ total: 9 }))

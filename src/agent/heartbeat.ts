@@ -27,12 +27,15 @@ export function encodeHeartbeat(heartbeat: Heartbeat, key: string): Buffer {
   return Buffer.concat([compressed, Buffer.from(createHmac('sha256', key).update(compressed).digest('hex'))])
 }
 
-/** What HAProxy says of itself as a heartbeat's contents; the counters' growth since the last heartbeat comes from `counters`. */
-export function buildHeartbeat(id: string, seq: number, rows: readonly StatRow[], counters: Counters): Heartbeat {
+/**
+ * What HAProxy says of itself as a heartbeat's contents; the counters' growth since the last heartbeat comes from `counters`, without which nothing
+ * has grown.
+ */
+export function buildHeartbeat(id: string, seq: number, rows: readonly StatRow[], counters: Counters | null): Heartbeat {
   const heartbeat: Heartbeat = { id, seq, ver: FORMAT_VERSION, listeners: {}, pools: {} }
   for (const row of rows) {
     if (row.server === 'FRONTEND') {
-      const grown = counters.take(row)
+      const grown = counters?.take(row) ?? NOTHING
       heartbeat.listeners[row.proxy] = {
         status: row.status,
         stats: { tx: grown.bout, rx: grown.bin, conns: row.currentSessions, totconns: grown.stot, ereq: grown.ereq },
@@ -63,6 +66,8 @@ interface Counts {
   ereq: number
   stot: number
 }
+
+const NOTHING: Counts = { bin: 0, bout: 0, ereq: 0, stot: 0 }
 
 /** Counters of so many proxies and members are kept that are shown no more; they may come back. */
 const MAX_UNSEEN = 1_000

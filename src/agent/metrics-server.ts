@@ -6,8 +6,9 @@ import { chmodSync, rmSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { type Paths, readIfThere } from './files.ts'
+import type { StatRow } from './haproxy-socket.ts'
 import type { AgentLog } from './log.ts'
-import { certificateMetrics, MetricsRenamer, machineMetrics } from './prometheus.ts'
+import { certificateMetrics, forwardedMetrics, MetricsRenamer, machineMetrics } from './prometheus.ts'
 
 /** Each reads some MiB where there are many members; who scrapes more often at once waits for the next time. */
 const MAX_SCRAPES = 4
@@ -17,10 +18,13 @@ export class MetricsServer {
   private readonly servers = new Map<string, Server>()
   private readonly paths: Paths
   private readonly log: AgentLog
+  private readonly forwarded: () => Promise<StatRow[]>
   private scrapes = 0
 
-  constructor(paths: Paths, log: AgentLog) {
+  /** `forwarded`: what is to be said of listeners that HAProxy has no part in. */
+  constructor(paths: Paths, log: AgentLog, forwarded: () => Promise<StatRow[]>) {
     this.paths = paths
+    this.forwarded = forwarded
     this.log = log
   }
 
@@ -67,10 +71,10 @@ export class MetricsServer {
 
   private async scrape(id: string, response: ServerResponse): Promise<void> {
     const signal = AbortSignal.timeout(SCRAPE_TIMEOUT_MS)
+    const renamer = new MetricsRenamer(forwardedMetrics(await this.forwarded()))
     const source = await this.exporter(id, signal)
     const first = machineMetrics() + certificateMetrics(readIfThere(this.paths.haproxyCfg(id)) ?? '')
     response.writeHead(200, { 'cache-control': 'no-cache', 'content-type': 'text/plain; version=0.0.4', connection: 'close' })
-    const renamer = new MetricsRenamer()
     source.setEncoding('utf8')
     const renamed = async function* (chunks: AsyncIterable<string>) {
       yield first

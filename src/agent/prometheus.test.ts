@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { createCertificateAuthority } from '../lib/certificate-authority.ts'
 import { shownMetric } from './metric-names.ts'
-import { certificateMetrics, certificatesOf, MetricsRenamer, machineMetrics } from './prometheus.ts'
+import { certificateMetrics, certificatesOf, forwardedMetrics, MetricsRenamer, machineMetrics } from './prometheus.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'prometheus-'))
 after(() => rmSync(directory, { recursive: true }))
@@ -58,6 +58,33 @@ test("HAProxy's metrics are shown in Octavia's words, wherever the text is cut w
 test('metrics that are not known are not shown, whatever they are called', () => {
   assert.equal(new MetricsRenamer().push('haproxy_server_secret{proxy="p"} 1\ngo_threads 3\n\nnonsense\n'), '')
   assert.equal(shownMetric('constructor'), undefined)
+})
+
+test('UDP listeners are among the others, with the states that their pools and members have', () => {
+  const row = (proxy: string, server: string, status: string) => ({
+    ...{ proxy, server, status, weight: 1, currentSessions: 2, totalSessions: 3 },
+    ...{ bytesIn: 40, bytesOut: 50, requestErrors: 0 },
+  })
+  const rows = [
+    row('udp-1', 'FRONTEND', 'OPEN'),
+    row('p:udp-1', 'BACKEND', 'DOWN'),
+    row('p:udp-1', 'm1', 'no check'),
+    row('p:udp-1', 'm2', 'DRAIN'),
+  ]
+  const text = new MetricsRenamer(forwardedMetrics(rows)).push(raw.replaceAll('backend_active_servers', 'backend_status'))
+  const samples = text.split('\n').filter((line) => line.includes('udp-1'))
+  assert.deepEqual(samples, [
+    'octavia_listener_status{listener="udp-1",state="DOWN"} 0',
+    'octavia_listener_status{listener="udp-1",state="UP"} 1',
+    'octavia_pool_status{pool="p:udp-1",state="DOWN"} 1',
+    'octavia_pool_status{pool="p:udp-1",state="UP"} 0',
+  ])
+  const all = forwardedMetrics(rows)
+  assert.deepEqual(all.get('octavia_listener_bytes_in_total'), ['octavia_listener_bytes_in_total{listener="udp-1"} 40'])
+  assert.deepEqual(
+    all.get('octavia_member_status')!.filter((line) => line.endsWith(' 1')),
+    ['octavia_member_status{pool="p:udp-1",member="m1",state="UP"} 1', 'octavia_member_status{pool="p:udp-1",member="m2",state="DRAIN"} 1'],
+  )
 })
 
 test("the machine's load and memory are told in percent", () => {

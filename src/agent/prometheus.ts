@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { cpus, freemem, loadavg, totalmem } from 'node:os'
 import { readIfThere } from './files.ts'
+import type { StatRow } from './haproxy-socket.ts'
 import { type ShownMetric, shownMetric } from './metric-names.ts'
 
 /** Of listeners with more certificates the first are told. */
@@ -62,6 +63,38 @@ export class MetricsRenamer {
     }
     return this.rule
   }
+}
+
+/** The states that HAProxy's exporter tells of listeners and pools, and of members. */
+const STATES = ['DOWN', 'UP'] as const
+const MEMBER_STATES = ['DOWN', 'UP', 'MAINT', 'DRAIN', 'NOLB'] as const
+
+/** Samples of UDP and SCTP listeners, of which HAProxy knows nothing, by the metric below which they belong. */
+export function forwardedMetrics(rows: readonly StatRow[]): Map<string, string[]> {
+  const samples = new Map<string, string[]>()
+  const add = (name: string, labels: Record<string, string>, value: number) => {
+    const shown = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`)
+    samples.set(name, [...(samples.get(name) ?? []), `${name}{${shown.join(',')}} ${value}`])
+  }
+  for (const row of rows) {
+    if (row.server === 'FRONTEND') {
+      const listener = { listener: row.proxy }
+      for (const state of STATES)
+        add('octavia_listener_status', { ...listener, state }, Number((row.status === 'OPEN') === (state === 'UP')))
+      add('octavia_listener_current_sessions', listener, row.currentSessions)
+      add('octavia_listener_sessions_total', listener, row.totalSessions)
+      add('octavia_listener_connections_total', listener, row.totalSessions)
+      add('octavia_listener_bytes_in_total', listener, row.bytesIn)
+      add('octavia_listener_bytes_out_total', listener, row.bytesOut)
+    } else if (row.server === 'BACKEND') {
+      for (const state of STATES) add('octavia_pool_status', { pool: row.proxy, state }, Number(row.status === state))
+    } else {
+      const status = row.status === 'no check' ? 'UP' : row.status
+      for (const state of MEMBER_STATES)
+        add('octavia_member_status', { pool: row.proxy, member: row.server, state }, Number(status === state))
+    }
+  }
+  return samples
 }
 
 /** The machine's load and memory as upstream counts them, in percent. */

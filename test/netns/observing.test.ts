@@ -9,6 +9,8 @@ import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { MetricsRenamer } from '../../src/agent/prometheus.ts'
 import { exec } from '../../src/lib/exec.ts'
+import { aTree } from '../../src/render/golden/pairs.ts'
+import { renderLvs } from '../../src/render/lvs.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   AgentStage,
@@ -23,9 +25,11 @@ import {
   type TestAgent,
   VIP,
 } from './support/agent-stage.ts'
+import { UDP_PORT, UdpClient, UdpMember } from './support/udp-member.ts'
 
 const fence = { flow_id: 'a flow', generation: 1 }
 const members = { 'member-1': '10.0.0.21', 'member-2': '10.0.0.22' }
+const UDP_LISTENER = '44444444-7d59-4e9f-8a0c-8fb1a7f5a7e1'
 const METRICS_LISTENER = '33333333-7d59-4e9f-8a0c-8fb1a7f5a7e1'
 
 /** As upstream renders a PROMETHEUS listener. */
@@ -128,6 +132,32 @@ describe('an agent of a load balancer', () => {
       const ours = new MetricsRenamer().push(raw)
       assert.deepEqual(samplesIn(ours), samplesIn(theirs))
       assert.ok(samplesIn(theirs).length > 100)
+    })
+
+    test('shows UDP listeners as well, and their values move with datagrams', async () => {
+      const udp = await UdpMember.open(stage, 'member-23', 23)
+      const tree = aTree({
+        id: LOAD_BALANCER,
+        vip_address: VIP,
+        listeners: [{ id: UDP_LISTENER, protocol: 'UDP', protocol_port: 53, default_pool_id: POOL }],
+        pools: [{ id: POOL, protocol: 'UDP', members: [{ id: 'udp-member', address: udp.address, protocol_port: UDP_PORT }] }],
+      })
+      await stage.driver.applyUdpListener(agent, UDP_LISTENER, renderLvs(tree, tree.listeners[0]!), fence)
+      const client = await UdpClient.open({ address: VIP, port: 53 })
+      await eventually(() => client.ask())
+      const bytes = async () => sampleIn(await scrape(), `octavia_listener_bytes_in_total{listener="${UDP_LISTENER}"}`)
+      const before = await bytes()
+      assert.ok(before > 0)
+      await client.ask()
+      assert.ok((await bytes()) > before)
+      const text = await scrape()
+      assert.equal(sampleIn(text, `octavia_member_status{pool="${POOL}:${UDP_LISTENER}",member="udp-member",state="UP"}`), 1)
+      // Each metric is described once, its samples behind that.
+      const described = text.split('\n').filter((line) => line.startsWith('# TYPE '))
+      assert.deepEqual([...new Set(described)], described)
+      client.close()
+      await stage.driver.deleteUdpListener(agent, UDP_LISTENER, fence)
+      await udp.kill()
     })
 
     test('goes on after a reload and after a restart of the agent', async () => {
