@@ -202,6 +202,16 @@ forEachDatabase(
     await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute()
     await hear({ listeners: new Map() }, { atMs: 1_200_000 })
     assert.equal(await lastUpdate(), 1_200_000)
+    // What is in ERROR may be there or not.
+    await db.updateTable('load_balancer').set({ provisioning_status: 'ACTIVE' }).execute()
+    await db.updateTable('listener').set({ provisioning_status: 'ERROR' }).execute()
+    await hear({ listeners: new Map() }, { atMs: 1_300_000 })
+    assert.equal(await lastUpdate(), 1_300_000)
+    await hear({}, { atMs: 1_400_000 })
+    assert.equal(await lastUpdate(), 1_400_000)
+    const [report] = said({}).listeners.values()
+    await hear({ listeners: new Map([...said({}).listeners, ['another', report!]]) }, { atMs: 1_500_000 })
+    assert.equal(await lastUpdate(), 1_400_000)
   },
 )
 
