@@ -6,20 +6,27 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { blocksOf, derOf, pemOf } from '../../lib/pem.ts'
 import { certificatesOfPkcs7 } from '../../lib/pkcs7.ts'
 import { openPkcs12, Pkcs12Error } from '../../lib/pkcs12.ts'
+import { remember } from '../../lib/remember.ts'
 import { UnreadableBundleError } from '../errors.ts'
 import type { CertificateBundle } from './driver.ts'
 
 const ASN1_SEQUENCE = 0x30
 
-/** `payload`: a PKCS#12 file, or one in base64. */
-export async function bundleOfPkcs12(payload: Buffer): Promise<CertificateBundle> {
+/**
+ * So many files stay open, with their keys in this process's memory, which has the key of the store as well: each change of a load balancer asks for
+ * its certificates, and opening one takes milliseconds, or what its maker wants it to take.
+ */
+const MAX_OPEN_FILES = 500
+
+/** In: a PKCS#12 file, or one in base64. */
+export const bundleOfPkcs12 = remember(MAX_OPEN_FILES, async (payload): Promise<CertificateBundle> => {
   try {
     return await openPkcs12(payload[0] === ASN1_SEQUENCE ? payload : Buffer.from(payload.toString('latin1'), 'base64'))
   } catch (error) {
     if (error instanceof Pkcs12Error) throw new UnreadableBundleError(error.message)
     throw error
   }
-}
+})
 
 /** `contents`: of a certificate container, by the names that secrets have in it. What it lacks is empty. */
 export async function bundleOfContainer(contents: ReadonlyMap<string, Buffer>): Promise<CertificateBundle> {
