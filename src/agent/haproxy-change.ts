@@ -107,6 +107,7 @@ export function serversOf(configuration: string): { backend: string; server: str
 
 /** Those that are in `before` and not in `after`, be it that their backend is gone. */
 export function removedServers(before: string, after: string): { backend: string; server: string; line: string }[] {
+  if (before === after) return []
   const left = new Set(serversOf(after).map(({ backend, server }) => `${backend}/${server}`))
   return serversOf(before).filter(({ backend, server }) => !left.has(`${backend}/${server}`))
 }

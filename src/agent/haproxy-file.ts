@@ -19,7 +19,8 @@ export function sectionsOf(configuration: string): Section[] {
   for (const raw of configuration.split('\n')) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue
-    if (sectionKeywords.has(firstWord(line))) sections.push({ head: line, lines: [] })
+    // Most lines by far are servers'; with thousands of them the look into the set shows.
+    if (!line.startsWith('server ') && sectionKeywords.has(firstWord(line))) sections.push({ head: line, lines: [] })
     else sections.at(-1)?.lines.push(line)
   }
   return sections

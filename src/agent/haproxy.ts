@@ -250,7 +250,7 @@ export class Haproxy {
     this.forgetApplied()
     const reason = plan.how === 'reload' ? plan.reason : await this.tell(plan, wanted, workerPid)
     if (reason !== null) await this.reload(reason, running, wanted)
-    this.draining.cancel(serversOf(wanted.configuration))
+    if (this.draining.list().length > 0) this.draining.cancel(serversOf(wanted.configuration))
     this.draining.add(workerPid, removedServers(before, wanted.configuration))
     this.finish(wanted)
     this.events.onChange()
