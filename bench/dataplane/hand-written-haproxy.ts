@@ -3,14 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DataPlane } from '../../test/netns/support/data-plane.ts'
 
-/** Answers its address; it listens on port 80. */
-export function handWrittenHaproxy(plane: DataPlane, member: string): Promise<string> {
+/** Answers its address; it listens on port 80 and, with the certificate and key in this PEM file, on 443. */
+export function handWrittenHaproxy(plane: DataPlane, member: string, pem: string): Promise<string> {
   const file = join(plane.controller.stateDirectory, 'hand-written.cfg')
-  writeFileSync(file, configuration(member))
+  writeFileSync(file, configuration(member, pem))
   return plane.labHost('hand-written', 4, ['haproxy', '-db', '-q', '-f', file])
 }
 
-function configuration(member: string): string {
+function configuration(member: string, pem: string): string {
   return `global
   user nobody
   maxconn 4000
@@ -21,6 +21,7 @@ defaults
   timeout server 50s
 frontend web
   bind :80
+  bind :443 ssl crt ${pem}
   default_backend members
 backend members
   balance roundrobin

@@ -1,4 +1,5 @@
-/** Requests a second and their times, as wrk sees them from a client's namespace. */
+/** Requests and handshakes a second and their times, as wrk sees them from a client's namespace; answers to datagrams a second. */
+import { fileURLToPath } from 'node:url'
 import type { Client } from '../../test/netns/support/data-plane.ts'
 import { quantile } from '../table.ts'
 
@@ -13,8 +14,8 @@ export interface ThroughputOptions {
   connections: number
 }
 
-/** Rounds with a connection per request, of which there are fewer: they are for the reader, the aim is about kept ones. */
-const PART_WITH_NEW_CONNECTIONS = 0.25
+/** Of all that is not about kept connections there are fewer rounds: no aim depends on it. */
+const PART_OF_OTHERS = 0.25
 const AIM = 0.98
 
 interface Run {
@@ -27,7 +28,7 @@ interface Run {
 export async function measureThroughput(client: Client, urls: Places, options: ThroughputOptions): Promise<string[][]> {
   const rows: string[][] = []
   for (const connection of ['keep-alive', 'close'] as const) {
-    const rounds = connection === 'keep-alive' ? options.pairs : Math.max(1, Math.round(options.pairs * PART_WITH_NEW_CONNECTIONS))
+    const rounds = connection === 'keep-alive' ? options.pairs : fewer(options)
     const runs: Record<Place, Run[]> = { amphora: [], 'hand-written': [], direct: [] }
     for (let round = 0; round < rounds; round++) {
       // The order turns round, so that nobody always comes after the same neighbour.
@@ -49,6 +50,38 @@ export async function measureThroughput(client: Client, urls: Places, options: T
   }
   return rows
 }
+
+/** A row: each request on a connection, and so a handshake, of its own. */
+export async function measureHandshakes(client: Client, urls: Omit<Places, 'direct'>, options: ThroughputOptions): Promise<string[]> {
+  const rates: Record<'amphora' | 'hand-written', number[]> = { amphora: [], 'hand-written': [] }
+  for (let round = 0; round < fewer(options); round++) {
+    for (const place of ['amphora', 'hand-written'] as const)
+      rates[place].push((await wrk(client, urls[place], 'close', options)).requestsPerSecond)
+  }
+  const ratios = rates.amphora.map((rate, index) => rate / rates['hand-written'][index]!)
+  return ['TLS handshakes/s', quartiles(rates.amphora, 0), quartiles(rates['hand-written'], 0), '', quartiles(ratios, 3), '']
+}
+
+const udpFlows = fileURLToPath(new URL('udp-flows.ts', import.meta.url))
+const FLOWS = 64
+
+/** A row. Places are `address:port`. */
+export async function measureDatagrams(
+  client: Client,
+  places: { amphora: string; direct: string },
+  options: ThroughputOptions,
+): Promise<string[]> {
+  const rates: Record<'amphora' | 'direct', number[]> = { amphora: [], direct: [] }
+  for (let round = 0; round < fewer(options); round++) {
+    for (const place of ['amphora', 'direct'] as const) {
+      const args = [udpFlows, ...places[place].split(':'), String(FLOWS), String(options.seconds)]
+      rates[place].push(Number(await client.exec(process.execPath, args, { timeoutMs: options.seconds * 1_000 + 20_000 })))
+    }
+  }
+  return [`UDP answers/s, ${FLOWS} flows`, quartiles(rates.amphora, 0), '', quartiles(rates.direct, 0), '', '']
+}
+
+const fewer = ({ pairs }: ThroughputOptions) => Math.max(1, Math.round(pairs * PART_OF_OTHERS))
 
 async function wrk(client: Client, url: string, connection: string, { seconds, connections }: ThroughputOptions): Promise<Run> {
   const args = ['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`, '--latency']

@@ -31,6 +31,7 @@ export class Changes {
   readonly #pools: LoadedPool[]
   readonly #address: string
   readonly #memberPorts: readonly number[]
+  readonly #certificates: readonly string[]
   readonly #random: () => number
   readonly #extra: Record<'listener' | 'pool' | 'policy', string[]> = { listener: [], pool: [], policy: [] }
   #extraPort = EXTRA_PORTS_FROM
@@ -41,6 +42,8 @@ export class Changes {
     pools: LoadedPool[]
     address: string
     memberPorts: readonly number[]
+    /** References to secrets, each with a certificate. */
+    certificates: readonly string[]
     random: () => number
   }) {
     this.#plane = options.plane
@@ -48,6 +51,7 @@ export class Changes {
     this.#pools = options.pools
     this.#address = options.address
     this.#memberPorts = options.memberPorts
+    this.#certificates = options.certificates
     this.#random = options.random
   }
 
@@ -56,7 +60,15 @@ export class Changes {
     const draws: Draw[] = [
       // Twice what happens most.
       ...[this.#addMember, this.#addMember, this.#removeMember, this.#removeMember, this.#reweight, this.#reweight],
-      ...[this.#drain, this.#switchMember, this.#batch, this.#addListener, this.#changeListener, this.#removeListener],
+      ...[
+        this.#drain,
+        this.#switchMember,
+        this.#batch,
+        this.#exchangeCertificates,
+        this.#addListener,
+        this.#changeListener,
+        this.#removeListener,
+      ],
       ...[this.#addPool, this.#changePool, this.#removePool, this.#addPolicy, this.#changePolicy, this.#removePolicy],
     ]
     for (;;) {
@@ -130,6 +142,16 @@ export class Changes {
         .filter(({ provisioning_status }) => provisioning_status !== 'PENDING_DELETE')
         .map(({ id, protocol_port, weight }) => ({ id, port: protocol_port, weight, up: true }))
     })
+  }
+
+  /** The default certificate of the listener under load, and those for other names. */
+  #exchangeCertificates(): Change {
+    const listener = {
+      default_tls_container_ref: this.#oneOf(this.#certificates),
+      sni_container_refs: this.#certificates.filter(() => this.#random() < 0.5),
+    }
+    const run = async () => void (await this.#plane.put(`/v2/lbaas/listeners/${this.#made.listeners.tls}`, { listener }))
+    return { kind: 'exchange certificates', atRunTime: true, run }
   }
 
   #addListener(): Change | null {

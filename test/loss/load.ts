@@ -17,7 +17,7 @@ export interface Load {
   abort(): void
 }
 
-const MORE_WITHIN_MS = 20_000
+const MORE_WITHIN_MS = 60_000
 
 /** A load from a client's network, until it is stopped. */
 export function startLoad(client: Client, targets: Target[]): Load {

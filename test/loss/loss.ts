@@ -2,8 +2,10 @@
  * The load test: a constant load on the listeners of one load balancer, while its members, policies, listeners and pools change
  * at random. What is lost is counted as `outcomes.ts` says.
  */
+import { join } from 'node:path'
 import { DataPlane } from '../netns/support/data-plane.ts'
 import { fastWeb } from '../netns/support/fast-web.ts'
+import { TestCa } from '../netns/support/tls-material.ts'
 import { seededRandom } from '../support/random.ts'
 import { Changes, type LoadedPool } from './changes.ts'
 import { HaproxyWatch } from './haproxy-watch.ts'
@@ -13,8 +15,11 @@ import type { LoadReport } from './outcomes.ts'
 
 /** Seconds an old worker may finish its connections; longer than any request of the load. */
 export const HARD_STOP_AFTER = 20
+/** Seconds, on a machine that is busy, between an old worker's end and our seeing it. */
+export const NOTICED_WITHIN = 3
 /** Before the first change and after the last. */
 const CALM_REQUESTS = 2_000
+const CERTIFICATES = ['one.example', 'two.example', 'three.example']
 const MEMBER_PORTS = Array.from({ length: 10 }, (_, n) => 8001 + n)
 
 export interface LossReport {
@@ -42,6 +47,12 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
   try {
     const address = await fastWeb(plane, 'web', MEMBER_PORTS)
     const client = await plane.client('client')
+    const ca = await TestCa.create(join(plane.controller.stateDirectory, 'test'), 'Test CA')
+    const certificates: string[] = []
+    for (const name of CERTIFICATES) {
+      await ca.issue(name)
+      certificates.push(await plane.storeSecret(name, await ca.bundle(name)))
+    }
     const pool = (name: string, fields: object = {}) => ({
       name,
       protocol: 'HTTP',
@@ -58,19 +69,27 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
           protocol_port: 81,
           default_pool: pool('cookie', { session_persistence: { type: 'HTTP_COOKIE' } }),
         },
+        {
+          name: 'tls',
+          protocol: 'TERMINATED_HTTPS',
+          protocol_port: 443,
+          default_pool: { name: 'web' },
+          default_tls_container_ref: certificates[0],
+        },
         { name: 'tcp', protocol: 'TCP', protocol_port: 82, default_pool: pool('tcp', { protocol: 'TCP', lb_algorithm: 'SOURCE_IP' }) },
       ],
     })
     const pools = await Promise.all(Object.entries(made.pools).map(([name, id]) => loadedPool(plane, name, id)))
     const random = seededRandom(seed)
-    const source = new Changes({ plane, made, pools, address, memberPorts: MEMBER_PORTS, random })
+    const source = new Changes({ plane, made, pools, address, memberPorts: MEMBER_PORTS, certificates, random })
     const target = (port: number, path: string, fresh: number, kept: number): Target => ({
-      ...{ host: made.vip, port, tls: false, path },
+      ...{ host: made.vip, port, tls: port === 443, path },
       fresh: (fresh * rate) / 100,
       kept: (kept * rate) / 100,
     })
     const targets = [
-      target(80, '/', 24, 26),
+      target(80, '/', 22, 22),
+      target(443, '/', 2, 4),
       target(80, '/p', 6, 6),
       target(81, '/', 10, 10),
       target(82, '/', 8, 6),

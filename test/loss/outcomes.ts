@@ -8,9 +8,9 @@
 export const lossKinds = ['refused', 'closed', 'broken', 'status', 'late', 'retry failed'] as const
 export type Loss = (typeof lossKinds)[number]
 
-/** How long the answers took, in buckets of a tenth of a millisecond up to a second; the last holds all above. */
+/** How long the answers took, in buckets of a tenth of a millisecond up to ten seconds; the last holds all above. */
 const BUCKETS_PER_MS = 10
-const BUCKETS = 10_000
+const BUCKETS = 100_000
 const MOST_EXAMPLES = 50
 
 export interface LoadReport {
