@@ -16,6 +16,7 @@ const more = {
   backup: 95,
   tcp: 96,
   sourcePort: 97,
+  metrics: 98,
 } as const
 const insertedHeaders = ['X-Forwarded-For', 'X-Forwarded-Port', 'X-Forwarded-Proto', 'X-Forwarded-IP', 'X-Client-IP', 'X-Real-IP']
 const TIMEOUT_MS = 400
@@ -73,6 +74,7 @@ describe('HTTP and TCP listeners', () => {
         listener('limit', more.limit, pool('limit', { ...tcp, members: members(8001) }), { ...tcp, connection_limit: 2 }),
         listener('switched', more.switched, pool('switched', { members: members(8001, 8002) })),
         listener('backup', more.backup, pool('backup', { members: [...members(8001), { ...members(8002)[0], backup: true }] })),
+        { name: 'metrics', protocol: 'PROMETHEUS', protocol_port: more.metrics },
         listener('source port', more.sourcePort, pool('source port', { lb_algorithm: 'SOURCE_IP_PORT' })),
         listener('tcp', more.tcp, pool('tcp', { ...tcp }), tcp),
       ],
@@ -222,6 +224,23 @@ describe('HTTP and TCP listeners', () => {
     assert.deepEqual(tally(await behind(more.backup, 4)), { 8002: 4 })
     await plane.change(made, 'PUT', member, { member: { admin_state_up: true } })
     await eventually(async () => assert.deepEqual(tally(await behind(more.backup, 4)), { 8001: 4 }))
+  })
+
+  test('a PROMETHEUS listener shows what went through every listener, pool and member', async () => {
+    const metrics = async () => (await client.ask({ url: url(more.metrics, '/metrics') }))[0]!.body
+    const value = (text: string, name: string, id: string) =>
+      Number(new RegExp(`^${name}\\{[^}]*${id}[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1])
+    const before = await metrics()
+    await behind(more.tcp, 6)
+    const after = await metrics()
+    const { tcp: listener } = made.listeners
+    assert.equal(
+      value(after, 'octavia_listener_sessions_total', listener!) - value(before, 'octavia_listener_sessions_total', listener!),
+      6,
+      after,
+    )
+    for (const name of ['octavia_pool_sessions_total', 'octavia_member_sessions_total'])
+      assert.ok(value(after, name, made.pools.tcp!) > 0, name)
   })
 
   test('what is switched off serves nothing: member, pool, listener, load balancer', async () => {
