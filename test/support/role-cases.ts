@@ -392,6 +392,10 @@ const ofOperators: RoleCase[] = [
 export const ourCases: RoleCase[] = [
   only(ofOwner, 'GET loadbalancers/{lb}/events?outcome=failure', '200 []'),
   same(everyone, 'GET loadbalancers/{missing}/events', '404 Load Balancer {missing} not found.'),
+  only(ofOwner, 'GET loadbalancers/{lb}/logs', '200'),
+  same(everyone, 'GET loadbalancers/{missing}/logs', '404 Load Balancer {missing} not found.'),
+  only(ofOwner, 'GET pools/{pool}/members/{member}/stats', '200'),
+  same(everyone, 'GET pools/{pool}/members/{missing}/stats', '404 Member {missing} not found.'),
 ]
 
 export const roleCases: RoleCase[] = [
