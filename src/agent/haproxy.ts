@@ -215,9 +215,10 @@ export class Haproxy {
   keepStates(): void {
     this.statesTimer ??= setTimeout(() => {
       this.statesTimer = undefined
-      void this.serial.run(async () => {
+      const save = async () => {
         if (this.isRunning) await this.process.saveServersState(this.runningConfiguration())
-      })
+      }
+      this.serial.run(save).catch((error: Error) => this.log.error(`haproxy ${this.id}: states could not be written: ${error.message}`))
     }, KEEP_STATES_MS)
   }
 
@@ -387,7 +388,7 @@ export class Haproxy {
   private checkLater(): void {
     this.laterCheck ??= setTimeout(() => {
       this.laterCheck = undefined
-      void this.checkNow()
+      this.checkNow().catch((error: Error) => this.log.error(`haproxy ${this.id} could not be checked: ${error.message}`))
     }, LATER_CHECK_MS)
   }
 
@@ -398,6 +399,8 @@ export class Haproxy {
     try {
       await this.check(file, readFileSync(file, 'utf8'))
     } catch (error) {
+      // The load balancer was removed meanwhile.
+      if (!existsSync(file)) return
       this.log.error(`haproxy ${this.id} runs with a configuration that it would not start with: ${(error as Error).message}`)
       this.changes.failed++
       this.accepted = undefined
