@@ -35,7 +35,7 @@ export interface LossOptions {
   changes: number
   seed: number
   portBase: number
-  /** Requests a second: half on new connections, half on kept ones. */
+  /** Requests a second: three of ten on new connections, the others on kept ones. */
   rate?: number
   onProgress?: (line: string) => void
 }
@@ -88,11 +88,11 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
       kept: (kept * rate) / 100,
     })
     const targets = [
-      target(80, '/', 22, 22),
-      target(443, '/', 2, 4),
-      target(80, '/p', 6, 6),
-      target(81, '/', 10, 10),
-      target(82, '/', 8, 6),
+      target(80, '/', 12, 34),
+      target(443, '/', 1, 4),
+      target(80, '/p', 4, 8),
+      target(81, '/', 6, 12),
+      target(82, '/', 4, 10),
       // Long enough to be under way when its member goes; and connections that are idle for seconds.
       target(80, '/?wait=400', 1, 1),
       target(80, '/idle', 0, 0.5),

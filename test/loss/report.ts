@@ -14,16 +14,17 @@ export function needlessReloads({ kinds }: LossReport): number {
 export function printReport(report: LossReport): void {
   const { load, kinds, oldWorkers, lostDuring } = report
   const rows = Object.entries(kinds).sort(([a], [b]) => a.localeCompare(b))
-  printTable(
-    ['change', 'times', 'reloads', 'ms to ACTIVE: median', 'p90'],
-    rows.map(([kind, { changes, reloads, ms }]) => [
-      kind,
-      String(changes),
-      String(reloads),
-      quantile(ms, 0.5).toFixed(0),
-      quantile(ms, 0.9).toFixed(0),
-    ]),
-  )
+  if (rows.length > 0)
+    printTable(
+      ['change', 'times', 'reloads', 'ms to ACTIVE: median', 'p90'],
+      rows.map(([kind, { changes, reloads, ms }]) => [
+        kind,
+        String(changes),
+        String(reloads),
+        quantile(ms, 0.5).toFixed(0),
+        quantile(ms, 0.9).toFixed(0),
+      ]),
+    )
   const { fresh, kept } = load.requests
   const seconds = load.perSecond.slice(1, -1)
   console.log(
