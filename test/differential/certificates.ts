@@ -2,18 +2,21 @@
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { exec } from '../../src/lib/exec.ts'
+import { aCertificate, anAuthority, aRevocationList } from '../support/certificates.ts'
 
-/** Answers the directory. */
+/** Answers the directory. Our clock stands still, long before the other's: all are valid by both. */
 export async function makeCertificates(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'ottavia-certificates-'))
-  const openssl = (...args: string[]) => exec('openssl', args, { cwd: directory })
-  for (const name of ['server1', 'server2', 'ca1']) {
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`]
-    await openssl('req', '-x509', ...key, '-out', `${name}.crt`, '-days', '30', '-subj', `/CN=${name}.example`)
+  const authority = await anAuthority()
+  const pairs = {
+    server1: await aCertificate({ name: 'server1.example' }),
+    server2: await aCertificate({ name: 'server2.example' }),
+    ca1: authority,
   }
-  await writeFile(join(directory, 'index.txt'), '')
-  await writeFile(join(directory, 'ca.conf'), '[ca]\ndefault_ca=a\n[a]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\n')
-  await openssl('ca', '-gencrl', '-config', 'ca.conf', '-cert', 'ca1.crt', '-keyfile', 'ca1.key', '-out', 'crl1.crt')
+  for (const [name, { certificate, private_key }] of Object.entries(pairs)) {
+    await writeFile(join(directory, `${name}.crt`), certificate)
+    await writeFile(join(directory, `${name}.key`), private_key)
+  }
+  await writeFile(join(directory, 'crl1.crt'), await aRevocationList(authority))
   return directory
 }
