@@ -164,6 +164,13 @@ describe('what needs no check beforehand', () => {
     assert.ok(!isSure([one], [one, `${two} ${tls}`]))
     assert.ok(!isSure([`${one} ${tls}`], [`${one} ${tls}`, `${two} ssl verify required`]))
   })
+  test('members with a number that no other has', () => {
+    const numbered = (line: string, number: string) => line.replace(' weight', ` id ${number} weight`)
+    assert.ok(isSure([numbered(one, '7')], [numbered(one, '7'), numbered(two, '8')]))
+    assert.ok(isSure([`${numbered(one, '7')} ${tls}`], [`${numbered(one, '7')} ${tls}`, `${numbered(two, '8')} ${tls}`]))
+    assert.ok(!isSure([numbered(one, '7')], [numbered(one, '7'), numbered(two, '7')]))
+    assert.ok(!isSure([numbered(one, '7')], [numbered(one, '7'), numbered(two, '2147483648')]))
+  })
   test('anything else needs one', () => {
     for (const wrong of [
       'server two 10.0.0.3:80 weight 257',

@@ -70,7 +70,7 @@ const keywords: Record<string, Keyword> = {
   'no-tlsv13': dependent(),
   'ssl-min-ver': dependent(safe),
   'ssl-max-ver': dependent(safe),
-  id: dependent(positive),
+  id: dependent(/^[1-9]\d{0,9}$/),
   maxconn: dependent(positive),
 }
 
@@ -111,15 +111,32 @@ export function isSameServer(one: Server, other: Server): boolean {
  */
 export function isSureToBeAccepted(server: Server, accepted: () => Iterable<Server>): boolean {
   if (!isEndpoint(server.address)) return false
-  if (server.options.every(isRightInItself)) return true
+  const number = numberOf(server)
+  if (number !== undefined) {
+    if (Number(number) > MAX_NUMBER) return false
+    for (const other of accepted()) if (numberOf(other) === number) return false
+  }
+  if (server.options.every((option) => isNumber(option) || isRightInItself(option))) return true
   const text = textOfOptions(server)
   for (const other of accepted()) if (textOfOptions(other) === text) return true
   return false
 }
 
+const MAX_NUMBER = 2 ** 31 - 1
+
+/** Its `id`, of which each server of a backend has another. */
+function numberOf({ options }: Server): string | undefined {
+  return options.find(isNumber)?.slice('id '.length)
+}
+
+function isNumber(option: string): boolean {
+  return option.startsWith('id ')
+}
+
 /** Of what is different for each member only the form counts. */
 function textOfOptions({ options }: Server): string {
-  return options.filter((option) => !/^(?:backup$|addr |port |cookie )/.test(option) || !isRightInItself(option)).join(' ')
+  const differs = (option: string) => isNumber(option) || (/^(?:backup$|addr |port |cookie )/.test(option) && isRightInItself(option))
+  return options.filter((option) => !differs(option)).join(' ')
 }
 
 function isRightInItself(option: string): boolean {

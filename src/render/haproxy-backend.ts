@@ -1,5 +1,6 @@
 /** A pool as one listener sees it. A pool that two listeners use is printed twice, for the listeners' mode, timeouts and headers shape it. */
 
+import { createHash } from 'node:crypto'
 import { failure } from '../resources/failures.ts'
 import { isWanted, type ListenerTree, type LoadBalancerTree, type PoolTree } from '../resources/load-balancer/tree.ts'
 import type { HaproxyOptions } from './haproxy.ts'
@@ -25,6 +26,8 @@ export function modeOf({ protocol }: Pick<ListenerTree, 'protocol'>): 'http' | '
 export function backend(loadBalancer: LoadBalancerTree, listener: ListenerTree, pool: PoolTree, options: HaproxyOptions): Section {
   const mode = modeOf(listener)
   const healthMonitor = effectiveHealthMonitor(pool)
+  const members = pool.members.filter(isWanted)
+  const numbers = isHashed(pool) ? serverNumbers(members) : null
   return {
     head: ['backend', backendName(pool.id, listener.id)],
     lines: [
@@ -39,7 +42,7 @@ export function backend(loadBalancer: LoadBalancerTree, listener: ListenerTree, 
       ['option', 'allbackups'],
       ['timeout', 'connect', listener.timeout_member_connect || options.defaultTimeouts.timeout_member_connect],
       ['timeout', 'server', listener.timeout_member_data || options.defaultTimeouts.timeout_member_data],
-      ...pool.members.filter(isWanted).map((member) => serverLine(listener, pool, member, healthMonitor)),
+      ...members.map((member) => serverLine(listener, pool, member, healthMonitor, numbers?.get(member.id))),
     ],
   }
 }
@@ -82,6 +85,30 @@ function balanceLines({ lb_algorithm }: PoolTree): Line[] {
         ['hash-type', 'consistent'],
       ]
   }
+}
+
+/** Whether a client's address decides which server it gets. */
+function isHashed({ lb_algorithm }: PoolTree): boolean {
+  return lb_algorithm === 'SOURCE_IP' || lb_algorithm === 'SOURCE_IP_PORT'
+}
+
+/** HAProxy takes numbers up to 2^31 - 1, but only the lowest 20 bits tell servers apart in its hash (`lb_chash.c` multiplies by 4096 in 32 bits). */
+const MAX_SERVER_NUMBER = 2 ** 20 - 1
+
+/**
+ * HAProxy hashes by the servers' numbers, which are their places in the file unless it says otherwise. These hang on the member alone, so that a
+ * client keeps its server when others come and go, over reloads, and on the other amphora of a pair.
+ */
+function serverNumbers(members: PoolTree['members']): Map<string, number> {
+  const taken = new Set<number>()
+  return new Map(
+    members.map(({ id }) => {
+      let number = (createHash('sha256').update(id).digest().readUInt32BE() % MAX_SERVER_NUMBER) + 1
+      while (taken.has(number)) number = (number % MAX_SERVER_NUMBER) + 1
+      taken.add(number)
+      return [id, number]
+    }),
+  )
 }
 
 /** Whether HAProxy remembers in a table where it sent whom; HTTP_COOKIE lets the client remember. */
@@ -176,6 +203,7 @@ function serverLine(
   pool: PoolTree,
   member: PoolTree['members'][number],
   healthMonitor: HealthMonitor | null,
+  number: number | undefined,
 ): Line {
   const { id, address, protocol_port, weight, backup, admin_state_up } = member
   const sticks = modeOf(listener) === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE'
@@ -183,6 +211,7 @@ function serverLine(
     'server',
     id,
     endpoint(address, protocol_port),
+    ...(number === undefined ? [] : ['id', number]),
     'weight',
     weight,
     ...(healthMonitor === null ? [] : checkWords(healthMonitor, pool, member)),

@@ -118,14 +118,26 @@ describe('HTTP and TCP listeners', () => {
     )
   })
 
-  test('SOURCE_IP keeps each address at its member, and spreads them', async () => {
+  test('SOURCE_IP keeps each address at its member while others leave and come, and spreads them', async () => {
     const sources = await client.addAddresses(SOURCES)
-    const answers = await client.ask(...sources.flatMap((from) => Array.from({ length: 3 }, () => ({ url: url(port.source), from }))))
-    const members = answers.map(({ headers }) => headers['x-member'])
-    for (const [index, from] of sources.entries()) {
-      assert.equal(new Set(members.slice(3 * index, 3 * index + 3)).size, 1, `${from}: ${members}`)
+    const membersBySource = async () => {
+      const answers = await client.ask(...sources.map((from) => ({ url: url(port.source), from })))
+      return answers.map(({ headers }) => Number(headers['x-member']))
     }
-    assert.deepEqual([...new Set(members)].sort(), ['8001', '8002', '8003'])
+    const first = await membersBySource()
+    assert.deepEqual([...new Set(first)].sort(), [8001, 8002, 8003])
+    assert.deepEqual(await membersBySource(), first)
+    await plane.change(made, 'DELETE', await memberOf('source', 8002))
+    const without = await membersBySource()
+    for (const [index, member] of first.entries()) {
+      if (member === 8002) assert.notEqual(without[index], 8002)
+      else assert.equal(without[index], member, sources[index])
+    }
+    // A frontend's limit is nothing that a running HAProxy can be told.
+    await plane.change(made, 'PUT', `/v2/lbaas/listeners/${made.listeners.tcp}`, { listener: { connection_limit: 778 } })
+    assert.deepEqual(await membersBySource(), without)
+    await plane.change(made, 'POST', `/v2/lbaas/pools/${made.pools.source}/members`, { member: { address: web, protocol_port: 8002 } })
+    for (const [index, member] of (await membersBySource()).entries()) assert.ok([without[index], 8002].includes(member), sources[index])
   })
 
   test("SOURCE_IP_PORT spreads one address's connections", async () => {
