@@ -14,6 +14,7 @@ test('ciphers, versions and missing certificates that no TLS can be served with 
   const noCipher = 'Validation failure: The cipher string names no cipher that can be used, or is malformed.'
   const refuses = (body: object, text: string) => assert.rejects(api.createListener(loadBalancer, { ...https, ...body }), fault(400, text))
   await refuses({ tls_ciphers: 'NONSENSE' }, noCipher)
+  await refuses({ tls_ciphers: 'AES128-SHA256:AES_' }, noCipher)
   await refuses({ tls_ciphers: 'DEFAULT:@SECLEVEL=9' }, noCipher)
   await refuses({ tls_versions: ['SSLv3'] }, 'Validation failure: None of the TLS versions SSLv3 can be served with the ciphers.')
   await refuses(

@@ -33,7 +33,7 @@ function checkTlsParameters(asked: Pick<ListenerRow | PoolRow, 'tls_ciphers' | '
 }
 
 /** A name, with what is done with it, or a command. OpenSSL 3.0 is stricter with names than the one that is asked here. */
-const cipherName = /^(?:[!+-]?[A-Za-z0-9][\w.+-]*|@STRENGTH|@SECLEVEL=[0-5])$/
+const cipherName = /^(?:[!+-]?[A-Za-z0-9][A-Za-z0-9.+-]*|@STRENGTH|@SECLEVEL=[0-5])$/
 
 function opensslTakes(ciphers: string[]): boolean {
   try {
