@@ -8,6 +8,7 @@ import type { NetworkTagsTables } from '../embedded/network/api/tags.ts'
 import type { EmbeddedNetworkTables } from '../embedded/network/tables.ts'
 import type { EmbeddedSecretsTables } from '../embedded/secrets/tables.ts'
 import type { FlowRow, FlowStepRow } from '../flow/tables.ts'
+import type { Flaw } from '../lib/tls-material.ts'
 
 export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
 export type OperatingStatus = 'ONLINE' | 'OFFLINE' | 'DEGRADED' | 'ERROR' | 'DRAINING' | 'NO_MONITOR'
@@ -280,17 +281,11 @@ export interface TlsCertificateRow {
 
 /** Named as in `resources/failures.ts`. */
 export type CertificateProblem =
+  | Flaw
   | 'secret_gone'
   | 'secret_store_missing'
   | 'secret_store_silent'
   | 'bundle_unreadable'
-  | 'no_certificate'
-  | 'no_private_key'
-  | 'key_of_another'
-  | 'too_weak'
-  | 'broken_intermediates'
-  | 'no_authority'
-  | 'no_revocation_list'
   | 'expired_replacement'
 
 /** Something that happened to a load balancer or to what is below it; how it ended is written in the transaction that ends it. */
