@@ -74,6 +74,10 @@ export class ClientSession {
     return this.json(...args)
   }
 
+  show(...args: string[]): Promise<Record<string, unknown>> {
+    return this.json(...args)
+  }
+
   /** The words of a command that has to fail. */
   async refused(...args: string[]): Promise<string> {
     const result = await this.any(...args)
