@@ -19,6 +19,8 @@ export const HARD_STOP_AFTER = 20
 export const NOTICED_WITHIN = 3
 /** Before the first change and after the last. */
 const CALM_REQUESTS = 2_000
+/** Between two changes, by what is answered meanwhile: on a small machine changes without a pause would take the processors away from the load. */
+const PAUSE_SECONDS = 0.25
 const CERTIFICATES = ['one.example', 'two.example', 'three.example']
 const MEMBER_PORTS = Array.from({ length: 10 }, (_, n) => 8001 + n)
 
@@ -120,6 +122,7 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
       counts.reloads += now - reloads
       counts.ms.push(performance.now() - began)
       reloads = now
+      await load.more(rate * PAUSE_SECONDS)
       if (number % 50 === 0) onProgress(`${number} of ${changes} changes, ${reloads} reloads`)
     }
     await load.more(CALM_REQUESTS)
