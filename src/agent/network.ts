@@ -29,13 +29,16 @@ const LOAD_IPVS =
   'read -r release < /proc/sys/kernel/osrelease; [ -e /proc/net/ip_vs ] || [ ! -d "/lib/modules/$release" ] || modprobe -q ip_vs || :'
 /**
  * Below /proc/sys/net. Packets of UDP listeners leave by the interface they came by, which is no reason to tell their senders of a shorter way. HAProxy binds the VIP before keepalived gives it to the backup; router advertisements are nobody's business there;
- * HAProxy's user may ping, since PING monitors run as it and no program can gain a capability here.
+ * HAProxy's user may ping, since PING monitors run as it and no program can gain a capability here. Connections to members have more ports than
+ * Linux gives them by itself, for each that has ended keeps its own for a minute.
  */
 const INNER_SETTINGS = {
   'ipv4/ip_nonlocal_bind': 1,
   'ipv6/ip_nonlocal_bind': 1,
   'ipv4/ping_group_range': '0 2147483647',
   'ipv4/ip_forward': 1,
+  'ipv4/ip_local_port_range': '10240 65535',
+  'ipv4/tcp_tw_reuse': 1,
   'ipv4/conf/all/send_redirects': 0,
   'ipv4/conf/default/send_redirects': 0,
   'ipv6/conf/all/forwarding': 1,

@@ -49,6 +49,8 @@ export async function measureLoss({ changes, seed, portBase, rate = 2_400, onPro
   try {
     const address = await fastWeb(plane, 'web', MEMBER_PORTS)
     const client = await plane.client('client')
+    // New connections by the hundred each second: with few ports the kernel looks for a free one longer and longer.
+    await client.exec('sysctl', ['-qw', 'net.ipv4.ip_local_port_range=1024 65535', 'net.ipv4.tcp_tw_reuse=1'])
     const ca = await TestCa.create(join(plane.controller.stateDirectory, 'test'), 'Test CA')
     const certificates: string[] = []
     for (const name of CERTIFICATES) {
