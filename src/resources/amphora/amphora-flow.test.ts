@@ -20,7 +20,13 @@ async function aPair(db: Db) {
   await stage.insertLegs()
   const [backup, master] = await stage.amphorae()
   const { load_balancer_id } = stage
-  return { context: stage.context, params: { amphora_id: backup!.id, load_balancer_id }, stage, backup: backup!, master: master! }
+  return {
+    context: stage.context,
+    params: { amphora_id: backup!.id, load_balancer_id, cause: 'requested' as const },
+    stage,
+    backup: backup!,
+    master: master!,
+  }
 }
 
 flowSurvives(failoverAmphora, {

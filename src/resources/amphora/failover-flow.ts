@@ -7,9 +7,12 @@ import { recorded } from '../event/record.ts'
 import { failure } from '../failures.ts'
 import { requireTree } from '../load-balancer/tree.ts'
 
-type Params = { amphora_id: string; load_balancer_id: string }
+/** Why an amphora is replaced. */
+export type FailoverCause = 'requested' | 'maintenance' | 'no_heartbeat' | 'machine_gone' | 'management_port_down'
 
-/** The API has moved the load balancer to PENDING_UPDATE. */
+type Params = { amphora_id: string; load_balancer_id: string; cause: FailoverCause }
+
+/** `beginFailover` has moved the load balancer to PENDING_UPDATE. */
 export const failoverAmphora = flow<Params>('failover-amphora', {
   // Owners don't see which amphora.
   ...recorded<Params>('replace_amphora', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
@@ -25,7 +28,7 @@ export const failoverAmphora = flow<Params>('failover-amphora', {
 })
 
 const findFormer = task('find-former', {
-  async execute({ db }, { amphora_id, load_balancer_id }: Params) {
+  async execute({ db }, { amphora_id, load_balancer_id }: Omit<Params, 'cause'>) {
     const loadBalancer = await requireTree(db, load_balancer_id)
     const role = loadBalancer.amphorae.find(({ id }) => id === amphora_id)?.role
     if (role == null) throw failure('amphora_serves_not', { details: `amphora ${amphora_id}` })

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type SqlBool, sql } from 'kysely'
 import { acceptsSilently, deletes, lists, shows } from '../../api/answer.ts'
-import { notFound } from '../../api/faults.ts'
+import { immutable, notFound } from '../../api/faults.ts'
 import { type ListSpec, listPage } from '../../api/listing.ts'
 import { type ApiContext, route } from '../../api/route.ts'
 import { shownTo } from '../../api/shown.ts'
@@ -9,11 +9,11 @@ import type { Db, Tx } from '../../db/connection.ts'
 import type { AmphoraRow, LoadBalancerRow } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { listOf } from '../fields.ts'
-import { findLoadBalancer, lockLoadBalancer } from '../load-balancer/repository.ts'
+import { findLoadBalancer } from '../load-balancer/repository.ts'
 import { checkActionSupported } from '../unsupported.ts'
+import { beginFailover } from './begin-failover.ts'
 import { configureAmphora } from './configure-flow.ts'
 import { deleteAmphora } from './delete-flow.ts'
-import { failoverAmphora } from './failover-flow.ts'
 import { findAmphora, listStatisticsOfAmphora, lockAmphoraForDelete } from './repository.ts'
 import { Amphora, AmphoraStatistics } from './schema.ts'
 
@@ -114,9 +114,9 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
         const loadBalancer = await requireLoadBalancerOf(tx, await requireAmphora(id, tx))
         request.authorize('os_load-balancer_api:amphora:put_failover', loadBalancer.project_id)
         checkActionSupported(context, loadBalancer, 'failover')
-        const { id: load_balancer_id } = loadBalancer
-        await lockLoadBalancer(tx, load_balancer_id)
-        await startFlow(tx, failoverAmphora, { amphora_id: id, load_balancer_id }, { subject: load_balancer_id })
+        const { refusal } = await beginFailover(tx, context, id, 'requested')
+        if (refusal === 'serves_none') throw immutable('amphora', id)
+        if (refusal !== null) throw immutable('Load Balancer', loadBalancer.id)
       })
       return reply.code(202).send()
     },

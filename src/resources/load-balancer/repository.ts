@@ -39,6 +39,11 @@ export async function lockLoadBalancerForFailover(tx: Tx, id: string): Promise<v
   if (!(await move(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE'))) throw await inItsState(tx, id)
 }
 
+/** For who has no client to throw 409 at. False when it is in none of these statuses; then nothing has changed. */
+export async function tryLockLoadBalancer(tx: Tx, id: string, from: ProvisioningStatus[]): Promise<boolean> {
+  return move(tx, id, from, 'PENDING_UPDATE')
+}
+
 /**
  * Waits until nobody else changes them. Whoever changes what is below a load balancer has this lock first, so that no two transactions wait for
  * each other (`lockQuota` comes before it).
