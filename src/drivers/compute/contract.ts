@@ -65,14 +65,18 @@ export function computeContract(name: string, open: () => Promise<ComputeUnderTe
 
     test('a machine that never was is GONE', async () => {
       assert.equal((await it.driver.getServer('00000000-0000-4000-8000-00000000dead')).status, 'GONE')
+      assert.deepEqual(await it.driver.listGone([]), [])
       assert.equal(await it.driver.findServer('amphora-nobody'), null)
     })
 
     test('a machine whose init has died is GONE, and can be deleted', async () => {
       const { compute_id } = await it.driver.ensureServer(wanted(), fence)
       await running(compute_id)
+      const nobody = '00000000-0000-4000-8000-00000000dead'
+      assert.deepEqual(await it.driver.listGone([compute_id, nobody]), [nobody])
       await it.kill(compute_id)
       await it.eventually(async () => assert.equal((await it.driver.getServer(compute_id)).status, 'GONE'))
+      assert.deepEqual(await it.driver.listGone([nobody, compute_id]), [nobody, compute_id])
       await it.driver.deleteServer(compute_id)
       assert.deepEqual(await it.network.listPortsOfDevice(compute_id), [])
       assert.equal(await it.driver.findServer(`amphora-${amphora_id}`), null)

@@ -35,6 +35,8 @@ export interface ComputeDriver {
   ensureServer(wanted: WantedServer, fence: Fence): Promise<{ compute_id: string }>
   /** A server that does not exist (any more) or whose init has died has the status GONE. */
   getServer(compute_id: string): Promise<Server>
+  /** Those of them whose status is GONE, at the cost of few questions however many they are. */
+  listGone(compute_ids: readonly string[]): Promise<string[]>
   /** By `amphora-<id>`: finds what an interrupted ensureServer left. */
   findServer(name: string): Promise<string | null>
   /** Gone afterwards with its management ports; not an error if it already was. With `made_by`, another flow's machine stays. */

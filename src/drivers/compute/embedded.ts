@@ -27,6 +27,10 @@ export class EmbeddedComputeDriver implements ComputeDriver {
     return this.#compute.getServer(compute_id)
   }
 
+  listGone(compute_ids: readonly string[]): Promise<string[]> {
+    return this.#compute.listGone(compute_ids)
+  }
+
   findServer(name: string): Promise<string | null> {
     return this.#compute.findServer(name)
   }

@@ -99,6 +99,11 @@ export class MemoryCompute implements ComputeDriver {
     })
   }
 
+  listGone(compute_ids: readonly string[]): Promise<string[]> {
+    const isGone = (id: string) => (this.servers.find(({ state }) => state.compute_id === id)?.state.status ?? 'GONE') === 'GONE'
+    return this.failures.around('listGone', () => compute_ids.filter(isGone))
+  }
+
   findServer(name: string): Promise<string | null> {
     return this.failures.around('findServer', () => this.servers.find((server) => server.wanted.name === name)?.state.compute_id ?? null)
   }

@@ -24,6 +24,10 @@ export class NoopCompute implements ComputeDriver {
     }
   }
 
+  async listGone(): Promise<string[]> {
+    return []
+  }
+
   /** Nothing is kept, so nothing is found. */
   async findServer(): Promise<null> {
     return null

@@ -107,6 +107,19 @@ export function networkContract(name: string, open: () => Promise<NetworkUnderTe
       assert.equal(seen.name, 'octavia-lb-1')
     })
 
+    test('of the ports of many devices those are told that are gone or taken out of service', async () => {
+      const port = await it.driver.ensurePort(wanted({ admin_state_up: true, device_id: 'machine-1' }))
+      const up = { device_id: 'machine-1', ip_address: port.fixed_ips[0]!.ip_address }
+      const others = [
+        { device_id: 'machine-1', ip_address: it.foreign_address },
+        { device_id: 'machine-2', ip_address: up.ip_address },
+      ]
+      assert.deepEqual(await it.driver.listDown([]), [])
+      assert.deepEqual(await it.driver.listDown([up, ...others]), others)
+      await it.driver.updatePort(port.id, { admin_state_up: false })
+      assert.deepEqual(await it.driver.listDown([up]), [up])
+    })
+
     test('deleting is done once, and content when there is nothing', async () => {
       const port = await it.driver.ensurePort(wanted())
       await it.driver.deletePort(port.id, { made_by: 'flow-2' })

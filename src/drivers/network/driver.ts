@@ -66,6 +66,9 @@ export type WantedPort = {
   made_by: string
 }
 
+/** An address that a device should have by a port of its own. */
+export type PortOfDevice = { device_id: string; ip_address: string }
+
 export type SecurityGroup = { id: string; project_id: string }
 
 export type SecurityGroupRule = {
@@ -98,6 +101,8 @@ export interface NetworkDriver {
   findPort(name: string): Promise<Port | null>
   /** Ports whose device_id is this. */
   listPortsOfDevice(device_id: string): Promise<Port[]>
+  /** Those that no port has any more, or one whose `admin_state_up` is false; at the cost of few questions however many they are. */
+  listDown(ports: readonly PortOfDevice[]): Promise<PortOfDevice[]>
   /** Throws NotFoundError. */
   getQosPolicy(id: string): Promise<QosPolicy>
   getSecurityGroup(id: string): Promise<SecurityGroup>

@@ -6,7 +6,8 @@ import type { IngressRule } from '../../embedded/network/security-groups.ts'
 import type { EmbeddedNetwork } from '../../embedded/network/service.ts'
 import type { PortRow } from '../../embedded/network/tables.ts'
 import { NotFoundError, RefusedError } from '../errors.ts'
-import type { Fence, Network, NetworkDriver, Port, SecurityGroup, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
+import type { Fence, Network, NetworkDriver, Port, PortOfDevice, SecurityGroup, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
+import { withoutPortUp } from './port-of-device.ts'
 
 export class EmbeddedNetworkDriver implements NetworkDriver {
   readonly #network: EmbeddedNetwork
@@ -41,6 +42,11 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
 
   async listPortsOfDevice(device_id: string): Promise<Port[]> {
     return (await this.#network.listPorts({ device_id })).map(shown)
+  }
+
+  async listDown(ports: readonly PortOfDevice[]): Promise<PortOfDevice[]> {
+    const found = await this.#network.listPorts({ device_id: ports.map(({ device_id }) => device_id) })
+    return withoutPortUp(ports, found.map(shown))
   }
 
   /** There is no quality of service yet. */

@@ -10,12 +10,14 @@ import type {
   Network,
   NetworkDriver,
   Port,
+  PortOfDevice,
   QosPolicy,
   SecurityGroup,
   SecurityGroupRule,
   Subnet,
   WantedPort,
 } from './driver.ts'
+import { withoutPortUp } from './port-of-device.ts'
 
 /** The project that owns what amphorae need. */
 const SERVICE_PROJECT = 'service-project'
@@ -102,6 +104,10 @@ export class MemoryNetwork implements NetworkDriver {
 
   listPortsOfDevice(device_id: string): Promise<Port[]> {
     return this.failures.around('listPortsOfDevice', () => this.ports.filter((port) => port.device_id === device_id).map(withoutMaker))
+  }
+
+  listDown(ports: readonly PortOfDevice[]): Promise<PortOfDevice[]> {
+    return this.failures.around('listDown', () => withoutPortUp(ports, this.ports))
   }
 
   getQosPolicy(id: string): Promise<QosPolicy> {

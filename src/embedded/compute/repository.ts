@@ -5,6 +5,11 @@ export async function findServer(db: Db | Tx, compute_id: string): Promise<Embed
   return await db.selectFrom('embedded_server').selectAll().where('compute_id', '=', compute_id).executeTakeFirst()
 }
 
+export async function findServers(db: Db | Tx, compute_ids: readonly string[]): Promise<EmbeddedServerRow[]> {
+  if (compute_ids.length === 0) return []
+  return await db.selectFrom('embedded_server').selectAll().where('compute_id', 'in', compute_ids).execute()
+}
+
 export async function findServerByName(db: Db | Tx, name: string): Promise<EmbeddedServerRow | undefined> {
   return await db.selectFrom('embedded_server').selectAll().where('name', '=', name).executeTakeFirst()
 }

@@ -25,6 +25,7 @@ import {
   ensureServerGroup,
   findServer,
   findServerByName,
+  findServers,
   insertServer,
   listServers,
   removeServer,
@@ -106,13 +107,19 @@ export class EmbeddedCompute {
     const row = await findServer(this.#options.db, compute_id)
     return {
       compute_id,
-      status: row === undefined ? 'GONE' : row.status === 'ACTIVE' && !isAlive(initOf(row)) ? 'GONE' : row.status,
+      status: statusOf(row),
       fault: row?.failure ?? null,
       lb_network_ip: row?.lb_network_ip ?? null,
       image_id: row?.image ?? null,
       compute_flavor: row?.compute_flavor ?? null,
       availability_zone: row?.availability_zone ?? null,
     }
+  }
+
+  /** Costs one query and a read of /proc for each. */
+  async listGone(compute_ids: readonly string[]): Promise<string[]> {
+    const rows = new Map((await findServers(this.#options.db, compute_ids)).map((row) => [row.compute_id, row]))
+    return compute_ids.filter((id) => statusOf(rows.get(id)) === 'GONE')
   }
 
   async findServer(name: string): Promise<string | null> {
@@ -337,6 +344,12 @@ export class EmbeddedCompute {
   #disk(compute_id: string): string {
     return join(this.#options.stateDirectory, 'amphorae', compute_id)
   }
+}
+
+/** A server that started and whose init has died since is gone. */
+function statusOf(row: EmbeddedServerRow | undefined): Server['status'] {
+  if (row === undefined) return 'GONE'
+  return row.status === 'ACTIVE' && !isAlive(initOf(row)) ? 'GONE' : row.status
 }
 
 function cgroupOf(compute_id: string): string {
