@@ -5,9 +5,9 @@ import type { CertificateDriver } from './drivers/certificates/driver.ts'
 import type { ComputeDriver } from './drivers/compute/driver.ts'
 import type { NetworkDriver } from './drivers/network/driver.ts'
 import { flowKit } from './flow/define.ts'
-import type { CertificateAuthority } from './lib/certificate-authority.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
+import type { Trust } from './trust/trust.ts'
 
 /** What every task, route and periodic job is given. */
 export interface Context {
@@ -18,10 +18,8 @@ export interface Context {
   readonly amphora: AmphoraDriver
   /** Users' certificates. */
   readonly certificates: CertificateDriver
-  /** Signs agents' server certificates. */
-  readonly serverCa: CertificateAuthority
-  /** PEM of the CA that signed the controllers' certificate: agents answer nobody else. */
-  readonly clientCa: string
+  /** By what controllers and agents know each other. */
+  readonly trust: Trust
   readonly clock: Clock
   readonly log: Log
 }

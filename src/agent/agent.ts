@@ -1,5 +1,6 @@
 /** The agent's parts and how they hang together. */
 import { existsSync, readFileSync } from 'node:fs'
+import type { TLSSocket } from 'node:tls'
 import { type AmphoraInfo, readAmphoraInfo } from './details.ts'
 import { Fences } from './fence.ts'
 import { loadBalancersIn, type Paths, pathsOf, writeAtomically } from './files.ts'
@@ -124,6 +125,11 @@ export class Agent {
   replaceCertificate(pem: Buffer): void {
     this.server.replaceCertificate(pem)
     this.log.info('the server certificate was replaced')
+  }
+
+  replaceClientCas(pem: Buffer, asking: TLSSocket): void {
+    this.server.replaceClientCas(pem, asking)
+    this.log.info('the CAs of controllers were replaced')
   }
 
   private running(): string[] {

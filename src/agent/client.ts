@@ -12,8 +12,8 @@ const USER_AGENT = 'Octavia HaProxy Rest Client/1.0 (Ottavia)'
 export interface AgentClientOptions {
   /** PEM; what agents ask of the controller (clientAuth). */
   client: { certificate: string; key: string }
-  /** PEM of the CA that signs agents' certificates. */
-  serverCa: string
+  /** PEM of the CAs that sign agents' certificates. */
+  serverCas: string
   port: number
   connectTimeoutMs: number
   readTimeoutMs: number
@@ -58,7 +58,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     secureContext: createSecureContext({
       cert: options.client.certificate,
       key: options.client.key,
-      ca: options.serverCa,
+      ca: options.serverCas,
       minVersion: 'TLSv1.2',
     }),
   })

@@ -1,5 +1,6 @@
 /** Just enough of a router: a table of methods and paths, bounded bodies, and errors as the API spells them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 
 /** The largest file a controller sends; a configuration with thousands of members is about one MiB. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -10,6 +11,8 @@ export interface AgentRequestParts {
   /** What stands behind the question mark. */
   query: string
   body: Buffer
+  /** Of who asks. */
+  socket: TLSSocket
 }
 
 export interface AgentResponse {
@@ -75,7 +78,8 @@ export function createRouter(
         const { handler, params } = find(routes, request)
         hooks.admit(request)
         const body = await readBody(request)
-        send(response, await handler({ params, query: (request.url ?? '').split('?')[1] ?? '', body }))
+        const query = (request.url ?? '').split('?')[1] ?? ''
+        send(response, await handler({ params, query, body, socket: request.socket as TLSSocket }))
       } catch (error) {
         if (error instanceof HttpError) {
           send(response, { status: error.status, body: error.body })

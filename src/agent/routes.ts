@@ -122,6 +122,11 @@ export function agentRoutes(agent: Agent): RouteTable {
       agent.replaceCertificate(body)
       return { status: 202, body: OK }
     },
+    // Ours: rotating the CA of controllers needs it.
+    'PUT /1.0/client_cas': ({ body, socket }) => {
+      agent.replaceClientCas(body, socket)
+      return { status: 202, body: OK }
+    },
     'PUT /1.0/config': ({ body }) => {
       try {
         agent.configure(body.toString('utf8'))

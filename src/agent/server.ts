@@ -3,7 +3,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import { createSecureContext } from 'node:tls'
+import { createSecureContext, type TLSSocket } from 'node:tls'
+import { blocksOf } from '../lib/pem.ts'
 import { FENCED_MESSAGE, type Fences, FLOW_HEADER, GENERATION_HEADER } from './fence.ts'
 import { writeAtomically } from './files.ts'
 import type { AgentLog } from './log.ts'
@@ -15,10 +16,13 @@ const KEEP_ALIVE_MS = 30_000
 /** One controller has a handful; more is somebody who tries. */
 const MAX_CONNECTIONS = 64
 const HANDSHAKE_TIMEOUT_MS = 10_000
+/** Certificates from a client's to the one that a CA of ours has signed. */
+const LONGEST_CHAIN = 10
 
 export class AgentServer {
   private readonly server: Server
   private readonly settings: AgentSettings
+  private readonly connections = new Set<TLSSocket>()
 
   constructor(settings: AgentSettings, routes: RouteTable, fences: Fences, log: AgentLog) {
     this.settings = settings
@@ -39,6 +43,10 @@ export class AgentServer {
       (request, response) => void router.handle(request, response),
     )
     this.server.maxConnections = MAX_CONNECTIONS
+    this.server.on('secureConnection', (socket) => {
+      this.connections.add(socket)
+      socket.once('close', () => this.connections.delete(socket))
+    })
     this.server.on('tlsClientError', (error, socket) => log.info(`refused ${socket.remoteAddress ?? 'a client'}: ${error.message}`))
   }
 
@@ -72,9 +80,48 @@ export class AgentServer {
     this.server.setSecureContext(this.identity(pem))
   }
 
+  /**
+   * Takes other CAs (PEM) whose clients are answered, and cuts off the clients of others. Throws HttpError 400, and keeps the old ones, when they are
+   * none, or not those of who asks: the controller would lock itself out.
+   */
+  replaceClientCas(pem: Buffer, asking: TLSSocket): void {
+    const text = pem.toString('utf8')
+    const authorities = authoritiesIn(text)
+    if (!isClientOf(asking, authorities)) throw invalidCas('the certificate of who asks is of none of them')
+    writeAtomically(this.settings.clientCaPath, text, { mode: 0o600, sync: true })
+    // With new keys for tickets too, so nobody resumes an old session.
+    this.server.setSecureContext(this.identity(readFileSync(this.settings.serverCertificatePath)))
+    for (const socket of this.connections) if (!isClientOf(socket, authorities)) socket.destroy()
+  }
+
   private identity(pem: Buffer) {
     return { cert: pem, key: pem, ca: readFileSync(this.settings.clientCaPath), minVersion: 'TLSv1.2' as const }
   }
+}
+
+function authoritiesIn(pem: string): X509Certificate[] {
+  try {
+    const authorities = blocksOf(pem, 'CERTIFICATE').map((block) => new X509Certificate(block))
+    if (authorities.length === 0 || !authorities.every(({ ca }) => ca)) throw new Error('not all are certificates of CAs')
+    return authorities
+  } catch (error) {
+    throw invalidCas((error as Error).message)
+  }
+}
+
+function invalidCas(details: string): HttpError {
+  return new HttpError(400, { message: 'Invalid client CAs', details })
+}
+
+/** Whether one of these has signed the certificate that the client has shown, or one above it. */
+function isClientOf(socket: TLSSocket, authorities: readonly X509Certificate[]): boolean {
+  let certificate = socket.getPeerX509Certificate()
+  for (let height = 0; certificate !== undefined && height < LONGEST_CHAIN; height++) {
+    const shown = certificate
+    if (authorities.some((ca) => shown.checkIssued(ca) && shown.verify(ca.publicKey))) return true
+    certificate = shown.issuerCertificate
+  }
+  return false
 }
 
 function admit(fences: Fences, request: IncomingMessage): void {

@@ -396,6 +396,9 @@ export const options = {
     cert_validity_time: number(30 * 86400, "Seconds an agent's certificate is valid.", { min: 3600 }),
   },
   house_keeping: {
+    cert_interval: number(3600, 'Seconds between looks for certificates of agents that end soon.', { min: 1 }),
+    cert_expiry_buffer: number(14 * 86_400, "Seconds before the end of an agent's certificate it gets a new one.", { min: 0 }),
+    cert_rotate_threads: number(10, 'Agents that get new certificates, CAs or keys at the same time.', { min: 1 }),
     cleanup_interval: number(30, 'Seconds between runs of the clean-up.', { min: 1 }),
     amphora_expiry_age: number(604800, 'Seconds a deleted amphora is remembered.', { min: 0 }),
     load_balancer_expiry_age: number(604800, 'Seconds a deleted load balancer is remembered.', { min: 0 }),

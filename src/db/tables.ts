@@ -198,6 +198,19 @@ export interface AmphoraHealthRow {
   busy: boolean
 }
 
+/** What an amphora's agent was given to know controllers by, and to be known: digests, as in `trust/trust.ts`. */
+export interface AmphoraAgentRow {
+  amphora_id: string
+  server_ca: string
+  client_cas: string
+  /** False: it can be told of no other CAs of controllers, so a rotation needs another amphora in its place. */
+  takes_client_cas: boolean
+  /** How often in a row it could not be given something new, when that is tried again, and what the matter is. */
+  failures: number
+  retry_at_ms: number
+  problem: string | null
+}
+
 /** The leg of an amphora in a members' network. */
 export interface AmphoraMemberPortRow {
   port_id: string
@@ -385,6 +398,7 @@ export interface Tables
   l7rule: L7RuleRow
   amphora: AmphoraRow
   amphora_health: AmphoraHealthRow
+  amphora_agent: AmphoraAgentRow
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
   member_statistics: MemberStatisticsRow
@@ -412,6 +426,7 @@ export const booleanColumns: ReadonlySet<string> = new Set([
   'invert',
   'cert_busy',
   'busy',
+  'takes_client_cas',
   'enabled',
   'shared',
   'external',

@@ -17,6 +17,7 @@ export const deleteExpiredAmphorae = periodicJob('delete-expired-amphorae', asyn
   if (ids.length === 0) return { deleted: 0 }
   await db.transaction().execute(async (tx) => {
     await tx.deleteFrom('amphora_health').where('amphora_id', 'in', ids).execute()
+    await tx.deleteFrom('amphora_agent').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora_member_port').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora').where('id', 'in', ids).execute()
   })

@@ -6,9 +6,11 @@ import type { PeriodicJob } from './periodic-job.ts'
 import { pruneEvents } from './prune-events.ts'
 import { pruneFlowHistory } from './prune-flow-history.ts'
 import { renewCertificates } from './renew-certificates.ts'
+import { renewServerCertificates } from './renew-server-certificates.ts'
 import { repairQuotas } from './repair-quotas.ts'
 import { tellExpiringCertificates } from './tell-expiring-certificates.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
+import { updateAgents } from './update-agents.ts'
 
 export const periodicJobs: readonly PeriodicJob[] = [
   undoVipReservations,
@@ -19,6 +21,8 @@ export const periodicJobs: readonly PeriodicJob[] = [
   renewCertificates,
   tellExpiringCertificates,
   repairQuotas,
+  renewServerCertificates,
+  updateAgents,
 ]
 
 /** Does not wait for the first round; `stop` waits for the jobs that run. */

@@ -57,8 +57,7 @@ export async function startController({ config: given, log, clock, print, demo }
       haproxyRest: async () =>
         new HaproxyRestDriver({
           config,
-          client: trust.client,
-          serverCa: trust.serverCa.certificate,
+          trust,
           capabilities: await capabilitiesOfAmphorae(config),
         }),
     })
@@ -69,8 +68,7 @@ export async function startController({ config: given, log, clock, print, demo }
       network,
       amphora,
       certificates: await openCertificates(config, { embedded: cloud.certificates }),
-      serverCa: trust.serverCa,
-      clientCa: trust.clientCa,
+      trust,
       clock,
       log,
       identity: cloud.identity,

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/config.ts'
 import type { CertificateAuthority } from '../lib/certificate-authority.ts'
 import { createCertificateAuthority, loadCertificateAuthority } from '../lib/certificate-authority.ts'
+import type { Trust } from '../trust/trust.ts'
 import { callersPath } from './configuration.ts'
 
 const CA_VALIDITY_DAYS = 3650
@@ -63,15 +64,6 @@ export function secretOf(stateDirectory: string, name: string): string {
   return readFileSync(path, 'utf8').trim()
 }
 
-export interface Trust {
-  /** Signs agents' server certificates; what the controller trusts when it connects to an agent. */
-  serverCa: CertificateAuthority
-  /** PEM of the CA that signed the controller's certificate; what agents trust. */
-  clientCa: string
-  /** PEM of the controller's client certificate with its key. */
-  client: { certificate: string; key: string }
-}
-
 /**
  * The two CAs and the controller's certificate, from the files the configuration names, else from `certs/` in the state, made at the
  * first start. Two CAs, so that no amphora's certificate opens another's agent.
@@ -87,9 +79,12 @@ export async function openTrust(stateDirectory: string, config: Config): Promise
     passphrase: ca_private_key_passphrase,
     mayCreate: ca_certificate === null,
   })
-  if (config.haproxy_amphora.client_cert !== null) {
-    const pem = readFileSync(config.haproxy_amphora.client_cert, 'utf8')
-    return { serverCa, clientCa: readFileSync(config.controller_worker.client_ca ?? file('client_ca.pem'), 'utf8'), client: splitPem(pem) }
+  const { server_ca, client_cert } = config.haproxy_amphora
+  const serverCas = server_ca === null ? serverCa.certificate : `${serverCa.certificate}${readFileSync(server_ca, 'utf8')}`
+  if (client_cert !== null) {
+    const pem = readFileSync(client_cert, 'utf8')
+    const clientCas = readFileSync(config.controller_worker.client_ca ?? file('client_ca.pem'), 'utf8')
+    return { current: { serverCa, serverCas, clientCas, client: splitPem(pem) } }
   }
   const clientCa = await certificateAuthority(file('client_ca.pem'), file('client_ca.key'), {
     name: 'Ottavia client CA',
@@ -104,7 +99,8 @@ export async function openTrust(stateDirectory: string, config: Config): Promise
     })
     writePrivately(file('client.pem'), `${issued.certificate.trim()}\n${issued.key.trim()}\n`)
   }
-  return { serverCa, clientCa: clientCa.certificate, client: splitPem(readFileSync(file('client.pem'), 'utf8')) }
+  const client = splitPem(readFileSync(file('client.pem'), 'utf8'))
+  return { current: { serverCa, serverCas, clientCas: clientCa.certificate, client } }
 }
 
 async function certificateAuthority(

@@ -2,6 +2,7 @@
 import { configureAmphora } from './amphora/configure-flow.ts'
 import { deleteAmphora } from './amphora/delete-flow.ts'
 import { failoverAmphora } from './amphora/failover-flow.ts'
+import { updateAgents } from './amphora/update-agents-flow.ts'
 import { createHealthMonitor } from './health-monitor/create-flow.ts'
 import { deleteHealthMonitor } from './health-monitor/delete-flow.ts'
 import { updateHealthMonitor } from './health-monitor/update-flow.ts'
@@ -36,6 +37,7 @@ export const allFlows = [
   failoverAmphora,
   configureAmphora,
   deleteAmphora,
+  updateAgents,
   createListener,
   updateListener,
   deleteListener,

@@ -5,13 +5,13 @@ import type { Server } from '../drivers/compute/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
-import { SecretBox } from '../lib/secret-box.ts'
 import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
 import { zoneEffects } from '../resources/availability-zone/effects.ts'
 import { failure } from '../resources/failures.ts'
 import { flavorEffects } from '../resources/flavor/effects.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
+import { serverCertificateOf } from './server-certificate.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
 
 /** The first look at a booting machine's state; each wait is twice as long, up to `[controller_worker] amp_active_wait_sec`. */
@@ -57,38 +57,14 @@ export const startMachine = task('start-machine', {
 })
 
 async function machineFiles(context: Context, amphora_id: string, topology: 'SINGLE' | 'ACTIVE_STANDBY'): Promise<Record<string, string>> {
-  const { config, clientCa } = context
+  const { config, trust } = context
   // Nobody would read them.
   if (config.controller_worker.compute_driver === 'compute_noop_driver') return {}
   return {
     [amphoraFiles.agentConfiguration]: renderAgentConfiguration(amphora_id, topology, config),
     [amphoraFiles.serverCertificate]: await serverCertificateOf(context, amphora_id),
-    [amphoraFiles.clientCa]: clientCa,
+    [amphoraFiles.clientCa]: trust.current.clientCas,
   }
-}
-
-/** Issued once and kept encrypted, so that a repeated step gives the machine the certificate that the row speaks of. */
-async function serverCertificateOf({ config, db, clock, serverCa }: Context, amphora_id: string): Promise<string> {
-  const { server_certs_key_passphrase, cert_validity_time } = config.certificates
-  const box = new SecretBox('[certificates] server_certs_key_passphrase', server_certs_key_passphrase)
-  const { server_certificate } = await db
-    .selectFrom('amphora')
-    .select('server_certificate')
-    .where('id', '=', amphora_id)
-    .executeTakeFirstOrThrow()
-  if (server_certificate !== null) return box.open(server_certificate)
-  const issued = await serverCa.issue({ common_name: amphora_id, usage: 'server', validitySeconds: cert_validity_time })
-  const pem = `${issued.certificate.trim()}\n${issued.key.trim()}\n`
-  await db
-    .updateTable('amphora')
-    .set({
-      server_certificate: box.seal(pem),
-      cert_expiration: timestamp(issued.notAfter.getTime()),
-      updated_at: timestamp(clock.now()),
-    })
-    .where('id', '=', amphora_id)
-    .execute()
-  return pem
 }
 
 /** Waits until the machine runs and has its management address. VisibleError when it fails, ends, or takes longer than the configuration allows. */

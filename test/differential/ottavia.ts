@@ -13,6 +13,7 @@ import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { aConfig } from '../support/builders.ts'
 import { aDatabase } from '../support/databases.ts'
+import { MemoryTrust } from '../support/trust.ts'
 import { type Answer, ask } from './http.ts'
 import type { Request } from './requests.ts'
 
@@ -57,13 +58,7 @@ export async function startOttavia(certificates: string): Promise<Ottavia> {
     amphora: new NoopAmphora(),
     certificates: new LocalCertificates(certificates),
     identity: { validate: async () => null },
-    serverCa: {
-      async issue({ common_name, validitySeconds }) {
-        return { certificate: `certificate of ${common_name}`, key: 'key', notAfter: new Date(validitySeconds * 1000) }
-      },
-      certificate: 'certificate of the CA',
-    },
-    clientCa: 'PEM',
+    trust: new MemoryTrust(),
     log: createLog('silent'),
   }
   const api = createApi(context)

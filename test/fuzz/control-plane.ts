@@ -13,6 +13,7 @@ import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { aConfig } from '../support/builders.ts'
 import { MemoryIdentity } from '../support/cloud.ts'
+import { MemoryTrust } from '../support/trust.ts'
 
 export interface ControlPlane {
   readonly port: number
@@ -37,13 +38,7 @@ export async function startControlPlane(db: Db): Promise<ControlPlane> {
     amphora: new NoopAmphora(),
     certificates: new NoopCertificates(),
     identity: new MemoryIdentity(),
-    serverCa: {
-      certificate: '',
-      async issue() {
-        throw new Error('no machine is there to use a certificate')
-      },
-    },
-    clientCa: '',
+    trust: new MemoryTrust(),
     log: createLog('silent'),
   }
   const worker = startWorker({ context, flows: allFlows })

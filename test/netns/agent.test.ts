@@ -265,6 +265,44 @@ describe('an agent of a SINGLE load balancer', () => {
     assert.equal(readFileSync(`${agent.base}/server.pem`, 'utf8'), pem)
   })
 
+  test('takes a new certificate and other CAs of controllers while requests run, and cuts off who is of none of them', async () => {
+    const authority = async () =>
+      loadCertificateAuthority(await createCertificateAuthority({ common_name: 'new clients', validitySeconds: 3600 }))
+    const newCa = await authority()
+    const former = stage.client
+    const newClient = await newCa.issue({ common_name: 'controller', usage: 'client', validitySeconds: 3600 })
+    const put = (body: string, as = former) => stage.raw(agent, 'PUT', '/1.0/client_cas', { body, as })
+    assert.equal((await put('nonsense')).status, 400)
+    assert.equal((await put(newCa.certificate)).status, 400, 'who asks would lock himself out')
+
+    const issued = await stage.serverCa.issue({ common_name: agent.id, usage: 'server', validitySeconds: 7200 })
+    const kept = stage.agentClient(former)
+    let asked = 0
+    let asking = true
+    const running = (async () => {
+      for (; asking; asked++) assert.equal((await kept.send(agent, { method: 'GET', path: '/1.0/listeners' })).status, 200)
+    })()
+    assert.equal((await stage.raw(agent, 'PUT', '/1.0/certificate', { body: `${issued.certificate}${issued.key}` })).status, 202)
+    assert.equal((await put(stage.clientCa.certificate + newCa.certificate)).status, 202)
+    assert.equal((await stage.raw(agent, 'GET', '/', { as: newClient })).status, 200)
+    const before = asked
+    await eventually(() => asked > before)
+    asking = false
+    await running
+
+    const log = await kept.follow(agent, { method: 'GET', path: `/1.0/loadbalancer/${LOAD_BALANCER}/logs?follow` })
+    assert.ok(!('status' in log))
+    assert.equal((await put(newCa.certificate, newClient)).status, 202)
+    await assert.rejects(async () => {
+      for await (const _ of log);
+    }, 'a connection of before does not go on')
+    await assert.rejects(kept.send(agent, { method: 'GET', path: '/' }), 'also not with the session that it had')
+    await assert.rejects(stage.raw(agent, 'GET', '/'))
+    kept.close()
+    assert.equal((await put(stage.clientCa.certificate, newClient)).status, 400)
+    assert.equal((await put(newCa.certificate + stage.clientCa.certificate, newClient)).status, 202)
+  })
+
   test('takes another heartbeat interval', async () => {
     await stage.driver.updateAgentConfiguration(agent, stage.agentConfiguration(agent, { heartbeatIntervalSeconds: 1 }), fence)
     const before = stage.heartbeats.length

@@ -20,6 +20,7 @@ import { type Answered, checkAnswers } from './answers.ts'
 import { ApiClient, type Shown } from './api-client.ts'
 import { aConfig } from './builders.ts'
 import { aDatabase } from './databases.ts'
+import { MemoryTrust } from './trust.ts'
 
 export interface CloudOptions {
   config?: NonNullable<ConfigSource['overrides']>
@@ -66,14 +67,6 @@ export class MemoryIdentity implements IdentityDriver {
   }
 }
 
-/** Signs nothing: agents in memory don't ask. */
-const memoryCa: ApiContext['serverCa'] = {
-  certificate: 'certificate of the CA',
-  async issue({ common_name, validitySeconds }) {
-    return { certificate: `certificate of ${common_name}`, key: 'key', notAfter: new Date(validitySeconds * 1000) }
-  },
-}
-
 export class Cloud {
   readonly context: ApiContext
   readonly db: Db
@@ -83,6 +76,7 @@ export class Cloud {
   readonly compute = new MemoryCompute(this.network)
   readonly amphora = new MemoryAmphora()
   readonly certificates = new MemoryCertificates()
+  readonly trust = new MemoryTrust({ endsAt: (validitySeconds) => this.clock.now() + validitySeconds * 1000 })
   readonly identity = new MemoryIdentity()
   readonly server: FastifyInstance
   readonly answered: Answered
@@ -104,8 +98,7 @@ export class Cloud {
       amphora,
       certificates,
       identity: options.identity ?? identity,
-      serverCa: memoryCa,
-      clientCa: 'PEM',
+      trust: this.trust,
       log: createLog('silent'),
     }
     this.vipNetwork = network.addNetwork({ name: 'private', shared: true })

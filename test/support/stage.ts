@@ -31,6 +31,7 @@ import {
   anL7RuleRow,
   aPoolRow,
 } from './builders.ts'
+import { MemoryTrust } from './trust.ts'
 
 const statusTables = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule'] as const
 
@@ -43,6 +44,7 @@ export class Stage {
   readonly compute = new MemoryCompute(this.network)
   readonly amphora = new MemoryAmphora()
   readonly certificates = new MemoryCertificates()
+  readonly trust = new MemoryTrust({ key: SECRET, endsAt: () => Date.parse('2030-01-01T00:00:00Z') })
   readonly vipSubnet = this.addSubnet('10.0.0.0/24')
   readonly memberSubnet = this.addSubnet('10.1.0.0/24')
   readonly db: Db
@@ -52,13 +54,7 @@ export class Stage {
   constructor(db: Db, config: ConfigSource['overrides'] = {}) {
     this.db = db
     const { compute, network, amphora, certificates } = this
-    const serverCa: Context['serverCa'] = {
-      certificate: '',
-      async issue({ common_name }) {
-        return { certificate: `certificate of ${common_name}`, key: SECRET, notAfter: new Date('2030-01-01T00:00:00Z') }
-      },
-    }
-    const services = { clock: systemClock, log: createLog('silent'), serverCa, clientCa: 'client CA' }
+    const services = { clock: systemClock, log: createLog('silent'), trust: this.trust }
     this.context = { db, config: aConfig(config), compute, network, amphora, certificates, ...services }
   }
 

@@ -113,4 +113,11 @@ export interface AmphoraDriver {
     options: { follow: boolean; signal: AbortSignal },
   ): Promise<AsyncIterable<string> | null>
   updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
+  /** PEM of a certificate of the amphora's id, with its key; the agent shows it from the next connection on. Not asked for long. */
+  replaceServerCertificate(amphora: AgentAddress, pem: string, fence: Fence): Promise<void>
+  /**
+   * PEM of the CAs by whose certificates the agent is to know controllers, from the next connection on; whose certificate is of none of them is cut off.
+   * AgentError where we would be. False where the agent cannot be told. Not asked for long.
+   */
+  replaceClientCas(amphora: AgentAddress, pem: string, fence: Fence): Promise<boolean>
 }

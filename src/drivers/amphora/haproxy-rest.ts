@@ -5,6 +5,7 @@ import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fenc
 import { md5 } from '../../agent/files.ts'
 import type { Config } from '../../config/config.ts'
 import { sideBySide } from '../../lib/side-by-side.ts'
+import type { TrustMaterial } from '../../trust/trust.ts'
 import { AgentError, AgentUnreachable, FencedError, RefusedError } from '../errors.ts'
 import type { Fence } from '../network/driver.ts'
 import { servedByAmphorae } from './capabilities.ts'
@@ -31,10 +32,8 @@ const STILL_THERE_INTERVAL_MS = 250
 
 export interface HaproxyRestOptions {
   config: Pick<Config, 'haproxy_amphora'>
-  /** PEM of the controller's certificate and key. */
-  client: { certificate: string; key: string }
-  /** PEM of the CA of agents' certificates. */
-  serverCa: string
+  /** Whose certificate is shown to agents, and by which CAs these are known. */
+  trust: { readonly current: Pick<TrustMaterial, 'client' | 'serverCas'> }
   /** Where the amphorae cannot do all that agents can. */
   capabilities?: ProviderCapabilities
 }
@@ -51,26 +50,38 @@ interface Asking {
 export class HaproxyRestDriver implements AmphoraDriver {
   readonly capabilities: ProviderCapabilities
   readonly hasHaproxy = true
-  private readonly client: AgentClient
   private readonly config: HaproxyRestOptions['config']
+  private readonly trust: HaproxyRestOptions['trust']
+  private known: { by: Pick<TrustMaterial, 'client' | 'serverCas'>; client: AgentClient } | undefined
 
   constructor(options: HaproxyRestOptions) {
-    const { bind_port, rest_request_conn_timeout, rest_request_read_timeout, lb_network_interface } = options.config.haproxy_amphora
     this.config = options.config
+    this.trust = options.trust
     this.capabilities = options.capabilities ?? servedByAmphorae
-    this.client = createAgentClient({
-      client: options.client,
-      serverCa: options.serverCa,
+  }
+
+  /** Closes idle connections; calls under way fail. */
+  close(): void {
+    this.known?.client.close()
+  }
+
+  /** Another one once the certificates are others. Calls under way go on, and agents close the connections that are left. */
+  private get client(): AgentClient {
+    const { current } = this.trust
+    if (this.known?.by !== current) this.known = { by: current, client: this.newClient(current) }
+    return this.known.client
+  }
+
+  private newClient({ client, serverCas }: Pick<TrustMaterial, 'client' | 'serverCas'>): AgentClient {
+    const { bind_port, rest_request_conn_timeout, rest_request_read_timeout, lb_network_interface } = this.config.haproxy_amphora
+    return createAgentClient({
+      client,
+      serverCas,
       port: bind_port,
       connectTimeoutMs: rest_request_conn_timeout * 1000,
       readTimeoutMs: rest_request_read_timeout * 1000,
       linkLocalInterface: lb_network_interface,
     })
-  }
-
-  /** Closes idle connections; calls under way fail. */
-  close(): void {
-    this.client.close()
   }
 
   async waitForAgent(
@@ -168,6 +179,17 @@ export class HaproxyRestDriver implements AmphoraDriver {
 
   async updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
     await this.ask(amphora, { method: 'PUT', path: '/1.0/config', body: configuration }, { fence })
+  }
+
+  async replaceServerCertificate(amphora: AgentAddress, pem: string, fence: Fence): Promise<void> {
+    await this.ask(amphora, { method: 'PUT', path: '/1.0/certificate', body: pem }, { fence, patience: 'failover' })
+  }
+
+  async replaceClientCas(amphora: AgentAddress, pem: string, fence: Fence): Promise<boolean> {
+    const wanted: AgentRequest = { method: 'PUT', path: '/1.0/client_cas', body: pem }
+    // Ours: others know no such path.
+    const { status } = await this.ask(amphora, wanted, { fence, patience: 'failover', accept: [404, 405] })
+    return status < 300
   }
 
   async readLogs(

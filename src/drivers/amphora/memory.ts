@@ -28,6 +28,8 @@ export type MemoryAgent = {
   udp: Map<string, string>
   keepalived: string | null
   agentConfiguration: string | null
+  serverCertificate: string | null
+  clientCas: string | null
   /** What was logged, and who follows it; null: an agent that keeps no logs. */
   log: { lines: string[]; followers: Set<PassThrough> } | null
 }
@@ -40,6 +42,8 @@ export class MemoryAmphora implements AmphoraDriver {
   hasHaproxy = false
   /** What agents say they can do beyond upstream's. */
   agentCapabilities: string[] = []
+  /** As agents of upstream's. */
+  takeNoClientCas = false
   private readonly unreachable = new Set<string>()
   private readonly failures = new Failures<Call>()
   private readonly fences = new Fences()
@@ -197,6 +201,19 @@ export class MemoryAmphora implements AmphoraDriver {
     })
   }
 
+  replaceServerCertificate(amphora: AgentAddress, pem: string, fence: Fence): Promise<void> {
+    return this.told('replaceServerCertificate', amphora, fence, (agent) => {
+      agent.serverCertificate = pem
+    })
+  }
+
+  async replaceClientCas(amphora: AgentAddress, pem: string, fence: Fence): Promise<boolean> {
+    await this.told('replaceClientCas', amphora, fence, (agent) => {
+      if (!this.takeNoClientCas) agent.clientCas = pem
+    })
+    return !this.takeNoClientCas
+  }
+
   private told(method: Call, amphora: AgentAddress, fence: Fence, change: (agent: MemoryAgent) => void): Promise<void> {
     return this.failures.around(method, () => {
       const agent = this.agent(amphora)
@@ -216,6 +233,8 @@ export class MemoryAmphora implements AmphoraDriver {
       udp: new Map(),
       keepalived: null,
       agentConfiguration: null,
+      serverCertificate: null,
+      clientCas: null,
       log: { lines: [], followers: new Set() },
     }
     this.agents.set(id, agent)

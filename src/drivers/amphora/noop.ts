@@ -45,4 +45,10 @@ export class NoopAmphora implements AmphoraDriver {
   }
 
   async updateAgentConfiguration(): Promise<void> {}
+
+  async replaceServerCertificate(): Promise<void> {}
+
+  async replaceClientCas(): Promise<boolean> {
+    return true
+  }
 }

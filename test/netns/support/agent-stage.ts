@@ -97,7 +97,7 @@ export class AgentStage {
         haproxy_amphora: { active_connection_max_retries: 3, active_connection_retry_interval: 1, failover_connection_max_retries: 1 },
       },
     })
-    this.driver = new HaproxyRestDriver({ config, client, serverCa: serverCa.certificate })
+    this.driver = new HaproxyRestDriver({ config, trust: { current: { client, serverCas: serverCa.certificate } } })
   }
 
   /** An agent that answers, with a port on `tenant` not yet plugged. */
@@ -222,7 +222,7 @@ log_file = ${agent.base}/agent.log
   agentClient(as = this.client): AgentClient {
     return createAgentClient({
       client: as,
-      serverCa: this.serverCa.certificate,
+      serverCas: this.serverCa.certificate,
       port: 9443,
       connectTimeoutMs: 5_000,
       readTimeoutMs: 20_000,
