@@ -135,6 +135,11 @@ export const unsupportedAction = (provider: string, detail: string) =>
 /** Others hold what the request needs for too long. */
 export const projectBusy = () => new Fault(503, 'Project busy.  Unable to lock the project.  Please try again.')
 
+const RETRY_AFTER_SECONDS = 5
+/** Ours; upstream answers with 500. */
+export const databaseUnavailable = () =>
+  new Fault(503, 'The database is temporarily unavailable. Please try again.', 'handler', { 'Retry-After': String(RETRY_AFTER_SECONDS) })
+
 /** Ours: an error nobody foresaw. Its own words stay in the log, found by the request's id. */
 export const internalError = (request_id: string) =>
   new Fault(500, `The server has either erred or is incapable of performing the requested operation. (Request-ID: ${request_id})`)

@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Context } from '../context.ts'
+import { onceDatabaseIsBack } from '../db/unavailable.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
 import type { Answer } from './answer.ts'
 import type { BodyKind } from './body.ts'
@@ -89,8 +90,11 @@ export function route<const P extends string, S extends TSchema>(api: FastifyIns
       if (known !== null) refuseArguments(request.query as Query, known)
       // As upstream, the body is read after authentication and before anything is looked up.
       if (request.body instanceof Fault) throw request.body
-      if (body) request.body = body.read(request.body)
-      return handler(request as ApiRequest<P, S>, reply)
+      const asked = request.body
+      return onceDatabaseIsBack(() => {
+        if (body) request.body = body.read(asked)
+        return handler(request as ApiRequest<P, S>, reply)
+      })
     },
   })
 }

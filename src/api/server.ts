@@ -4,6 +4,7 @@ import { isIP, type Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Config, ConfigError } from '../config/config.ts'
 import { isBusy } from '../db/busy.ts'
+import { isUnavailable } from '../db/unavailable.ts'
 import { FencedError, IdentityUnavailable, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
@@ -28,6 +29,7 @@ import { discoveryRoutes } from './discovery.ts'
 import {
   answerFault,
   bodyTooLarge,
+  databaseUnavailable,
   Fault,
   identityUnavailable,
   internalError,
@@ -219,6 +221,7 @@ function toFault(error: unknown, request: FastifyRequest): Fault {
   if (error instanceof NotFoundError) return new Fault(400, error.message)
   if (error instanceof RefusedError) return new Fault(error.status, error.message)
   if (isBusy(error)) return projectBusy()
+  if (isUnavailable(error)) return databaseUnavailable()
   if (error instanceof IdentityUnavailable) return identityUnavailable()
   if (error instanceof FencedError) return internalError(request.id)
   const status = (error as { statusCode?: unknown }).statusCode

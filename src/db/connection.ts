@@ -1,9 +1,9 @@
-import { Kysely, PostgresAdapter, type Transaction } from 'kysely'
+import { type Dialect, Kysely, PostgresAdapter, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { retry } from '../lib/retry.ts'
 import { isBusy } from './busy.ts'
 import { migrations } from './migrations/index.ts'
-import { postgresqlDialect } from './postgresql.ts'
+import { type Guard, postgresqlDialects } from './postgresql.ts'
 import { sqliteDialects } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
@@ -13,14 +13,15 @@ export type Tx = Transaction<Tables>
 const DEFAULT_POOL_SIZE = 10
 const MIGRATE_RETRY = { attempts: 30, firstWaitMs: 100, longestWaitMs: 1_000 }
 
-const postgresqlConnections = new WeakMap<Db, string>()
+const postgresqlConnections = new WeakMap<Db, { uri: string; guarded(guard: Guard): Dialect }>()
 const unhurriedDatabases = new WeakMap<Db, Db>()
 
 /**
  * Opens the database that `[database] connection` names: `sqlite:///absolute/path`, `sqlite://` (in memory) or `postgresql://...`.
- * Booleans, objects and arrays may be given as parameters; results are converted by column name (`tables.ts`). Throws on any other URL.
+ * Booleans, objects and arrays may be given as parameters; results are converted by column name (`tables.ts`). Throws on any other URL. PostgreSQL
+ * counts as gone when it is asked and silent for `stallMs`.
  */
-export async function openDatabase(options: { connection: string; maxPoolSize?: number }): Promise<Db> {
+export async function openDatabase(options: { connection: string; maxPoolSize?: number; stallMs?: number }): Promise<Db> {
   const { connection } = options
   const scheme = connection.slice(0, connection.indexOf('://') + 3)
   if (scheme === 'sqlite://') {
@@ -32,8 +33,9 @@ export async function openDatabase(options: { connection: string; maxPoolSize?: 
   if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
     // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
     const uri = `postgresql://${connection.slice(scheme.length)}`
-    const db = new Kysely<Tables>({ dialect: postgresqlDialect(uri, options.maxPoolSize ?? DEFAULT_POOL_SIZE) })
-    postgresqlConnections.set(db, uri)
+    const { dialect, guarded } = postgresqlDialects(uri, { ...options, maxPoolSize: options.maxPoolSize ?? DEFAULT_POOL_SIZE })
+    const db = new Kysely<Tables>({ dialect })
+    postgresqlConnections.set(db, { uri, guarded })
     return db
   }
   if (scheme.startsWith('mysql') || scheme.startsWith('mariadb')) {
@@ -54,12 +56,22 @@ function sqlitePath(connection: string): string {
 
 /** Brings the schema up to date; several processes may call it at once. Throws what the failed migration threw. */
 export async function migrate(db: Db): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
-  // Whoever comes second waits for the first one's lock, which takes its time over a large table.
-  await retry({ ...MIGRATE_RETRY, when: isBusy }, async () => {
-    const { error } = await migrator.migrateToLatest()
-    if (error !== undefined) throw error
-  })
+  const uri = connectionOf(db)
+  // Connections of its own, which a table that takes a minute to change does not make suspicious.
+  const own =
+    uri === undefined
+      ? db
+      : new Kysely<Tables>({ dialect: postgresqlDialects(uri, { maxPoolSize: 2, stallMs: Number.POSITIVE_INFINITY }).dialect })
+  const migrator = new Migrator({ db: own, provider: { getMigrations: async () => migrations } })
+  try {
+    // Whoever comes second waits for the first one's lock.
+    await retry({ ...MIGRATE_RETRY, when: isBusy }, async () => {
+      const { error } = await migrator.migrateToLatest()
+      if (error !== undefined) throw error
+    })
+  } finally {
+    if (own !== db) await own.destroy()
+  }
 }
 
 /** For the few statements that differ. */
@@ -78,7 +90,16 @@ export function heldFor<Q extends { forShare(): Q; forUpdate(): Q }>(tx: Tx, use
 
 /** The URI of a PostgreSQL database, for a connection beside the pool; undefined on SQLite. */
 export function connectionOf(db: Db): string | undefined {
-  return postgresqlConnections.get(db)
+  return postgresqlConnections.get(db)?.uri
+}
+
+/**
+ * The same PostgreSQL database, each of whose transactions and single changes holds only while `guard` does: what that query has found cannot change
+ * before they end. SQLite has one process, which knows itself what holds.
+ */
+export function guardedBy(db: Db, guard: Guard): Db {
+  const connection = postgresqlConnections.get(db)
+  return connection === undefined ? db : new Kysely<Tables>({ dialect: connection.guarded(guard) })
 }
 
 /**

@@ -1,7 +1,7 @@
 /** PostgreSQL's LISTEN: how one controller hears at once what another has committed. */
 import pg from 'pg'
 import { connectionOf, type Db } from './connection.ts'
-import { clientConfig } from './postgresql.ts'
+import { clientConfig } from './postgresql-pool.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000

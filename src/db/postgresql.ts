@@ -1,171 +1,244 @@
-/** PostgreSQL through pg: values converted as on SQLite, connections made again after the server was away. */
-
-import type { DatabaseConnection, Driver, QueryResult, TransactionSettings } from 'kysely'
-import { type CompiledQuery, type Dialect, PostgresDialect, PostgresDriver } from 'kysely'
-import pg from 'pg'
-import { retry } from '../lib/retry.ts'
+/**
+ * Kysely's dialect for PostgreSQL: values converted as on SQLite, and a server that restarts or is replaced costs retries where they do no harm.
+ * A read outside a transaction is asked again. A transaction that is lost before its COMMIT was sent throws NothingCommitted, so that whoever began it can
+ * begin again; one that is lost while it commits is looked up by its id, which every transaction asks for when it begins, in the same round trip.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryResult,
+  type TransactionSettings,
+} from 'kysely'
+import type pg from 'pg'
 import { hookOf } from './commit-hooks.ts'
+import { isLost, Pool, type PoolOptions } from './postgresql-pool.ts'
+import { DatabaseUnavailable, NothingCommitted, PATIENCE_MS } from './unavailable.ts'
 import { converterOf, toParameter } from './values.ts'
 
-/** A server that restarts is back well within this. */
-const CONNECT_RETRY = { attempts: 6, firstWaitMs: 50, longestWaitMs: 1_000 }
-const CONNECT_TIMEOUT_MS = 5_000
-/** A connection whose server vanished is noticed by the kernel's probes. */
-const KEEPALIVE_DELAY_MS = 5_000
+/** Between two questions, of a database that is just coming back. */
+const PAUSE_MS = 100
+/** invalid_parameter_value: the server has never given out such a transaction id. */
+const NO_SUCH_TRANSACTION = '22023'
+/** object_not_in_prerequisite_state: no transaction ids on a standby. */
+const ON_STANDBY = '55000'
 
-/** Whoever waits longer for somebody's lock gives up (`busy.ts`). */
-const LOCK_TIMEOUT_MS = 20_000
-/** A controller that stops in the middle of a transaction loses it, and its locks, before others give up. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+/** What must hold as long as a transaction of somebody in particular is open. */
+export interface Guard {
+  /** One query without parameters. It answers a row if all is well, and locks it, so that it stays so until the end. */
+  readonly query: string
+  /** What is thrown if it answers none. */
+  refusal(): Error
+}
 
-const INT8 = 20
-const NUMERIC = 1700
-
-/** SQLSTATEs of a server that is starting, stopping or out of connections; trying again may help. */
-const TRANSIENT_STATES = new Set(['57P01', '57P02', '57P03', '53300', '08000', '08001', '08003', '08006'])
-const TRANSIENT_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT'])
-
-/** `connection` is a libpq URI. */
-export function postgresqlDialect(connection: string, maxPoolSize: number): Dialect {
-  const pool = () => {
-    const made = new pg.Pool({ ...clientConfig(connection), max: maxPoolSize })
-    // An idle or busy client that loses its server tells so here too; the pool replaces it, the caller sees its query fail.
-    made.on('error', () => {})
-    made.on('connect', (client) => client.on('error', () => {}))
-    const connect = made.connect.bind(made) as () => Promise<pg.PoolClient>
-    return {
-      Client: undefined,
-      options: made.options,
-      end: () => made.end(),
-      connect: () => retry({ ...CONNECT_RETRY, when: isTransient }, () => connect()),
-    }
-  }
-  const config = { pool: async () => pool() as never }
-  const dialect = new PostgresDialect(config)
+/** `connection` is a libpq URI. The pool is shared by the dialects that `guarded` makes, and ends with the first. */
+export function postgresqlDialects(connection: string, options: PoolOptions): { dialect: Dialect; guarded(guard: Guard): Dialect } {
+  const pool = new Pool(connection, options)
+  const dialect = (driver: () => Driver): Dialect => ({
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: driver,
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+  })
   return {
-    createAdapter: () => dialect.createAdapter(),
-    createDriver: () => new ConvertingDriver(new PostgresDriver(config)),
-    createQueryCompiler: () => dialect.createQueryCompiler(),
-    createIntrospector: (db) => dialect.createIntrospector(db),
+    dialect: dialect(() => new PostgresqlDriver(pool)),
+    guarded: (guard) => dialect(() => new PostgresqlDriver(pool, guard)),
   }
 }
 
-/** What a single client, such as a listener's, needs as well. */
-export function clientConfig(connection: string): pg.ClientConfig {
-  return {
-    connectionString: connection,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
-    lock_timeout: LOCK_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    types: {
-      // Sums and counts are within the safe integers; a string would spread into the API's answers.
-      getTypeParser: ((oid: number, format?: 'text') =>
-        oid === INT8 || oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format)) as never,
-    },
-  }
-}
+class PostgresqlDriver implements Driver {
+  readonly #pool: Pool
+  readonly #guard: Guard | undefined
 
-function isTransient(error: unknown): boolean {
-  const code = (error as { code?: string }).code ?? ''
-  return TRANSIENT_STATES.has(code) || TRANSIENT_CODES.has(code)
-}
-
-class ConvertingDriver implements Driver {
-  // Kysely's interface, because its class asks for its own kind of connection where the interface takes any.
-  readonly #driver: Required<Driver>
-  readonly #connections = new WeakMap<DatabaseConnection, ConvertingConnection>()
-
-  constructor(driver: Required<Driver>) {
-    this.#driver = driver
+  constructor(pool: Pool, guard?: Guard) {
+    this.#pool = pool
+    this.#guard = guard
   }
 
-  init(): Promise<void> {
-    return this.#driver.init()
-  }
+  async init(): Promise<void> {}
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    const inner = await this.#driver.acquireConnection()
-    let connection = this.#connections.get(inner)
-    if (connection === undefined) {
-      connection = new ConvertingConnection(inner)
-      this.#connections.set(inner, connection)
-    }
-    return connection
+    return new PostgresqlConnection(this.#pool, await this.#pool.connect(), this.#guard)
   }
 
   async beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {
-    const { inner } = (connection as ConvertingConnection).forTransaction()
-    await this.#driver.beginTransaction(inner, settings)
+    await (connection as PostgresqlConnection).begin(settings)
   }
-
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    const converting = connection as ConvertingConnection
-    await this.#driver.commitTransaction(converting.inner)
-    for (const hook of converting.takeHooks()) hook()
+    await (connection as PostgresqlConnection).commit()
   }
-
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    const converting = connection as ConvertingConnection
-    converting.takeHooks()
-    await this.#driver.rollbackTransaction(converting.inner)
+    await (connection as PostgresqlConnection).rollback()
+  }
+  async releaseConnection(connection: DatabaseConnection): Promise<void> {
+    ;(connection as PostgresqlConnection).release()
   }
 
-  savepoint(connection: DatabaseConnection, ...rest: SavepointArguments): Promise<void> {
-    return this.#driver.savepoint((connection as ConvertingConnection).inner, ...rest)
-  }
-  rollbackToSavepoint(connection: DatabaseConnection, ...rest: SavepointArguments): Promise<void> {
-    return this.#driver.rollbackToSavepoint((connection as ConvertingConnection).inner, ...rest)
-  }
-  releaseSavepoint(connection: DatabaseConnection, ...rest: SavepointArguments): Promise<void> {
-    return this.#driver.releaseSavepoint((connection as ConvertingConnection).inner, ...rest)
-  }
-
-  releaseConnection(connection: DatabaseConnection): Promise<void> {
-    return this.#driver.releaseConnection((connection as ConvertingConnection).inner)
-  }
-  destroy(): Promise<void> {
-    return this.#driver.destroy()
+  async destroy(): Promise<void> {
+    if (this.#guard === undefined) await this.#pool.end()
   }
 }
 
-type SavepointArguments = Parameters<Required<Driver>['savepoint']> extends [DatabaseConnection, ...infer R] ? R : never
+/** What Kysely holds for the length of a statement or a transaction. */
+class PostgresqlConnection implements DatabaseConnection {
+  readonly #pool: Pool
+  readonly #guard: Guard | undefined
+  #client: pg.PoolClient | undefined
+  #isLost = false
+  #transaction: { id: string; hooks: (() => void)[] } | undefined
 
-class ConvertingConnection implements DatabaseConnection {
-  readonly inner: DatabaseConnection
-  #hooks: (() => void)[] = []
-
-  constructor(inner: DatabaseConnection) {
-    this.inner = inner
-  }
-
-  forTransaction(): this {
-    this.#hooks = []
-    return this
-  }
-
-  takeHooks(): (() => void)[] {
-    const hooks = this.#hooks
-    this.#hooks = []
-    return hooks
+  constructor(pool: Pool, client: pg.PoolClient, guard: Guard | undefined) {
+    this.#pool = pool
+    this.#client = client
+    this.#guard = guard
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const hook = hookOf(query)
     if (hook !== undefined) {
-      this.#hooks.push(hook)
+      this.#transaction?.hooks.push(hook)
       return { rows: [] }
     }
-    const result = await this.inner.executeQuery<R>({ ...query, parameters: query.parameters.map(toParameter) })
-    convertRows(result.rows)
-    return result
+    if (this.#transaction !== undefined) return this.#ask(query)
+    if (query.query.kind === 'SelectQueryNode') return this.#read(query)
+    if (!changing.has(query.query.kind)) return this.#ask(query)
+    // A change alone is a transaction, too: whether it was committed can be asked, and the guard holds.
+    await this.begin({})
+    try {
+      const result = await this.#ask<R>(query)
+      await this.commit()
+      return result
+    } catch (error) {
+      await this.rollback()
+      throw error
+    }
   }
 
   async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
     yield await this.executeQuery<R>(query)
   }
+
+  async begin({ isolationLevel, accessMode }: TransactionSettings): Promise<void> {
+    const words = ['begin', isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean).join(' ')
+    const statements = [words, 'select pg_current_xact_id()::text as id', ...(this.#guard === undefined ? [] : [this.#guard.query])]
+    let results: pg.QueryResult[]
+    try {
+      results = await this.#send(statements.join('; '))
+    } catch (error) {
+      // Pooled connections that the server has ended meanwhile are found out here. Nothing was asked of them yet.
+      if (!isLost(error) && (error as { code?: unknown }).code !== ON_STANDBY) throw error
+      this.#isLost = true
+      throw new NothingCommitted('it went away before the transaction had begun', error)
+    }
+    this.#transaction = { id: results[1]!.rows[0].id, hooks: [] }
+    if (this.#guard !== undefined && results[2]!.rows.length === 0) {
+      await this.rollback()
+      throw this.#guard.refusal()
+    }
+  }
+
+  async commit(): Promise<void> {
+    const { id, hooks } = this.#transaction!
+    try {
+      const [committed] = await this.#send('commit')
+      // PostgreSQL ends a transaction so in which a statement has failed.
+      if (committed!.command === 'ROLLBACK') throw new Error('the transaction was rolled back, since a statement in it had failed')
+    } catch (error) {
+      if (!isLost(error)) throw error
+      this.#isLost = true
+      if (!(await this.#wasCommitted(id, error))) throw new NothingCommitted('it went away before the transaction was committed', error)
+    }
+    this.#transaction = undefined
+    for (const hook of hooks) hook()
+  }
+
+  /** A lost transaction the server has rolled back itself. */
+  async rollback(): Promise<void> {
+    if (this.#transaction === undefined) return
+    this.#transaction = undefined
+    if (this.#isLost) return
+    try {
+      await this.#send('rollback')
+    } catch (error) {
+      if (!isLost(error)) throw error
+      this.#isLost = true
+    }
+  }
+
+  release(): void {
+    this.#client?.release(this.#isLost)
+    this.#client = undefined
+  }
+
+  /** Asks once more on other connections, until the database is back. */
+  async #read<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        return await this.#ask(query)
+      } catch (error) {
+        if (!this.#isLost || performance.now() >= giveUpAt) throw error
+      }
+      this.release()
+      await sleep(PAUSE_MS)
+      this.#client = await this.#pool.connect()
+      this.#isLost = false
+    }
+  }
+
+  async #ask<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    try {
+      const results = await this.#send(query.sql, query.parameters.map(toParameter))
+      const { command, rowCount, rows } = results.at(-1)!
+      convertRows(rows)
+      return counting.has(command) ? { rows, numAffectedRows: BigInt(rowCount ?? 0) } : { rows }
+    } catch (error) {
+      if (!isLost(error)) throw error
+      this.#isLost = true
+      const why = 'it went away while it was asked'
+      throw this.#transaction === undefined ? new DatabaseUnavailable(why, error) : new NothingCommitted(why, error)
+    }
+  }
+
+  #send(text: string, parameters?: readonly unknown[]): Promise<pg.QueryResult[]> {
+    return this.#pool.ask(this.#client!, text, parameters)
+  }
+
+  /** What became of a transaction whose COMMIT was not answered. Throws DatabaseUnavailable where the database cannot tell. */
+  async #wasCommitted(id: string, cause: unknown): Promise<boolean> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    while (performance.now() < giveUpAt) {
+      const client = await this.#pool.connect().catch(() => undefined)
+      if (client === undefined) continue
+      try {
+        const [answer] = await this.#pool.ask(client, 'select pg_xact_status($1::xid8) as status', [id])
+        client.release()
+        const { status } = answer!.rows[0] as { status: string | null }
+        if (status === 'committed') return true
+        if (status === 'aborted') return false
+        // Too long ago to be known, which cannot be.
+        if (status === null) break
+        await sleep(PAUSE_MS)
+      } catch (error) {
+        client.release(true)
+        // Another server that took over, and has never heard of it.
+        if ((error as { code?: unknown }).code === NO_SUCH_TRANSACTION) return false
+        if (!isLost(error)) throw error
+      }
+    }
+    throw new DatabaseUnavailable('it went away while the transaction was committed, and cannot be asked whether it was', cause)
+  }
 }
+
+/** Commands of PostgreSQL that tell how many rows they changed. */
+const counting: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+/** Kysely's names of the same. */
+const changing: ReadonlySet<string> = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
 
 /** In place: the rows are ours alone. */
 function convertRows(rows: unknown[]): void {

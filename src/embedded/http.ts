@@ -7,6 +7,7 @@ import { STATUS_CODES } from 'node:http'
 import { isIP } from 'node:net'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from '../config/config.ts'
+import { isUnavailable, onceDatabaseIsBack } from '../db/unavailable.ts'
 import { IdentityUnavailable } from '../drivers/errors.ts'
 import type { Identity, IdentityDriver } from '../drivers/identity/driver.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
@@ -50,6 +51,13 @@ export function createService({ host, config, log, renderFault, faultOf }: Servi
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true } },
+  })
+
+  app.addHook('onRoute', (route) => {
+    const { handler } = route
+    route.handler = function handleOnceDatabaseIsBack(request, reply) {
+      return onceDatabaseIsBack(async () => handler.call(this, request, reply))
+    }
   })
 
   // Clients send `Content-Type: application/json` also without a body.
@@ -143,6 +151,7 @@ export function renderKeystoneFault(fault: HttpFault): object {
 /** What Fastify itself found wrong (malformed JSON, a body too large or against the schema); the rest is our own mistake. */
 function httpFaultOf(error: FastifyError): HttpFault {
   if (error instanceof IdentityUnavailable) return new HttpFault(503, 'The Keystone service is temporarily unavailable.')
+  if (isUnavailable(error)) return new HttpFault(503, 'The database is temporarily unavailable.')
   const status = error.statusCode ?? 500
   if (status >= 500) return new HttpFault(500, 'An unexpected error prevented the server from fulfilling your request.')
   return new HttpFault(status, error.message)

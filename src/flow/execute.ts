@@ -2,6 +2,8 @@
  * Runs one claimed flow to its end: forward through its steps, or backward through their reverts. The flow's function is called from its start each time;
  * steps that the journal knows as done answer what they answered.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isUnavailable } from '../db/unavailable.ts'
 import type { Json } from '../lib/json.ts'
 import { retry } from '../lib/retry.ts'
 import {
@@ -43,6 +45,8 @@ const AFTER_REVERT_RETRY: TaskRetry = { attempts: 10, firstWaitMs: 100, longestW
 /** A flow whose steps take the worker down with them must not do so for ever: it is reverted. */
 const MAX_FORWARD_CLAIMS = 50
 const MAX_ERROR_LENGTH = 4_000
+/** Before a step is begun again whose database went away. */
+const UNAVAILABLE_PAUSE_MS = 100
 
 /** Never throws but for a bug of this room; errors of tasks end in the journal. */
 export function execute<C>(flow: Flow<C, never>, claim: Claim, options: ExecuteOptions<C>): Promise<Outcome> {
@@ -263,11 +267,21 @@ class Execution<C> {
     const { signal } = this.#options
     return retry(
       { ...bounds, signal, when: (error) => !signal.aborted && !(error instanceof Interrupted) && bounds.when?.(error) !== false },
-      async () => {
-        this.#options.journal.checkLease(this.#claim)
-        return work()
-      },
+      () => this.#onceDatabaseIsBack(work),
     )
+  }
+
+  /** A step may run twice, so a database that goes away in the middle is no failure of it; while it is away the lease ends. */
+  async #onceDatabaseIsBack<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      this.#options.journal.checkLease(this.#claim)
+      try {
+        return await work()
+      } catch (error) {
+        if (!isUnavailable(error)) throw error
+        await sleep(UNAVAILABLE_PAUSE_MS, undefined, { signal: this.#options.signal })
+      }
+    }
   }
 
   async #write(steps: readonly FlowStepRow[], change?: FlowChange): Promise<void> {

@@ -3,7 +3,7 @@
  * worker's, at the generation it claimed; a worker that was frozen and wakes later writes nothing.
  */
 import { type RawBuilder, sql } from 'kysely'
-import { type Db, isPostgresql, type Tx, unhurried } from '../db/connection.ts'
+import { type Db, guardedBy, isPostgresql, type Tx, unhurried } from '../db/connection.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { FlowRow, FlowState, FlowStepRow } from './tables.ts'
 import { dismissWorker, enlistWorker, isDead } from './worker-identity.ts'
@@ -186,6 +186,18 @@ export class Journal {
       .where('generation', '=', claim.generation)
       .where('ended_at_ms', 'is', null)
       .execute()
+  }
+
+  /** The database for what this flow's tasks write: on PostgreSQL they write nothing any more once another worker has claimed the flow. */
+  guardedDb(db: Db, { flow_id, generation }: Claim): Db {
+    const held = sql`
+      select 1 from flow
+      where id = ${sql.lit(flow_id)} and worker = ${sql.lit(this.worker)} and generation = ${sql.lit(generation)} and ended_at_ms is null
+      for share`
+    return guardedBy(db, {
+      query: held.compile(db).sql,
+      refusal: () => new Interrupted(`flow ${flow_id} has another worker`),
+    })
   }
 
   /** Throws Interrupted once the lease has ended: another worker may have begun. */

@@ -80,6 +80,7 @@ export async function startController({ config: given, log, clock, print, demo }
       startWorker({
         context,
         flows: allFlows,
+        drivers: ['compute', 'network', 'amphora'],
         maxFlows: config.task_flow.max_workers,
         leaseMs: config.task_flow.lease_seconds * 1_000,
       }),

@@ -23,6 +23,8 @@ export interface WorkerOptions<C> {
   /** Flows run side by side at most; more wait in the journal. */
   maxFlows?: number
   leaseMs?: number
+  /** Members of the context that act on the world. Whatever a flow asks of them, its lease is looked at first. */
+  drivers?: readonly (keyof C)[]
 }
 
 export interface Worker {
@@ -34,8 +36,6 @@ export interface Worker {
 
 export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(options: WorkerOptions<C>): Worker {
   const { db, clock, log } = options.context
-  // What a task writes needs the disk no sooner than the journal's word that the task was done.
-  const context = { ...options.context, db: unhurried(db) }
   const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
   const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
   const names = [...flows.keys()]
@@ -92,11 +92,21 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(option
     running.set(claim.flow_id, { claim, abort, ended })
   }
 
+  /** What the tasks of a flow are given: a worker that stood still and has a successor meanwhile does nothing with it. */
+  function contextOf(claim: Claim): C {
+    // What a task writes needs the disk no sooner than the journal's word that the task was done.
+    const context = { ...options.context, db: journal.guardedDb(unhurried(db), claim) }
+    for (const name of options.drivers ?? []) {
+      context[name] = checkedFirst(context[name] as object, () => journal.checkLease(claim)) as C[keyof C]
+    }
+    return context
+  }
+
   async function perform(claim: Claim, signal: AbortSignal): Promise<void> {
     const about = { flow_id: claim.flow_id, flow: claim.name }
     const startedAt = clock.monotonic()
     try {
-      const outcome = await execute(flows.get(claim.name)!, claim, { context, journal, signal })
+      const outcome = await execute(flows.get(claim.name)!, claim, { context: contextOf(claim), journal, signal })
       const ms = Math.round(clock.monotonic() - startedAt)
       if (outcome === 'DONE') log.info({ ...about, ms }, 'flow done')
       else log.warn({ ...about, ms, outcome }, 'flow ended otherwise')
@@ -111,13 +121,15 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(option
     const held = [...running.values()].map(({ claim }) => claim)
     const lost = await journal.renew(held).catch((error) => {
       log.error({ error: String(error) }, 'cannot renew leases')
-      return held.filter((claim) => clock.monotonic() >= claim.leaseEndsAt)
+      return []
     })
     for (const { flow_id } of lost) running.get(flow_id)?.abort.abort()
   }
 
   let renewing = false
   const renewal = setInterval(() => {
+    // Also while the database does not answer.
+    for (const { claim, abort } of running.values()) if (clock.monotonic() >= claim.leaseEndsAt) abort.abort()
     if (renewing || running.size === 0) return
     renewing = true
     renew().finally(() => {
@@ -148,4 +160,18 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(option
       })
     },
   }
+}
+
+/** The driver, each of whose calls `check` may refuse by throwing. */
+function checkedFirst<T extends object>(driver: T, check: () => void): T {
+  return new Proxy(driver, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target)
+      if (typeof member !== 'function') return member
+      return async (...args: unknown[]) => {
+        check()
+        return member.apply(target, args)
+      }
+    },
+  })
 }

@@ -18,8 +18,19 @@ export function enterSandbox(command: string[]): Promise<number> {
   })
 }
 
+const SHARED_PORT = 54_329
+
+export interface PostgresServer {
+  url: string
+  pid: number
+  stop(): Promise<void>
+  /** As if the machine had failed: no connection is ended in good order. */
+  crash(): Promise<void>
+  startAgain(): Promise<void>
+}
+
 /** A throw-away PostgreSQL on loopback; undefined where none is installed. It refuses to run as root, hence the other user. */
-export async function startPostgres(): Promise<{ url: string; pid: number; stop(): Promise<void> } | undefined> {
+export async function startPostgres(port = SHARED_PORT): Promise<PostgresServer | undefined> {
   const root = '/usr/lib/postgresql'
   const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined
   if (version === undefined) return undefined
@@ -34,15 +45,24 @@ export async function startPostgres(): Promise<{ url: string; pid: number; stop(
       timeoutMs: 60_000,
       env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' },
     })
+  const settings = `-c listen_addresses=127.0.0.1 -c port=${port} -c fsync=off -c max_connections=200 -c unix_socket_directories=${directory}`
+  const start = () => asPostgres('pg_ctl', 'start', '-w', '-D', data, '-l', join(directory, 'log'), '-o', settings)
+  const crash = () => asPostgres('pg_ctl', 'stop', '-D', data, '-m', 'immediate')
   await asPostgres('initdb', '-D', data, '--auth=trust', '--no-sync', '-U', 'ottavia')
-  const settings = `-c listen_addresses=127.0.0.1 -c port=54329 -c fsync=off -c max_connections=200 -c unix_socket_directories=${directory}`
-  await asPostgres('pg_ctl', 'start', '-w', '-D', data, '-l', join(directory, 'log'), '-o', settings)
-  const url = 'postgresql://ottavia@127.0.0.1:54329/postgres'
+  await start()
   return {
-    url,
-    pid: Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0]),
+    url: `postgresql://ottavia@127.0.0.1:${port}/postgres`,
+    get pid() {
+      return Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0])
+    },
+    async crash() {
+      await crash()
+    },
+    async startAgain() {
+      await start()
+    },
     async stop() {
-      await retry({ attempts: 2, firstWaitMs: 100, longestWaitMs: 100 }, () => asPostgres('pg_ctl', 'stop', '-D', data, '-m', 'immediate'))
+      await retry({ attempts: 2, firstWaitMs: 100, longestWaitMs: 100 }, crash)
       rmSync(directory, { recursive: true, force: true })
     },
   }

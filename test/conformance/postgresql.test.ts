@@ -1,0 +1,183 @@
+/** A PostgreSQL server that restarts, stands still or is cut off costs retries, not errors. */
+import assert from 'node:assert/strict'
+import { after, before, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { onCommit } from '../../src/db/commit-hooks.ts'
+import { type Db, guardedBy, migrate, openDatabase } from '../../src/db/connection.ts'
+import { listen } from '../../src/db/notifications.ts'
+import { DatabaseUnavailable, NothingCommitted, onceDatabaseIsBack } from '../../src/db/unavailable.ts'
+import { aCloud } from '../support/cloud.ts'
+import { eventually } from '../support/eventually.ts'
+import { type PostgresServer, startPostgres } from '../support/sandbox.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+
+const PORT = 54_330
+const AWAY_MS = 1_000
+const NO_POSTGRES = 'no PostgreSQL is installed'
+
+let server: PostgresServer | undefined
+before(async () => {
+  server = await startPostgres(PORT)
+  if (server === undefined) return
+  const db = await openDatabase({ connection: server.url })
+  await migrate(db)
+  await db.destroy()
+})
+after(() => server?.stop())
+
+/** With an empty database of the server, through a proxy. */
+function onPostgresql(title: string, body: (given: { server: PostgresServer; db: Db; direct: Db; proxy: TcpProxy }) => Promise<void>) {
+  test(title, async (t: TestContext) => {
+    if (server === undefined) return t.skip(NO_POSTGRES)
+    const proxy = await TcpProxy.start(PORT)
+    const url = new URL(server.url)
+    url.port = String(proxy.port)
+    const [db, direct] = [await openDatabase({ connection: url.href, stallMs: 500 }), await openDatabase({ connection: server.url })]
+    try {
+      await direct.deleteFrom('setting').execute()
+      await body({ server, db, direct, proxy })
+    } finally {
+      proxy.heal()
+      await Promise.all([db.destroy(), direct.destroy()])
+      await proxy.stop()
+    }
+  })
+}
+
+const store = (db: Db, key: string) =>
+  db.transaction().execute(async (tx) => {
+    await tx.insertInto('setting').values({ key, value: '' }).execute()
+  })
+const keys = async (db: Db) => (await db.selectFrom('setting').select('key').orderBy('key').execute()).map(({ key }) => key)
+
+onPostgresql('reads and transactions wait for a server that comes back', async ({ server, direct }) => {
+  await direct.selectFrom('setting').selectAll().execute()
+  await server.crash()
+  const work = Promise.all([keys(direct), ...['a', 'b', 'c'].map((key) => onceDatabaseIsBack(() => store(direct, key)))])
+  await sleep(AWAY_MS)
+  await server.startAgain()
+  await work
+  assert.deepEqual(await keys(direct), ['a', 'b', 'c'])
+})
+
+onPostgresql('a transaction that the server loses says that nothing was committed', async ({ server, direct }) => {
+  let tries = 0
+  const lose = () =>
+    direct.transaction().execute(async (tx) => {
+      await tx.insertInto('setting').values({ key: 'a', value: '' }).execute()
+      if (tries++ > 0) return
+      await server.crash()
+      await server.startAgain()
+      await tx.insertInto('setting').values({ key: 'b', value: '' }).execute()
+    })
+  await assert.rejects(lose(), NothingCommitted)
+  assert.deepEqual(await keys(direct), [])
+  tries = 0
+  await onceDatabaseIsBack(lose)
+  assert.equal(tries, 2)
+  assert.deepEqual(await keys(direct), ['a'])
+})
+
+onPostgresql('a commit whose answer is lost counts, once, and its hooks are called', async ({ db, proxy }) => {
+  let [tries, hooks] = [0, 0]
+  await onceDatabaseIsBack(() =>
+    db.transaction().execute(async (tx) => {
+      tries++
+      await tx.insertInto('setting').values({ key: 'a', value: '' }).execute()
+      await onCommit(tx, () => hooks++)
+      setTimeout(() => lost.endThem(), 200)
+      const lost = proxy.lose('server')
+    }),
+  )
+  assert.deepEqual([tries, hooks, await keys(db)], [1, 1, ['a']])
+})
+
+onPostgresql('a commit that never reached the server is done again', async ({ db, proxy }) => {
+  let tries = 0
+  await onceDatabaseIsBack(() =>
+    db.transaction().execute(async (tx) => {
+      await tx.insertInto('setting').values({ key: 'a', value: '' }).execute()
+      if (tries++ > 0) return
+      setTimeout(() => lost.endThem(), 200)
+      const lost = proxy.lose('client')
+    }),
+  )
+  assert.deepEqual([tries, await keys(db)], [2, ['a']])
+})
+
+onPostgresql('a network that says nothing is noticed', async ({ db, proxy }) => {
+  await keys(db)
+  proxy.cut()
+  const healing = sleep(AWAY_MS).then(() => proxy.heal())
+  // Asked on the connection that is silent, then on new ones.
+  assert.deepEqual(await keys(db), [])
+  await healing
+  proxy.cut()
+  const before = performance.now()
+  await assert.rejects(sql`select 1`.execute(db), DatabaseUnavailable)
+  assert.ok(performance.now() - before < 5_000)
+})
+
+onPostgresql('a guard that is no longer true lets nothing be written, and cannot become untrue meanwhile', async ({ db, direct }) => {
+  await store(db, 'guard')
+  const guarded = guardedBy(db, { query: `select 1 from setting where key = 'guard' for share`, refusal: () => new Error('refused') })
+  await store(guarded, 'a')
+  await guarded.insertInto('setting').values({ key: 'b', value: '' }).execute()
+  let removed: Promise<unknown> | undefined
+  let isRemoved = false
+  await guarded.transaction().execute(async () => {
+    removed = direct
+      .deleteFrom('setting')
+      .where('key', '=', 'guard')
+      .execute()
+      .then(() => {
+        isRemoved = true
+      })
+    await sleep(100)
+    assert.equal(isRemoved, false)
+  })
+  await removed
+  await assert.rejects(store(guarded, 'c'), /refused/)
+  await assert.rejects(guarded.insertInto('setting').values({ key: 'd', value: '' }).execute(), /refused/)
+  assert.deepEqual(await keys(guarded), ['a', 'b'])
+})
+
+onPostgresql('who listens hears again after the server was away', async ({ server, direct }) => {
+  let heard = 0
+  const listener = listen(direct, 'ottavia_test', () => heard++)
+  await eventually(() => heard > 0)
+  await server.crash()
+  await server.startAgain()
+  await eventually(() => heard > 1)
+  await listener.stop()
+})
+
+onPostgresql('requests and flows go on while the server restarts', async ({ server, direct }) => {
+  const { cloud, api, loadBalancer, stop } = await aCloud({ db: direct }).withLoadBalancer()
+  const path = `/v2/lbaas/loadbalancers/${loadBalancer.id}`
+  const asked: Promise<unknown>[] = []
+  const ask = async () => {
+    for (let i = 0; i < 40; i++) {
+      asked.push(api.show(path), api.createLoadBalancer(cloud.aBody({ name: `lb${i}` })))
+      await sleep(25)
+    }
+  }
+  const asking = ask()
+  await sleep(300)
+  await server.crash()
+  await sleep(AWAY_MS)
+  await server.startAgain()
+  await asking
+  await Promise.all(asked)
+  const all = await eventually(async () => {
+    const rows = await direct.selectFrom('load_balancer').select(['provisioning_status', 'name']).execute()
+    assert.deepEqual(
+      rows.filter(({ provisioning_status }) => provisioning_status !== 'ACTIVE'),
+      [],
+    )
+    return rows
+  }, 20_000)
+  assert.equal(all.length, 41)
+  await stop()
+})
