@@ -370,6 +370,16 @@ export const options = {
     heartbeat_interval: number(10, 'Seconds between heartbeats (1 in the embedded cloud).', { min: 1 }),
     heartbeat_timeout: number(60, 'Seconds without heartbeat until an amphora counts as dead.', { min: 1 }),
     health_check_interval: number(3, 'Seconds between looks for dead amphorae.', { min: 1 }),
+    failover_threads: number(10, 'Automatic failovers under way at once, of all health managers together.', { min: 1 }),
+    failover_threshold: number(
+      null,
+      'Dead amphorae at once from which on none is replaced, but all are FAILOVER_STOPPED until fewer are dead; default: no such number.',
+      { min: 1 },
+    ),
+    failovers_per_minute: number(30, 'Automatic failovers begun within a minute at most, of all health managers together.', {
+      min: 1,
+      ...ours,
+    }),
     controller_ip_port_list: list([], 'Where agents send heartbeats; default: this controller.'),
   },
   certificates: {

@@ -194,7 +194,9 @@ export interface AmphoraRow {
 
 export interface AmphoraHealthRow {
   amphora_id: string
+  /** 0: its machine was seen to be gone, or its management port. */
   last_update_ms: number
+  /** A health manager has begun to replace it. */
   busy: boolean
 }
 
@@ -209,6 +211,16 @@ export interface AmphoraAgentRow {
   failures: number
   retry_at_ms: number
   problem: string | null
+}
+
+/** A dead amphora that a health manager has begun to replace; the row stays for a while after it is. */
+export interface AmphoraFailoverRow {
+  amphora_id: string
+  attempts: number
+  /** The last of them. */
+  started_at_ms: number
+  /** After one that failed: not before. Null while one is under way. */
+  retry_at_ms: number | null
 }
 
 /** The leg of an amphora in a members' network. */
@@ -399,6 +411,7 @@ export interface Tables
   amphora: AmphoraRow
   amphora_health: AmphoraHealthRow
   amphora_agent: AmphoraAgentRow
+  amphora_failover: AmphoraFailoverRow
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
   member_statistics: MemberStatisticsRow

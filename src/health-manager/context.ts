@@ -1,12 +1,9 @@
 /** What the parts of the health manager are given. */
-import type { Config } from '../config/config.ts'
-import type { Db } from '../db/connection.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Log } from '../lib/log.ts'
+import type { Context } from '../context.ts'
 
-export interface HealthManagerContext {
-  readonly db: Db
-  readonly config: Config
-  readonly clock: Clock
-  readonly log: Log
-}
+/** For what receives and stores. */
+export type HealthManagerContext = Pick<Context, 'db' | 'config' | 'clock' | 'log'>
+
+/** For what looks for dead amphorae and has them replaced. */
+export type WatchContext = HealthManagerContext &
+  Pick<Context, 'compute' | 'network'> & { readonly amphora: Pick<Context['amphora'], 'capabilities'> }

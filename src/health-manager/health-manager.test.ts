@@ -8,6 +8,9 @@ import { aDatabase, forEachDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import type { Db } from '../db/connection.ts'
 import type { AmphoraRow, ListenerRow, LoadBalancerRow } from '../db/tables.ts'
+import { NoopAmphora } from '../drivers/amphora/noop.ts'
+import { NoopCompute } from '../drivers/compute/noop.ts'
+import { NoopNetwork } from '../drivers/network/noop.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import { deletePoolRows } from '../tasks/delete-rows.ts'
@@ -17,6 +20,7 @@ import { showSilentAmphorae } from './silent-amphorae.ts'
 import { storeHeartbeats } from './store.ts'
 
 const key = 'heartbeat key'
+const noDrivers = { compute: new NoopCompute(), network: new NoopNetwork(), amphora: new NoopAmphora() }
 const stats = { tx: 100, rx: 10, conns: 3, totconns: 5, ereq: 1 }
 
 function packet(message: unknown, signature: 'hex' | 'raw' = 'hex', withKey = key): Buffer {
@@ -291,7 +295,7 @@ forEachDatabase('heartbeats of unknown and of deleted amphorae change nothing', 
 forEachDatabase('silence makes a single load balancer ERROR and a pair DEGRADED, until the missing one is heard again', async (open) => {
   const { db, hear, statuses } = await served(await open(), { amphorae: 2 })
   const start = 1_000_000
-  const look = (nowMs: number) => showSilentAmphorae(db, { nowMs, heartbeatTimeoutMs: 60_000 })
+  const look = (nowMs: number) => showSilentAmphorae(db, { nowMs, silentBefore: nowMs - 60_000 })
   await hear({}, { amphora: 0, atMs: start })
   await hear({}, { amphora: 1, atMs: start })
   assert.deepEqual(await look(start + 60_000), [])
@@ -311,7 +315,7 @@ forEachDatabase('silence makes a single load balancer ERROR and a pair DEGRADED,
 test('packets come in by UDP; one that is sent twice counts once', async () => {
   const db = await aDatabase()
   const { statuses } = await served(db)
-  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent') }
+  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent'), ...noDrivers }
   const { ports, stop } = await startHealthManager(context, { bind: [{ address: '127.0.0.1', port: 0 }], key })
   const socket = createSocket('udp4')
   const send = (bytes: Buffer) => new Promise((resolve) => socket.send(bytes, ports[0]!, '127.0.0.1', resolve))
@@ -340,7 +344,7 @@ test('packets come in by UDP; one that is sent twice counts once', async () => {
 
 test('an address that is taken is an error at the start', async () => {
   const db = await aDatabase()
-  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent') }
+  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent'), ...noDrivers }
   const first = await startHealthManager(context, { bind: [{ address: '127.0.0.1', port: 0 }], key })
   await assert.rejects(startHealthManager(context, { bind: [{ address: '127.0.0.1', port: first.ports[0]! }], key }), /EADDRINUSE/)
   await first.stop()

@@ -1,5 +1,5 @@
 /** The health manager: what amphorae say of themselves is received and stored, and those that say nothing are looked for. */
-import type { HealthManagerContext } from './context.ts'
+import type { WatchContext } from './context.ts'
 import { Receiver } from './receiver.ts'
 import { Watch } from './watch.ts'
 
@@ -11,7 +11,7 @@ export interface HealthManagerOptions {
 
 /** Resolves when all addresses are bound; throws when one cannot be. `ports` are those that were bound, in the order of `bind`. */
 export async function startHealthManager(
-  context: HealthManagerContext,
+  context: WatchContext,
   { bind, key }: HealthManagerOptions,
 ): Promise<{ ports: number[]; stop(): Promise<void> }> {
   const watch = new Watch(context)
@@ -23,7 +23,7 @@ export async function startHealthManager(
   try {
     const ports: number[] = []
     for (const { address, port } of bind) ports.push(await receiver.bind(address, port))
-    watch.start()
+    watch.start(receiver)
     return { ports, stop }
   } catch (error) {
     await stop()

@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net'
 import type { HealthManagerContext } from './context.ts'
 import { type CounterReport, type Heartbeat, openPacket } from './packet.ts'
 import { type Heard, storeHeartbeats } from './store.ts'
-import type { AbsenceObserver } from './watch.ts'
+import type { AbsenceObserver, Hearing } from './watch.ts'
 
 /** Heartbeats wait this long for others, so that all of them cost one transaction. */
 const BATCH_MS = 100
@@ -25,7 +25,7 @@ export interface ReceiverOptions {
   absences: AbsenceObserver
 }
 
-export class Receiver {
+export class Receiver implements Hearing {
   readonly #context: HealthManagerContext
   readonly #options: ReceiverOptions
   readonly #sockets: Socket[] = []
@@ -35,6 +35,7 @@ export class Receiver {
   readonly #heartbeatTimeoutMs: number
   #batchTimer: NodeJS.Timeout | undefined
   #storing: Promise<void> | undefined
+  #storingSince = 0
   #complaints = 0
   #lastComplaint = Number.NEGATIVE_INFINITY
   #stopped = false
@@ -55,6 +56,10 @@ export class Receiver {
     socket.on('error', (error) => this.#context.log.error({ error: String(error) }, 'heartbeat socket'))
     socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES)
     return socket.address().port
+  }
+
+  behindMs(): number {
+    return this.#storing === undefined ? 0 : this.#context.clock.monotonic() - this.#storingSince
   }
 
   /** Stores what was received. */
@@ -93,6 +98,7 @@ export class Receiver {
     if (this.#batchTimer !== undefined || this.#storing !== undefined || this.#stopped) return
     this.#batchTimer = setTimeout(() => {
       this.#batchTimer = undefined
+      this.#storingSince = this.#context.clock.monotonic()
       this.#storing = this.#store().finally(() => {
         this.#storing = undefined
         if (this.#waiting.size > 0) this.#schedule()

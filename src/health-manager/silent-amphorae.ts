@@ -1,9 +1,9 @@
 /**
- * Amphorae that have not been heard of for `heartbeat_timeout`. Upstream replaces them; until failover exists here, they are shown: the load balancer
- * is ERROR when all its amphorae are silent, DEGRADED when the other one of a pair still speaks. The next heartbeat of the missing one puts that right
- * again (`statuses.ts`). The amphora's own status stays ALLOCATED, as upstream leaves it until a failover.
+ * How it is shown that amphorae have not been heard of for `heartbeat_timeout`, until they are replaced: the load balancer is ERROR when all its amphorae
+ * are silent, DEGRADED when the other one of a pair still speaks. The next heartbeat puts that right again (`statuses.ts`).
  */
 import type { Db } from '../db/connection.ts'
+import { servingStatuses } from '../resources/amphora/row.ts'
 import type { StatusChange } from './statuses.ts'
 import { changeStatuses } from './store.ts'
 
@@ -11,15 +11,14 @@ import { changeStatuses } from './store.ts'
 const MAX_LOAD_BALANCERS = 1_000
 
 /** Returns the ids of all silent amphorae that were looked at. An amphora that never sent a heartbeat is not silent: it is being made, or has no agent. */
-export async function showSilentAmphorae(db: Db, options: { nowMs: number; heartbeatTimeoutMs: number }): Promise<string[]> {
-  const silentBefore = options.nowMs - options.heartbeatTimeoutMs
+export async function showSilentAmphorae(db: Db, options: { nowMs: number; silentBefore: number }): Promise<string[]> {
   const silent = await db
     .selectFrom('amphora')
     .innerJoin('amphora_health', 'amphora_health.amphora_id', 'amphora.id')
     .innerJoin('load_balancer', 'load_balancer.id', 'amphora.loadbalancer_id')
     .select(['amphora.id', 'load_balancer.id as load_balancer_id', 'load_balancer.operating_status'])
-    .where('amphora.status', '=', 'ALLOCATED')
-    .where('amphora_health.last_update_ms', '<', silentBefore)
+    .where('amphora.status', 'in', servingStatuses)
+    .where('amphora_health.last_update_ms', '<', options.silentBefore)
     .where('load_balancer.admin_state_up', '=', true)
     .where('load_balancer.provisioning_status', 'in', ['ACTIVE', 'ERROR'])
     .orderBy('amphora_health.last_update_ms')
@@ -29,7 +28,7 @@ export async function showSilentAmphorae(db: Db, options: { nowMs: number; heart
   const all = await db
     .selectFrom('amphora')
     .select(['id', 'loadbalancer_id'])
-    .where('status', '=', 'ALLOCATED')
+    .where('status', 'in', servingStatuses)
     .where('loadbalancer_id', 'in', [...new Set(silent.map(({ load_balancer_id }) => load_balancer_id))])
     .execute()
   const changes: StatusChange[] = []

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../db/connection.ts'
 import type { ListenerStatisticsRow, MemberStatisticsRow } from '../db/tables.ts'
+import { servingStatuses } from '../resources/amphora/row.ts'
 import { type ChangedStatus, recordStatusChanges } from '../resources/event/record.ts'
 import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
 import type { Heartbeat, ListenerReport } from './packet.ts'
@@ -135,7 +136,7 @@ async function countSilent(db: Db, load_balancer_ids: string[], options: StoreOp
     .innerJoin('amphora_health', 'amphora_health.amphora_id', 'amphora.id')
     .select(['amphora.id', 'amphora.loadbalancer_id'])
     .where('amphora.loadbalancer_id', 'in', load_balancer_ids)
-    .where('amphora.status', '=', 'ALLOCATED')
+    .where('amphora.status', 'in', [...servingStatuses, 'PENDING_DELETE'])
     .where('amphora_health.last_update_ms', '<', options.nowMs - options.heartbeatTimeoutMs)
     .execute()
   for (const { id, loadbalancer_id } of rows) {

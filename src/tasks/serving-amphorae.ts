@@ -2,6 +2,7 @@ import type { Context } from '../context.ts'
 import type { AmphoraStatus, Fault } from '../db/tables.ts'
 import type { AgentUnreachable } from '../drivers/errors.ts'
 import { timestamp } from '../lib/clock.ts'
+import { servingStatuses } from '../resources/amphora/row.ts'
 import { failure, faultOf } from '../resources/failures.ts'
 import type { AmphoraOfTree, LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 
@@ -15,7 +16,7 @@ export function servingAmphorae(loadBalancer: LoadBalancerTree): ServingAmphora[
 
 function serves(amphora: AmphoraOfTree): amphora is AmphoraOfTree & { compute_id: string; lb_network_ip: string } {
   const { status, compute_id, lb_network_ip } = amphora
-  return ['ALLOCATED', 'ERROR', 'FAILOVER_STOPPED'].includes(status) && compute_id !== null && lb_network_ip !== null
+  return servingStatuses.includes(status) && compute_id !== null && lb_network_ip !== null
 }
 
 /** It missed a change that its peer may have taken: until a configuration reaches it again it is in ERROR, for operators and failover to see. */

@@ -31,6 +31,8 @@ export type Server = {
 export interface ComputeDriver {
   /** False where all machines are on one host, so that anti-affinity means nothing. */
   readonly hasHosts: boolean
+  /** False where machines are not really there, and hence no port of the network is theirs. */
+  readonly hasPorts: boolean
   /** Starts the machine if none of that name exists; does not wait for its agent. */
   ensureServer(wanted: WantedServer, fence: Fence): Promise<{ compute_id: string }>
   /** A server that does not exist (any more) or whose init has died has the status GONE. */

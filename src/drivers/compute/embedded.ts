@@ -9,6 +9,7 @@ export type AmphoraKind = { flavor: string; image_tag: string; availability_zone
 
 export class EmbeddedComputeDriver implements ComputeDriver {
   readonly hasHosts = false
+  readonly hasPorts = true
   readonly #compute: EmbeddedCompute
   readonly #kind: AmphoraKind
 

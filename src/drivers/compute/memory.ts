@@ -16,6 +16,7 @@ const DEFAULT_ZONE = 'nova'
 
 export class MemoryCompute implements ComputeDriver {
   hasHosts = true
+  readonly hasPorts = true
   readonly servers: MemoryServer[] = []
   readonly serverGroups: MemoryServerGroup[] = []
   /** What there is; a test adds what it needs. */

@@ -7,6 +7,7 @@ const LB_NETWORK_IP = '192.0.2.1'
 
 export class NoopCompute implements ComputeDriver {
   readonly hasHosts = false
+  readonly hasPorts = false
 
   async ensureServer(wanted: WantedServer): Promise<{ compute_id: string }> {
     return { compute_id: derivedId('server', wanted.name) }

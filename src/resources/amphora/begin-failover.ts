@@ -6,6 +6,7 @@ import { tryLockLoadBalancer } from '../load-balancer/repository.ts'
 import type { Provider } from '../unsupported.ts'
 import { type FailoverCause, failoverAmphora } from './failover-flow.ts'
 import { findAmphora } from './repository.ts'
+import { servingStatuses } from './row.ts'
 
 /**
  * `not_there`: no such amphora; `unsupported`: its driver cannot replace it; `serves_none`: it has no load balancer (a spare one), or is being made or
@@ -26,7 +27,7 @@ export async function beginFailover(
   if (amphora === undefined) return refused('not_there')
   if (!capabilities.failover) return refused('unsupported')
   const { loadbalancer_id: load_balancer_id, role, status } = amphora
-  const isServing = ['ALLOCATED', 'ERROR', 'FAILOVER_STOPPED'].includes(status)
+  const isServing = servingStatuses.includes(status)
   if (load_balancer_id === null || role === null || !isServing) return refused('serves_none')
   if (!(await tryLockLoadBalancer(tx, load_balancer_id, beginsFrom[cause]))) return refused('busy')
   const params = { amphora_id, load_balancer_id, cause }

@@ -5,6 +5,9 @@ export type Role = NonNullable<AmphoraRow['role']>
 
 type Place = Pick<AmphoraRow, 'vrrp_id' | 'vrrp_priority'> & { role: Role }
 
+/** Statuses of amphorae that serve or should: one in ERROR missed a change, one that is FAILOVER_STOPPED is silent as too many others are. */
+export const servingStatuses: readonly AmphoraRow['status'][] = ['ALLOCATED', 'ERROR', 'FAILOVER_STOPPED']
+
 /** Upstream's priorities; below a second 254 and 253, whose skew is next to nothing (RFC 5798 §6.1: (256 - priority) / 256 intervals). */
 export function rolesOf(topology: Topology, { keepalived_vrrp }: Pick<Config, 'keepalived_vrrp'>): Place[] {
   if (topology === 'SINGLE') return [{ role: 'STANDALONE', vrrp_id: null, vrrp_priority: null }]
