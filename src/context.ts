@@ -7,6 +7,7 @@ import type { NetworkDriver } from './drivers/network/driver.ts'
 import { flowKit } from './flow/define.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
+import type { Metrics } from './monitoring/metrics.ts'
 import type { Trust } from './trust/trust.ts'
 
 /** What every task, route and periodic job is given. */
@@ -22,6 +23,7 @@ export interface Context {
   readonly trust: Trust
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 export const { flow, task } = flowKit<Context>()

@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
+import { within } from '../lib/within.ts'
 import { methodNotAllowed, pathNotFound } from './faults.ts'
 import type { ApiContext } from './route.ts'
 
@@ -22,7 +23,7 @@ const backends: Record<ApiContext['config']['healthcheck']['backends'][number], 
   async octavia_db_check({ db, config }) {
     try {
       const { api_settings } = config
-      await askedWithin(DATABASE_TIMEOUT_MS, sql`select 1`.execute(db))
+      await within(DATABASE_TIMEOUT_MS, sql`select 1`.execute(db))
       return { available: true, reason: 'OK', details: `asked at most every ${api_settings.healthcheck_refresh_interval} s` }
     } catch (error) {
       return { available: false, reason: 'The Octavia database is unavailable.', details: (error as Error).message }
@@ -75,14 +76,6 @@ export function healthCheckRoute(api: FastifyInstance, context: ApiContext): voi
       return reply.type('text/plain; charset=UTF-8').send(results.map(({ reason }) => reason).join('\n'))
     },
   })
-}
-
-async function askedWithin(timeoutMs: number, asked: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
-  })
-  await Promise.race([asked, late]).finally(() => clearTimeout(timer))
 }
 
 function page(results: Result[], detailed: boolean): string {

@@ -87,6 +87,12 @@ export function createApi(context: ApiContext): FastifyInstance {
     if (!acceptsJson(request.headers.accept) && !needsNoToken(request.url)) throw notAcceptable()
   })
 
+  api.addHook('onResponse', async (request, reply) => {
+    const about = { method: request.method, route: request.routeOptions.url ?? 'unknown' }
+    context.metrics.api_requests_total.add({ ...about, status: String(reply.statusCode) })
+    context.metrics.api_request_duration_seconds.observe(about, reply.elapsedTime / 1_000)
+  })
+
   // Fastify adds a charset, which JSON has no use for and upstream does not send.
   api.addHook('onSend', (_request, reply, payload, done) => {
     if (reply.getHeader('content-type') === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')

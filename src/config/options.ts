@@ -276,6 +276,10 @@ export const options = {
     amphora_memory_mb: number(256, 'The memory limit of an amphora.', { min: 64, ...ours }),
     amphora_cpus: number(2, 'The cpu limit of an amphora.', { min: 0.1, fraction: true, ...ours }),
   },
+  monitoring: {
+    bind_host: text('127.0.0.1', 'The address of /metrics, which answers everybody who reaches it.', ours),
+    bind_port: number(null, 'Its port; default: no metrics are shown (9877 in the embedded cloud).', { min: 1, max: 65535, ...ours }),
+  },
   database: {
     connection: text(null, '`sqlite:///PATH` or `postgresql://...`; default: `ottavia.db` in the state directory.', { secret: true }),
     max_pool_size: number(10, 'Connections to PostgreSQL.', { min: 2 }),

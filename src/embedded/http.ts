@@ -4,13 +4,13 @@
  */
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
-import { isIP } from 'node:net'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from '../config/config.ts'
 import { isUnavailable, onceDatabaseIsBack } from '../db/unavailable.ts'
 import { IdentityUnavailable } from '../drivers/errors.ts'
 import type { Identity, IdentityDriver } from '../drivers/identity/driver.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
+import { hostIsOurs } from '../lib/host-is-ours.ts'
 import type { Log } from '../lib/log.ts'
 
 const bodyLimitBytes = 1_048_576
@@ -128,20 +128,6 @@ export function valuesOf(query: Query, name: string): string[] {
 
 /** The last one counts where only one makes sense. */
 export const lastValueOf = (query: Query, name: string): string | undefined => valuesOf(query, name).at(-1)
-
-/**
- * A web page that resolves its own name to our address (DNS rebinding) still sends its own name as Host: only the bound address,
- * localhost and the configured names are taken; on all interfaces any address literal, which cannot be rebound.
- */
-export function hostIsOurs(header: string | undefined, boundHost: string, allowedHosts: readonly string[]): boolean {
-  if (header === undefined) return false
-  const name = header
-    .replace(/:\d+$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase()
-  if (name === boundHost.toLowerCase() || name === 'localhost' || allowedHosts.includes(name)) return true
-  return (boundHost === '0.0.0.0' || boundHost === '::') && isIP(name) !== 0
-}
 
 /** `{"error":{"code":404,"message":"...","title":"Not Found"}}` */
 export function renderKeystoneFault(fault: HttpFault): object {

@@ -7,6 +7,7 @@ import { flowSurvives } from '../../test/support/flow-survives.ts'
 import { type Db, isPostgresql } from '../db/connection.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
+import { createMetrics, type Metrics } from '../monitoring/metrics.ts'
 import { startWorker, type Worker } from '../worker/worker.ts'
 import { type Flow, flowKit, VisibleError } from './define.ts'
 import { execute } from './execute.ts'
@@ -19,6 +20,7 @@ interface World {
   db: Db
   clock: Clock
   log: ReturnType<typeof createLog>
+  metrics: Metrics
   /** What exists outside the database; tasks make and take away by name. */
   things: Set<string>
   said: string[]
@@ -29,7 +31,7 @@ const { flow, task } = flowKit<World>()
 const silent = createLog('silent')
 
 function aWorld(db: Db): World {
-  return { db, clock: systemClock, log: silent, things: new Set(), said: [], fail: new Map() }
+  return { db, clock: systemClock, log: silent, metrics: createMetrics(), things: new Set(), said: [], fail: new Map() }
 }
 
 const make = task('make', {

@@ -9,6 +9,7 @@ import { NoopCompute } from '../drivers/compute/noop.ts'
 import { NoopNetwork } from '../drivers/network/noop.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
+import { createMetrics } from '../monitoring/metrics.ts'
 import type { FailoverCause } from '../resources/amphora/failover-flow.ts'
 import { beginFailovers } from './begin-failovers.ts'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, MINUTE_MS, pauseAfter } from './failover-attempts.ts'
@@ -19,7 +20,14 @@ const TIMEOUT_MS = 60_000
 /** Load balancers with one amphora each, `a0` and so on, last heard at START; no worker, so what begins is under way until `end`. */
 async function served(db: Db, count: number, options: Partial<Config['health_manager']> = {}) {
   const drivers = { compute: new NoopCompute(), network: new NoopNetwork(), amphora: new NoopAmphora() }
-  const context = { db, config: aConfig({ health_manager: options }), clock: systemClock, log: createLog('silent'), ...drivers }
+  const context = {
+    db,
+    config: aConfig({ health_manager: options }),
+    clock: systemClock,
+    log: createLog('silent'),
+    metrics: createMetrics(),
+    ...drivers,
+  }
   for (let i = 0; i < count; i++) {
     await db
       .insertInto('load_balancer')

@@ -2,7 +2,7 @@
 import type { Context } from '../context.ts'
 
 /** For what receives and stores. */
-export type HealthManagerContext = Pick<Context, 'db' | 'config' | 'clock' | 'log'>
+export type HealthManagerContext = Pick<Context, 'db' | 'config' | 'clock' | 'log' | 'metrics'>
 
 /** For what looks for dead amphorae and has them replaced. */
 export type WatchContext = HealthManagerContext &

@@ -13,6 +13,7 @@ import { NoopCompute } from '../drivers/compute/noop.ts'
 import { NoopNetwork } from '../drivers/network/noop.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
+import { createMetrics } from '../monitoring/metrics.ts'
 import { deletePoolRows } from '../tasks/delete-rows.ts'
 import { startHealthManager } from './health-manager.ts'
 import { type Heartbeat, openPacket } from './packet.ts'
@@ -315,7 +316,7 @@ forEachDatabase('silence makes a single load balancer ERROR and a pair DEGRADED,
 test('packets come in by UDP; one that is sent twice counts once', async () => {
   const db = await aDatabase()
   const { statuses } = await served(db)
-  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent'), ...noDrivers }
+  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent'), metrics: createMetrics(), ...noDrivers }
   const { ports, stop } = await startHealthManager(context, { bind: [{ address: '127.0.0.1', port: 0 }], key })
   const socket = createSocket('udp4')
   const send = (bytes: Buffer) => new Promise((resolve) => socket.send(bytes, ports[0]!, '127.0.0.1', resolve))
@@ -344,7 +345,7 @@ test('packets come in by UDP; one that is sent twice counts once', async () => {
 
 test('an address that is taken is an error at the start', async () => {
   const db = await aDatabase()
-  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent'), ...noDrivers }
+  const context = { db, config: aConfig(), clock: systemClock, log: createLog('silent'), metrics: createMetrics(), ...noDrivers }
   const first = await startHealthManager(context, { bind: [{ address: '127.0.0.1', port: 0 }], key })
   await assert.rejects(startHealthManager(context, { bind: [{ address: '127.0.0.1', port: first.ports[0]! }], key }), /EADDRINUSE/)
   await first.stop()

@@ -45,11 +45,19 @@ function startRounds(context: Context, jobs: readonly PeriodicJob[], intervalMs:
   async function runAll(): Promise<void> {
     for (const job of jobs) {
       if (stopped) return
+      const beganAt = context.clock.monotonic()
+      const end = (outcome: string) => {
+        context.metrics.periodic_jobs_total.add({ job: job.name, outcome })
+        context.metrics.periodic_job_duration_seconds.observe({ job: job.name }, (context.clock.monotonic() - beganAt) / 1_000)
+      }
       try {
         const result = await job.run(context)
         if (Object.values(result).some((count) => count > 0)) context.log.info({ job: job.name, ...result }, 'periodic job')
+        end('ok')
+        context.metrics.periodic_job_last_success_timestamp_seconds.set({ job: job.name }, context.clock.now() / 1_000)
       } catch (error) {
         context.log.error({ job: job.name, error: String(error) }, 'periodic job failed; it will be called again')
+        end('error')
       }
     }
   }

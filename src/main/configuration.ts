@@ -18,11 +18,12 @@ const embeddedDefaults: ConfigSource['defaults'] = {
   api_settings: { healthcheck_enabled: true },
   certificates: { renewal_check_interval: 10 },
   health_manager: { heartbeat_interval: 1, heartbeat_timeout: 10, health_check_interval: 1 },
+  monitoring: { bind_port: 9877 },
   keepalived_vrrp: { vrrp_advert_int: 0.1 },
 }
 
 /** The highest `--port-base` whose last service still has a port. */
-const MAX_PORT_BASE = 65_529
+const MAX_PORT_BASE = 65_528
 
 export function readConfiguration(options: ServeOptions, stateDirectory: string, warn: (text: string) => void): Config {
   const source: ConfigSource = { stateDirectory, warn }
@@ -36,7 +37,7 @@ export function readConfiguration(options: ServeOptions, stateDirectory: string,
   return loadConfig({ ...source, warn: undefined, defaults: embeddedDefaults })
 }
 
-/** N load balancing, N+1 identity, N+2 network, N+3 secrets, N+4 console, N+5/udp heartbeats, N+6 compute. */
+/** N load balancing, N+1 identity, N+2 network, N+3 secrets, N+4 console, N+5/udp heartbeats, N+6 compute, N+7 metrics. */
 function portsFrom(portBase: string): ConfigSource['overrides'] {
   const base = Number(portBase)
   if (!Number.isInteger(base) || base < 1 || base > MAX_PORT_BASE)
@@ -46,5 +47,6 @@ function portsFrom(portBase: string): ConfigSource['overrides'] {
     identity: { bind_port: base + 1 },
     embedded: { network_bind_port: base + 2, secrets_bind_port: base + 3, compute_bind_port: base + 6 },
     health_manager: { bind_port: base + 5 },
+    monitoring: { bind_port: base + 7 },
   }
 }

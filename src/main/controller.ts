@@ -18,6 +18,10 @@ import { startHousekeeping } from '../housekeeping/housekeeping.ts'
 import type { Clock } from '../lib/clock.ts'
 import { loadIpvs } from '../lib/ipvs.ts'
 import type { Log } from '../lib/log.ts'
+import { collectGauges } from '../monitoring/collect.ts'
+import { watchDriver } from '../monitoring/drivers.ts'
+import { createMetrics } from '../monitoring/metrics.ts'
+import { startMonitoring } from '../monitoring/server.ts'
 import { allFlows } from '../resources/all-flows.ts'
 import { startWorker } from '../worker/worker.ts'
 import { openEmbeddedCloud } from './embedded-cloud.ts'
@@ -61,19 +65,25 @@ export async function startController({ config: given, log, clock, print, demo }
           capabilities: await capabilitiesOfAmphorae(config),
         }),
     })
+    const certificates = await openCertificates(config, { embedded: cloud.certificates })
+    const metrics = createMetrics()
     const context: ApiContext = {
       db,
       config,
-      compute,
-      network,
-      amphora,
-      certificates: await openCertificates(config, { embedded: cloud.certificates }),
+      compute: watchDriver(compute, 'compute', metrics),
+      network: watchDriver(network, 'network', metrics),
+      amphora: watchDriver(amphora, 'amphora', metrics),
+      certificates: watchDriver(certificates, 'certificates', metrics),
       trust,
       clock,
       log,
-      identity: cloud.identity,
+      metrics,
+      identity: watchDriver(cloud.identity, 'identity', metrics),
     }
 
+    const uncollect = collectGauges(context)
+    started.unshift({ stop: async () => uncollect() })
+    started.unshift(await startMonitoring(context))
     started.unshift(await cloud.startServices())
     started.unshift(await startHealthManager(context, { bind: cloud.heartbeatAddresses, key: config.health_manager.heartbeat_key! }))
     started.unshift(

@@ -12,7 +12,7 @@ program
   .description('serve the API and everything behind it, in the foreground')
   .option(...stateOption)
   .option('--config <file>', 'an octavia.conf')
-  .option('--port-base <number>', 'load balancing there, identity +1, network +2, secrets +3, heartbeats +5/udp, compute +6')
+  .option('--port-base <number>', 'load balancing there, identity +1, network +2, secrets +3, heartbeats +5/udp, compute +6, metrics +7')
   .option('--no-demo', 'make no demonstration at the first start')
   .action(async (options) => (await import('./serve.ts')).serve(options))
 

@@ -7,6 +7,7 @@ import { type Claim, Journal } from '../flow/journal.ts'
 import { onFlowsStarted } from '../flow/start.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { type Metrics, whenRead } from '../monitoring/metrics.ts'
 
 const DEFAULT_LEASE_MS = 5_000
 const DEFAULT_MAX_FLOWS = 50
@@ -34,8 +35,8 @@ export interface Worker {
   idle(): Promise<void>
 }
 
-export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(options: WorkerOptions<C>): Worker {
-  const { db, clock, log } = options.context
+export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics: Metrics }>(options: WorkerOptions<C>): Worker {
+  const { db, clock, log, metrics } = options.context
   const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
   const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
   const names = [...flows.keys()]
@@ -105,9 +106,14 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(option
   async function perform(claim: Claim, signal: AbortSignal): Promise<void> {
     const about = { flow_id: claim.flow_id, flow: claim.name }
     const startedAt = clock.monotonic()
+    if (claim.generation === 1)
+      metrics.flow_wait_seconds.observe({ flow: claim.name }, Math.max(0, clock.now() - claim.created_at_ms) / 1_000)
     try {
       const outcome = await execute(flows.get(claim.name)!, claim, { context: contextOf(claim), journal, signal })
       const ms = Math.round(clock.monotonic() - startedAt)
+      const counted = { flow: claim.name, outcome: outcome.toLowerCase() }
+      metrics.flows_total.add(counted)
+      metrics.flow_duration_seconds.observe(counted, ms / 1_000)
       if (outcome === 'DONE') log.info({ ...about, ms }, 'flow done')
       else log.warn({ ...about, ms, outcome }, 'flow ended otherwise')
       if (outcome === 'INTERRUPTED' && stopping) await journal.release(claim)
@@ -136,6 +142,7 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(option
       renewing = false
     })
   }, journal.leaseMs / 4)
+  const uncollect = whenRead(metrics, () => metrics.flows_running.set({}, running.size))
   const notifications = onFlowsStarted(db, wake)
   const looping = loop()
 
@@ -151,6 +158,7 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log }>(option
       clearInterval(renewal)
       await notifications.stop()
       journal.close()
+      uncollect()
       for (const resolve of waitingForIdle.splice(0)) resolve()
     },
     idle() {

@@ -9,6 +9,7 @@ import { NoopCompute } from '../../src/drivers/compute/noop.ts'
 import { NoopNetwork } from '../../src/drivers/network/noop.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { createMetrics } from '../../src/monitoring/metrics.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { aConfig } from '../support/builders.ts'
@@ -60,6 +61,7 @@ export async function startOttavia(certificates: string): Promise<Ottavia> {
     identity: { validate: async () => null },
     trust: new MemoryTrust(),
     log: createLog('silent'),
+    metrics: createMetrics(),
   }
   const api = createApi(context)
   await api.listen({ host: '127.0.0.1', port: 0 })

@@ -9,6 +9,7 @@ import { NoopCompute } from '../../src/drivers/compute/noop.ts'
 import { NoopNetwork } from '../../src/drivers/network/noop.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { createMetrics } from '../../src/monitoring/metrics.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { aConfig } from '../support/builders.ts'
@@ -40,6 +41,7 @@ export async function startControlPlane(db: Db): Promise<ControlPlane> {
     identity: new MemoryIdentity(),
     trust: new MemoryTrust(),
     log: createLog('silent'),
+    metrics: createMetrics(),
   }
   const worker = startWorker({ context, flows: allFlows })
   const api = createApi(context)

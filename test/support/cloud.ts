@@ -14,6 +14,7 @@ import type { Network, Subnet } from '../../src/drivers/network/driver.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { createMetrics } from '../../src/monitoring/metrics.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
 import { type Answered, checkAnswers } from './answers.ts'
@@ -100,6 +101,7 @@ export class Cloud {
       identity: options.identity ?? identity,
       trust: this.trust,
       log: createLog('silent'),
+      metrics: createMetrics(),
     }
     this.vipNetwork = network.addNetwork({ name: 'private', shared: true })
     this.vipSubnet = network.addSubnet({ network_id: this.vipNetwork.id, cidr: '10.0.0.0/24' })

@@ -9,12 +9,14 @@ import { type Db, openDatabase } from '../../src/db/connection.ts'
 import { flowKit } from '../../src/flow/define.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createLog, type Log } from '../../src/lib/log.ts'
+import { createMetrics, type Metrics } from '../../src/monitoring/metrics.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 
 interface World {
   db: Db
   clock: Clock
   log: Log
+  metrics: Metrics
   directory: string
 }
 
@@ -57,6 +59,10 @@ const makeFile = task('make-file', {
 if (import.meta.main) {
   const [connection, directory] = process.argv.slice(2) as [string, string]
   const db = await openDatabase({ connection })
-  startWorker({ context: { db, clock: systemClock, log: createLog('silent'), directory }, flows: [makeFiles], maxFlows: 2 })
+  startWorker({
+    context: { db, clock: systemClock, log: createLog('silent'), metrics: createMetrics(), directory },
+    flows: [makeFiles],
+    maxFlows: 2,
+  })
   process.stdout.write('running\n')
 }

@@ -20,6 +20,7 @@ import { MemoryCompute } from '../../src/drivers/compute/memory.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { createMetrics } from '../../src/monitoring/metrics.ts'
 import {
   aConfig,
   aHealthMonitorRow,
@@ -54,7 +55,7 @@ export class Stage {
   constructor(db: Db, config: ConfigSource['overrides'] = {}) {
     this.db = db
     const { compute, network, amphora, certificates } = this
-    const services = { clock: systemClock, log: createLog('silent'), trust: this.trust }
+    const services = { clock: systemClock, log: createLog('silent'), metrics: createMetrics(), trust: this.trust }
     this.context = { db, config: aConfig(config), compute, network, amphora, certificates, ...services }
   }
 

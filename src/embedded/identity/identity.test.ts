@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { call, type EmbeddedServices, embeddedServices, passwordLogin } from '../../../test/support/embedded-services.ts'
-import { hostIsOurs } from '../http.ts'
+import { hostIsOurs } from '../../lib/host-is-ours.ts'
 
 type Role = { id: string; name: string }
 type Token = {
