@@ -9,6 +9,8 @@ import { writeAtomically } from './files.ts'
 
 export const FLOW_HEADER = 'x-ottavia-flow'
 export const GENERATION_HEADER = 'x-ottavia-generation'
+/** By which request of a user's a controller asks; the agent's log names it. */
+export const REQUEST_ID_HEADER = 'x-openstack-request-id'
 /** `message` of the 409 by which a fenced worker is told apart from other conflicts. */
 export const FENCED_MESSAGE = 'A later worker has taken over'
 

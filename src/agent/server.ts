@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { createSecureContext, type TLSSocket } from 'node:tls'
 import { blocksOf } from '../lib/pem.ts'
-import { FENCED_MESSAGE, type Fences, FLOW_HEADER, GENERATION_HEADER } from './fence.ts'
+import { FENCED_MESSAGE, type Fences, FLOW_HEADER, GENERATION_HEADER, REQUEST_ID_HEADER } from './fence.ts'
 import { writeAtomically } from './files.ts'
 import type { AgentLog } from './log.ts'
 import { createRouter, HttpError, type RouteTable } from './router.ts'
@@ -15,6 +15,8 @@ import type { AgentSettings } from './settings.ts'
 const KEEP_ALIVE_MS = 30_000
 /** One controller has a handful; more is somebody who tries. */
 const MAX_CONNECTIONS = 64
+/** `req-` and a UUID. */
+const MAX_ID_LENGTH = 40
 const HANDSHAKE_TIMEOUT_MS = 10_000
 /** Certificates from a client's to the one that a CA of ours has signed. */
 const LONGEST_CHAIN = 10
@@ -40,7 +42,10 @@ export class AgentServer {
         requestTimeout: settings.requestReadTimeoutMs,
         keepAliveTimeout: KEEP_ALIVE_MS,
       },
-      (request, response) => void router.handle(request, response),
+      (request, response) => {
+        response.on('finish', () => tellChange(log, request, response.statusCode))
+        void router.handle(request, response)
+      },
     )
     this.server.maxConnections = MAX_CONNECTIONS
     this.server.on('secureConnection', (socket) => {
@@ -129,4 +134,13 @@ function admit(fences: Fences, request: IncomingMessage): void {
   const header = (name: string) => request.headers[name]?.toString()
   if (!fences.admits(header(FLOW_HEADER), header(GENERATION_HEADER)))
     throw new HttpError(409, { message: FENCED_MESSAGE, details: `flow ${header(FLOW_HEADER)}` })
+}
+
+/** What was changed, and for whom: ids that controllers make, cut where somebody else wrote more. */
+function tellChange(log: AgentLog, { method, url, headers }: IncomingMessage, status: number): void {
+  const request_id = headers[REQUEST_ID_HEADER]?.toString().slice(0, MAX_ID_LENGTH)
+  const flow_id = headers[FLOW_HEADER]?.toString().slice(0, MAX_ID_LENGTH)
+  const line = `${method} ${url}: ${status}${request_id === undefined ? '' : ` ${request_id}`}${flow_id === undefined ? '' : ` flow ${flow_id}`}`
+  if (method === 'GET' || method === 'HEAD') log.debug(line)
+  else log.info(line)
 }

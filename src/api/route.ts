@@ -7,6 +7,7 @@ import type { Static, TSchema } from 'typebox'
 import type { Context } from '../context.ts'
 import { onceDatabaseIsBack } from '../db/unavailable.ts'
 import type { IdentityDriver } from '../drivers/identity/driver.ts'
+import type { Activity } from '../lib/activity.ts'
 import type { Answer } from './answer.ts'
 import type { BodyKind } from './body.ts'
 import { Fault, methodNotAllowed, missingArgument, unknownArguments } from './faults.ts'
@@ -21,6 +22,8 @@ export interface ApiContext extends Context {
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller
+    /** On whose behalf what is done for it is done; undefined where Fastify refused it before anything else. */
+    activity?: Activity
     /** Throws 403 unless the policy lets the caller do it to an object of that project (null: to no object in particular). */
     authorize(policy: PolicyName, project_id: string | null): void
     /** The project whose objects a list may show, null for all of them; throws 403. In: the project asked for, by default the query's. */

@@ -7,6 +7,8 @@ import { isBusy } from '../db/busy.ts'
 import { isUnavailable } from '../db/unavailable.ts'
 import { FencedError, IdentityUnavailable, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
+import { type Activity, during } from '../lib/activity.ts'
+import { parseTraceparent } from '../lib/span.ts'
 import { amphoraRoutes } from '../resources/amphora/routes.ts'
 import { availabilityZoneRoutes } from '../resources/availability-zone/routes.ts'
 import { availabilityZoneProfileRoutes } from '../resources/availability-zone-profile/routes.ts'
@@ -23,6 +25,7 @@ import { memberRoutes } from '../resources/member/routes.ts'
 import { poolRoutes } from '../resources/pool/routes.ts'
 import { providerRoutes } from '../resources/provider/routes.ts'
 import { quotaRoutes } from '../resources/quota/routes.ts'
+import { noTracer, type Tracer } from '../tracing/tracer.ts'
 import { authenticate, authorize, scopeOfList } from './authentication.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { discoveryRoutes } from './discovery.ts'
@@ -46,10 +49,14 @@ import { type ApiContext, routeOtherMethods } from './route.ts'
 
 const REQUEST_TIMEOUT_MS = 60_000
 
+/** As oslo.middleware takes it. */
+const REQUEST_ID = /^req-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$/
+const isReading: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
 const nobody: Caller = { user_id: null, project_id: null, roles: [], is_admin: false }
 
 /** The whole API, not yet listening. Throws ConfigError where everyone on the network would be an admin. */
-export function createApi(context: ApiContext): FastifyInstance {
+export function createApi(context: ApiContext, tracer: Tracer = noTracer): FastifyInstance {
   const { config, log } = context
   refuseRemoteNoauth(config)
   const policy = openPolicy(context)
@@ -75,6 +82,7 @@ export function createApi(context: ApiContext): FastifyInstance {
     return scopeOfList(policy, this.caller, type, asked === undefined ? inQuery : asked)
   })
 
+  knowWhose(api, tracer)
   endUnusedConnections(api)
   allowCrossOrigin(api, config)
   const isAllowedHost = hostCheck(config)
@@ -91,6 +99,15 @@ export function createApi(context: ApiContext): FastifyInstance {
     const about = { method: request.method, route: request.routeOptions.url ?? 'unknown' }
     context.metrics.api_requests_total.add({ ...about, status: String(reply.statusCode) })
     context.metrics.api_request_duration_seconds.observe(about, reply.elapsedTime / 1_000)
+    const line = {
+      method: request.method,
+      path: request.originalUrl.split('?', 1)[0],
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+    }
+    during(request.activity ?? {}, () => (isReading.has(request.method) ? log.debug(line, 'request') : log.info(line, 'request')))
+    request.activity?.span?.set({ 'http.response.status_code': reply.statusCode, 'http.route': about.route })
+    request.activity?.span?.end(reply.statusCode >= 500 ? `${reply.statusCode}` : undefined)
   })
 
   // Fastify adds a charset, which JSON has no use for and upstream does not send.
@@ -115,7 +132,7 @@ export function createApi(context: ApiContext): FastifyInstance {
   api.setErrorHandler((error, request, reply) => {
     const fault = toFault(error, request)
     if (fault.status >= 500 && fault.status !== 501) {
-      log.error({ request_id: request.id, method: request.method, url: request.originalUrl, err: error }, 'request failed')
+      log.error({ method: request.method, url: request.originalUrl, err: error }, 'request failed')
     }
     answerFault(fault, request, reply, { www_authenticate_uri })
   })
@@ -144,6 +161,33 @@ export function createApi(context: ApiContext): FastifyInstance {
   routeOtherMethods(api)
   openapiRoute(api)
   return api
+}
+
+/** Everything that is done for a request knows whose it is. */
+function knowWhose(api: FastifyInstance, tracer: Tracer): void {
+  api.decorateRequest('activity')
+  api.addHook('onRequest', (request, _reply, done) => {
+    const told = request.headers['x-openstack-request-id']
+    const traceparent = request.headers.traceparent?.toString()
+    const attributes = {
+      'http.request.method': request.method,
+      'url.path': request.originalUrl.split('?', 1)[0]!,
+      'ottavia.request_id': request.id,
+    }
+    const span = tracer.begin(`${request.method} ${request.routeOptions.url ?? ''}`.trim(), { kind: 'server', attributes, traceparent })
+    const { id } = request.params as { id?: string }
+    const activity: Activity = {
+      request_id: request.id,
+      ...(typeof told === 'string' && REQUEST_ID.test(told) ? { global_request_id: told } : {}),
+      ...(parseTraceparent(traceparent) === null ? {} : { traceparent }),
+      ...(request.routeOptions.url?.startsWith('/v2/lbaas/loadbalancers/:id') ? { load_balancer_id: id } : {}),
+      span,
+    }
+    request.activity = activity
+    during(activity, done)
+  })
+  // Reading the body, the connection has led us away.
+  api.addHook('preValidation', (request, _reply, done) => during(request.activity ?? {}, done))
 }
 
 /** A server that closes ends connections that were used and are idle, and waits for others: those that clients opened in advance would keep it for a minute. */

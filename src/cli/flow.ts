@@ -20,10 +20,16 @@ export function addFlowCommands(program: Command, open: (state: string | undefin
     .addOption(stateDirectory())
     .option('--load-balancer <id>', 'only those of this load balancer')
     .addOption(new Option('--in <state>', 'only those in this state').choices(STATES))
+    .option('--request <id>', 'only those that this API request started (x-openstack-request-id of its answer)')
     .option('--limit <number>', 'at most so many', limit, 50)
-    .action((options: { state?: string; loadBalancer?: string; in?: FlowState; limit: number }) =>
+    .action((options: { state?: string; loadBalancer?: string; in?: FlowState; request?: string; limit: number }) =>
       withDatabase(open, options.state, async ({ db }) => {
-        const flows = await listFlows(db, { subject: options.loadBalancer, state: options.in, limit: options.limit })
+        const flows = await listFlows(db, {
+          subject: options.loadBalancer,
+          state: options.in,
+          request_id: options.request,
+          limit: options.limit,
+        })
         const rows = flows.map(({ id, name, subject, state, created_at_ms, ended_at_ms, reason }) => [
           id,
           name,
@@ -46,11 +52,25 @@ export function addFlowCommands(program: Command, open: (state: string | undefin
       withDatabase(open, options.state, async ({ db }) => {
         const found = await showFlow(db, id)
         if (found === null) throw new Error(`there is no flow ${id}`)
-        const { name, subject, state, reason, worker, generation, created_at_ms, ended_at_ms, params, steps } = found
+        const {
+          name,
+          subject,
+          request_id,
+          global_request_id,
+          state,
+          reason,
+          worker,
+          generation,
+          created_at_ms,
+          ended_at_ms,
+          params,
+          steps,
+        } = found
         const fields: [string, string][] = [
           ['id', id],
           ['flow', name],
           ['load balancer', subject ?? ''],
+          ['request', [request_id, global_request_id].filter((known) => known !== null).join(', ')],
           ['params', JSON.stringify(params)],
           ['state', state],
           ['reason', reason?.message ?? ''],

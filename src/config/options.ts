@@ -280,6 +280,28 @@ export const options = {
     bind_host: text('127.0.0.1', 'The address of /metrics, which answers everybody who reaches it.', ours),
     bind_port: number(null, 'Its port; default: no metrics are shown (9877 in the embedded cloud).', { min: 1, max: 65535, ...ours }),
   },
+  tracing: {
+    otlp_endpoint: text(
+      null,
+      'An OpenTelemetry collector (`http://HOST:4318`), to which traces are sent as OTLP over HTTP; default: OTEL_EXPORTER_OTLP_ENDPOINT in the environment, else no traces are made.',
+      ours,
+    ),
+    otlp_headers: dictionary({}, 'What it is told besides, `name:value` pairs; default: OTEL_EXPORTER_OTLP_HEADERS.', {
+      secret: true,
+      ...ours,
+    }),
+    service_name: text(null, 'What traces call this service; default: OTEL_SERVICE_NAME, else ottavia.', ours),
+    sample_ratio: number(
+      1,
+      'Of traces that begin here, this part is made; whoever passes on a request with `traceparent` has decided for it.',
+      {
+        min: 0,
+        max: 1,
+        fraction: true,
+        ...ours,
+      },
+    ),
+  },
   database: {
     connection: text(null, '`sqlite:///PATH` or `postgresql://...`; default: `ottavia.db` in the state directory.', { secret: true }),
     max_pool_size: number(10, 'Connections to PostgreSQL.', { min: 2 }),

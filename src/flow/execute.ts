@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isUnavailable } from '../db/unavailable.ts'
+import { inSpan } from '../lib/activity.ts'
 import type { Json } from '../lib/json.ts'
 import { retry } from '../lib/retry.ts'
 import {
@@ -168,10 +169,12 @@ class Execution<C> {
     let output: Json | undefined
     try {
       this.#probe('started', step)
-      output = await this.#attempt(task.retry ?? ONCE, async () => {
-        const result = await task.execute(this.#context, input)
-        return result === undefined ? undefined : (result as Json)
-      })
+      output = await inSpan(task.name, { attributes: { 'ottavia.step': step } }, () =>
+        this.#attempt(task.retry ?? ONCE, async () => {
+          const result = await task.execute(this.#context, input)
+          return result === undefined ? undefined : (result as Json)
+        }),
+      )
       this.#probe('executed', step)
     } catch (error) {
       this.#throwIfInterrupted(error)
@@ -234,7 +237,9 @@ class Execution<C> {
         }
         this.#probe('reverting', row.step)
         const output = row.finished_order === null ? undefined : fromText(row.output)
-        await this.#attempt(task.retry ?? REVERT_RETRY, () => task.revert!(this.#context, fromText(row.input), output))
+        await inSpan(`revert ${task.name}`, { attributes: { 'ottavia.step': row.step } }, () =>
+          this.#attempt(task.retry ?? REVERT_RETRY, () => task.revert!(this.#context, fromText(row.input), output)),
+        )
         this.#probe('undone', row.step)
       } catch (error) {
         this.#throwIfInterrupted(error)

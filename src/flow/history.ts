@@ -18,6 +18,9 @@ export interface FlowSummary {
   generation: number
   created_at_ms: number
   ended_at_ms: number | null
+  /** Of the API request that started it. */
+  request_id: string | null
+  global_request_id: string | null
 }
 
 export interface StepSummary {
@@ -40,7 +43,7 @@ export interface FlowDetails extends FlowSummary {
 /** The latest first. `marker` is the id of the last flow of the page before; one that is gone gives the first page. */
 export async function listFlows(
   db: Db,
-  options: { limit?: number; marker?: string; subject?: string; state?: FlowState } = {},
+  options: { limit?: number; marker?: string; subject?: string; state?: FlowState; request_id?: string } = {},
 ): Promise<FlowSummary[]> {
   let query = db
     .selectFrom('flow')
@@ -48,9 +51,11 @@ export async function listFlows(
     .orderBy('created_at_ms', 'desc')
     .orderBy('id', 'desc')
     .limit(Math.min(options.limit ?? DEFAULT_PAGE, MAX_PAGE))
-  const { subject, state, marker } = options
+  const { subject, state, request_id, marker } = options
   if (subject !== undefined) query = query.where('subject', '=', subject)
   if (state !== undefined) query = query.where('state', '=', state)
+  if (request_id !== undefined)
+    query = query.where(({ eb, or }) => or([eb('request_id', '=', request_id), eb('global_request_id', '=', request_id)]))
   if (marker !== undefined) {
     const last = await db.selectFrom('flow').select(['created_at_ms', 'id']).where('id', '=', marker).executeTakeFirst()
     if (last !== undefined) {
@@ -115,7 +120,7 @@ export async function pruneFlows(db: Db, options: { beforeMs: number; limit: num
 }
 
 function summary(row: FlowRow): FlowSummary {
-  const { id, name, subject, state, worker, generation, created_at_ms, ended_at_ms } = row
+  const { id, name, subject, state, worker, generation, created_at_ms, ended_at_ms, request_id, global_request_id } = row
   const reason = row.reason_message === null ? null : { message: row.reason_message, details: row.reason_details ?? '' }
-  return { id, name, subject, state, reason, worker, generation, created_at_ms, ended_at_ms }
+  return { id, name, subject, state, reason, worker, generation, created_at_ms, ended_at_ms, request_id, global_request_id }
 }

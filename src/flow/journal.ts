@@ -29,6 +29,11 @@ export interface Claim {
   readonly reason: { message: string; details: string }
   readonly generation: number
   readonly created_at_ms: number
+  /** What the flow works on. */
+  readonly subject: string | null
+  readonly request_id: string | null
+  readonly global_request_id: string | null
+  readonly traceparent: string | null
   /** By the monotonic clock; moved on by each write and renewal. */
   leaseEndsAt: number
 }
@@ -113,6 +118,10 @@ export class Journal {
       reason: { message: row.reason_message ?? '', details: row.reason_details ?? '' },
       generation: row.generation,
       created_at_ms: row.created_at_ms,
+      subject: row.subject,
+      request_id: row.request_id,
+      global_request_id: row.global_request_id,
+      traceparent: row.traceparent,
       leaseEndsAt,
     }))
   }

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { onCommit } from '../db/commit-hooks.ts'
 import { type Db, isPostgresql, type Tx } from '../db/connection.ts'
 import { listen } from '../db/notifications.ts'
+import { currentActivity, currentTraceparent } from '../lib/activity.ts'
 import type { Json } from '../lib/json.ts'
 import type { Flow } from './define.ts'
 
@@ -38,6 +39,9 @@ export async function startFlow<C, P extends Json>(
       lease_until_ms: 0,
       created_at_ms: started_at_ms,
       ended_at_ms: null,
+      request_id: currentActivity()?.request_id ?? null,
+      global_request_id: currentActivity()?.global_request_id ?? null,
+      traceparent: currentTraceparent() ?? null,
     })
     .execute()
   await flow.onStart?.(tx, { flow_id: id, params, started_at_ms })

@@ -24,6 +24,11 @@ export interface FlowRow {
   lease_until_ms: number
   created_at_ms: number
   ended_at_ms: number | null
+  /** The API request that started it; null where none did, such as for the health manager's failovers. */
+  request_id: string | null
+  global_request_id: string | null
+  /** W3C's header of the trace it belongs to. */
+  traceparent: string | null
 }
 
 /** STARTED: may have been done in part. REVERTED also for a step that has nothing to revert. */

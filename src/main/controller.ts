@@ -23,6 +23,7 @@ import { watchDriver } from '../monitoring/drivers.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { startMonitoring } from '../monitoring/server.ts'
 import { allFlows } from '../resources/all-flows.ts'
+import { openTracer } from '../tracing/tracer.ts'
 import { startWorker } from '../worker/worker.ts'
 import { openEmbeddedCloud } from './embedded-cloud.ts'
 import { databaseConnection } from './installation.ts'
@@ -67,6 +68,8 @@ export async function startController({ config: given, log, clock, print, demo }
     })
     const certificates = await openCertificates(config, { embedded: cloud.certificates })
     const metrics = createMetrics()
+    const tracer = await openTracer({ config, log, metrics }, process.env)
+    started.unshift(tracer)
     const context: ApiContext = {
       db,
       config,
@@ -89,6 +92,7 @@ export async function startController({ config: given, log, clock, print, demo }
     started.unshift(
       startWorker({
         context,
+        tracer,
         flows: allFlows,
         drivers: ['compute', 'network', 'amphora'],
         maxFlows: config.task_flow.max_workers,
@@ -96,7 +100,7 @@ export async function startController({ config: given, log, clock, print, demo }
       }),
     )
     started.unshift(startHousekeeping(context))
-    const api = createApi(context)
+    const api = createApi(context, tracer)
     const { bind_host, bind_port } = config.api_settings
     await api.listen({ host: bind_host, port: bind_port })
     started.unshift({ stop: () => api.close() })

@@ -67,6 +67,8 @@ export const metricTable = {
     ['kind'],
   ),
 
+  trace_spans_dropped_total: counter('Spans that the collector of traces did not take, or that were too many.'),
+
   process_cpu_seconds_total: counter('User and system CPU time.'),
   process_resident_memory_bytes: gauge('Resident memory.'),
   process_start_time_seconds: gauge('When the process began, in seconds since 1970.'),

@@ -5,9 +5,11 @@ import type { Flow } from '../flow/define.ts'
 import { execute } from '../flow/execute.ts'
 import { type Claim, Journal } from '../flow/journal.ts'
 import { onFlowsStarted } from '../flow/start.ts'
+import { currentActivity, during } from '../lib/activity.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Metrics, whenRead } from '../monitoring/metrics.ts'
+import { noTracer, type Tracer } from '../tracing/tracer.ts'
 
 const DEFAULT_LEASE_MS = 5_000
 const DEFAULT_MAX_FLOWS = 50
@@ -26,6 +28,7 @@ export interface WorkerOptions<C> {
   leaseMs?: number
   /** Members of the context that act on the world. Whatever a flow asks of them, its lease is looked at first. */
   drivers?: readonly (keyof C)[]
+  tracer?: Tracer
 }
 
 export interface Worker {
@@ -37,6 +40,7 @@ export interface Worker {
 
 export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics: Metrics }>(options: WorkerOptions<C>): Worker {
   const { db, clock, log, metrics } = options.context
+  const tracer = options.tracer ?? noTracer
   const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
   const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
   const names = [...flows.keys()]
@@ -86,7 +90,7 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
 
   function run(claim: Claim): void {
     const abort = new AbortController()
-    const ended = perform(claim, abort.signal).finally(() => {
+    const ended = onBehalfOf(claim, () => perform(claim, abort.signal)).finally(() => {
       running.delete(claim.flow_id)
       wake()
     })
@@ -103,8 +107,23 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
     return context
   }
 
+  /** Log lines, spans and requests to agents tell by what request a flow was started. */
+  function onBehalfOf(claim: Claim, work: () => Promise<void>): Promise<void> {
+    const { flow_id, name, generation } = claim
+    const [request_id, global_request_id, load_balancer_id, traceparent] = [
+      claim.request_id ?? undefined,
+      claim.global_request_id ?? undefined,
+      claim.subject ?? undefined,
+      claim.traceparent ?? undefined,
+    ]
+    const attributes = { 'ottavia.flow_id': flow_id, 'ottavia.load_balancer_id': claim.subject ?? '', 'ottavia.generation': generation }
+    const span = tracer.begin(name, { kind: 'consumer', attributes, traceparent })
+    return during({ request_id, global_request_id, load_balancer_id, flow_id, traceparent, span }, work)
+  }
+
   async function perform(claim: Claim, signal: AbortSignal): Promise<void> {
-    const about = { flow_id: claim.flow_id, flow: claim.name }
+    const about = { flow: claim.name }
+    const span = currentActivity()?.span
     const startedAt = clock.monotonic()
     if (claim.generation === 1)
       metrics.flow_wait_seconds.observe({ flow: claim.name }, Math.max(0, clock.now() - claim.created_at_ms) / 1_000)
@@ -114,12 +133,15 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
       const counted = { flow: claim.name, outcome: outcome.toLowerCase() }
       metrics.flows_total.add(counted)
       metrics.flow_duration_seconds.observe(counted, ms / 1_000)
+      span?.set({ 'ottavia.outcome': outcome })
+      span?.end(outcome === 'DONE' ? undefined : outcome)
       if (outcome === 'DONE') log.info({ ...about, ms }, 'flow done')
       else log.warn({ ...about, ms, outcome }, 'flow ended otherwise')
       if (outcome === 'INTERRUPTED' && stopping) await journal.release(claim)
     } catch (error) {
       // The lease ends, and another attempt is made; nothing is known about the flow's state that the journal does not know.
       log.error({ ...about, error: String(error) }, 'flow left unfinished')
+      span?.end(error)
     }
   }
 

@@ -13,6 +13,7 @@ import * as tlsCertificates from './0012-tls-certificates.ts'
 import * as memberStatistics from './0013-member-statistics.ts'
 import * as amphoraFailover from './0023-amphora-failover.ts'
 import * as trust from './0024-trust.ts'
+import * as flowOrigin from './0026-flow-origin.ts'
 
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
@@ -28,4 +29,5 @@ export const migrations: Record<string, Migration> = {
   '0013-member-statistics': memberStatistics,
   '0023-amphora-failover': amphoraFailover,
   '0024-trust': trust,
+  '0026-flow-origin': flowOrigin,
 }

@@ -1,9 +1,10 @@
 /** Amphorae driven through their agents' REST API 1.0: ours and upstream's (`octavia/amphorae/drivers/haproxy/rest_api_driver.py`). */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AgentAnswer, type AgentClient, type AgentRequest, createAgentClient } from '../../agent/client.ts'
-import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER } from '../../agent/fence.ts'
+import { FENCED_MESSAGE, FLOW_HEADER, GENERATION_HEADER, REQUEST_ID_HEADER } from '../../agent/fence.ts'
 import { md5 } from '../../agent/files.ts'
 import type { Config } from '../../config/config.ts'
+import { currentActivity, currentTraceparent, inSpan } from '../../lib/activity.ts'
 import { sideBySide } from '../../lib/side-by-side.ts'
 import type { TrustMaterial } from '../../trust/trust.ts'
 import { AgentError, AgentUnreachable, FencedError, RefusedError } from '../errors.ts'
@@ -213,7 +214,21 @@ export class HaproxyRestDriver implements AmphoraDriver {
    * Sends until the agent answers. Upstream's budget of waiting (`*_max_retries` times `*_retry_interval`) is kept, but the first waits are
    * short, for a machine that is up in milliseconds.
    */
-  private async ask(amphora: AgentAddress, wanted: AgentRequest, asking: Asking = {}): Promise<AgentAnswer> {
+  private ask(amphora: AgentAddress, wanted: AgentRequest, asking: Asking = {}): Promise<AgentAnswer> {
+    const attributes = {
+      'http.request.method': wanted.method,
+      'url.path': wanted.path,
+      'server.address': amphora.lb_network_ip,
+      'ottavia.amphora_id': amphora.id,
+    }
+    return inSpan(`agent ${wanted.method} ${operationOf(wanted.path)}`, { kind: 'client', attributes }, async (span) => {
+      const answer = await this.askWatching(amphora, wanted, asking)
+      span?.set({ 'http.response.status_code': answer.status })
+      return answer
+    })
+  }
+
+  private async askWatching(amphora: AgentAddress, wanted: AgentRequest, asking: Asking): Promise<AgentAnswer> {
     const watch = watchMachine(asking.stillThere, asking.signal)
     try {
       return await this.askWhileThere(amphora, wanted, asking, watch.signal)
@@ -231,7 +246,7 @@ export class HaproxyRestDriver implements AmphoraDriver {
     signal: AbortSignal,
   ): Promise<AgentAnswer> {
     const { attempts, intervalMs } = this.budget(patience ?? 'active')
-    const headers = fence && { [FLOW_HEADER]: fence.flow_id, [GENERATION_HEADER]: String(fence.generation) }
+    const headers = { ...whose(), ...(fence && { [FLOW_HEADER]: fence.flow_id, [GENERATION_HEADER]: String(fence.generation) }) }
     let waitMs = Math.min(FIRST_WAIT_MS, intervalMs)
     let waitedMs = 0
     for (let attempt = 1; ; attempt++) {
@@ -278,6 +293,21 @@ function watchMachine(stillThere: (() => Promise<boolean>) | undefined, callers:
     isGone: () => gone.signal.aborted,
     end: () => clearInterval(timer),
   }
+}
+
+/** By what the agent's log and whoever traces it can be found again. */
+function whose(): Record<string, string> {
+  const request_id = currentActivity()?.request_id
+  const traceparent = currentTraceparent()
+  return {
+    ...(request_id === undefined ? {} : { [REQUEST_ID_HEADER]: request_id }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
+}
+
+/** The path without what differs between load balancers. */
+function operationOf(path: string): string {
+  return path.split('?', 1)[0]!.replace(/[\da-f]{8}-[\da-f-]{27}|(?<=\/(certificates|vip|interface)\/)[^/]+/gi, ':id')
 }
 
 function certificatePath(load_balancer_id: string, name: string): string {
