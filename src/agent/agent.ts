@@ -115,8 +115,9 @@ export class Agent {
   configure(text: string): void {
     const settings = parseSettings(text)
     writeAtomically(this.configurationPath, text, { mode: 0o600, sync: true })
-    const { controllers, heartbeatKey, heartbeatIntervalMs, logs, deregistrationDelaySeconds } = settings
-    this.settings = { ...this.settings, controllers, heartbeatKey, heartbeatIntervalMs, logs, deregistrationDelaySeconds }
+    const { controllers, heartbeatKey, hasOwnHeartbeatKey, heartbeatIntervalMs, logs, deregistrationDelaySeconds } = settings
+    const heartbeats = { controllers, heartbeatKey, hasOwnHeartbeatKey, heartbeatIntervalMs }
+    this.settings = { ...this.settings, ...heartbeats, logs, deregistrationDelaySeconds }
     this.heartbeats.configure(this.settings)
     this.logs.configure(logs)
     this.haproxies.configure(this.settings)

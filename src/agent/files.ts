@@ -61,6 +61,8 @@ export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSet
     interface: (name: string) => join(interfacesPath, `${name}.json`),
     vipRules: join(basePath, 'nftables-vip.rules'),
     counters: join(basePath, 'stats_counters.json'),
+    /** The number of the last heartbeat. */
+    sequence: join(basePath, 'heartbeat-sequence'),
     fences: join(basePath, 'fences.json'),
   }
 }

@@ -6,7 +6,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { type Paths, readIfThere } from './files.ts'
 import { parseStat, queryHaproxy, type StatRow } from './haproxy-socket.ts'
-import { buildHeartbeat, Counters, encodeHeartbeat, type Heartbeat, statusesOf } from './heartbeat.ts'
+import { buildHeartbeat, Counters, encodeHeartbeat, type Heartbeat, Sequence, type SigningKey, statusesOf } from './heartbeat.ts'
 import type { AgentLog } from './log.ts'
 import { MemberCounters } from './member-counters.ts'
 import type { AgentSettings } from './settings.ts'
@@ -48,7 +48,7 @@ export class HeartbeatSender {
   private readonly counters: Counters
   private readonly members: MemberCounters
   private readonly sockets = new Map<4 | 6, Socket>()
-  private sequence = 0
+  private readonly sequence: Sequence
   private turn = 0
   /** Grows whenever another worker begins to count: what was read of the one before counts no more. */
   private era = 0
@@ -67,6 +67,7 @@ export class HeartbeatSender {
     this.paths = paths
     this.log = log
     this.sources = sources
+    this.sequence = new Sequence(paths.sequence)
     this.counters = new Counters(paths.counters)
     this.members = new MemberCounters(this.counters)
   }
@@ -159,20 +160,21 @@ export class HeartbeatSender {
 
   /** `counts`: the counters in the rows may be counted; else what they grew by is told another time. */
   private send(rows: StatRow[], counts: boolean): void {
-    const { controllers, heartbeatKey, amphoraId } = this.settings
+    const { controllers, heartbeatKey, hasOwnHeartbeatKey, amphoraId } = this.settings
     if (this.sources.isSilenced()) {
       this.log.error('keepalived is configured but does not run: no heartbeat')
       return
     }
     if (controllers.length === 0) return
     const { host, port } = controllers[this.turn++ % controllers.length]!
-    const heartbeat = buildHeartbeat(amphoraId, this.sequence++, rows, counts ? this.counters : null)
+    const heartbeat = buildHeartbeat(amphoraId, this.sequence.next(), rows, counts ? this.counters : null)
+    if (hasOwnHeartbeatKey) heartbeat.to = `${host}:${port}`
     if (counts) {
       this.members.add(rows)
       this.counters.forgetUnseen(rows)
       this.counters.save()
     }
-    const packet = this.withMembers(heartbeat, heartbeatKey)
+    const packet = this.withMembers(heartbeat, { key: heartbeatKey, isOwn: hasOwnHeartbeatKey })
     if (packet.length > MAX_PACKET_BYTES) {
       this.log.error(`no heartbeat: ${packet.length} bytes are more than fit into one`)
       return
@@ -183,7 +185,7 @@ export class HeartbeatSender {
   }
 
   /** The packet, with as many members' statistics as it has room for. */
-  private withMembers(heartbeat: Heartbeat, key: string): Buffer {
+  private withMembers(heartbeat: Heartbeat, key: SigningKey): Buffer {
     for (let limit = MAX_MEMBERS; limit >= 1; limit /= 2) {
       const member_stats = this.members.waiting(limit)
       if (Object.keys(member_stats).length === 0) break

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { inflateSync } from 'node:zlib'
 import { parseProcesses, parseStat } from './haproxy-socket.ts'
-import { buildHeartbeat, Counters, encodeHeartbeat, statusesOf } from './heartbeat.ts'
+import { buildHeartbeat, Counters, encodeHeartbeat, Sequence, statusesOf } from './heartbeat.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'heartbeat-'))
 after(() => rmSync(directory, { recursive: true }))
@@ -47,11 +47,28 @@ describe('heartbeat', () => {
 
   test('is compressed and signed with 64 hexadecimal digits', () => {
     const heartbeat = buildHeartbeat('amphora-1', 0, [], someCounters())
-    const packet = encodeHeartbeat(heartbeat, 'a key')
+    const packet = encodeHeartbeat(heartbeat, { key: 'a key', isOwn: false })
     const [compressed, signature] = [packet.subarray(0, -64), packet.subarray(-64).toString('ascii')]
     assert.equal(signature, createHmac('sha256', 'a key').update(compressed).digest('hex'))
     assert.deepEqual(JSON.parse(inflateSync(compressed).toString()), heartbeat)
     assert.equal(compressed[1], 0xda, "zlib's best compression")
+  })
+
+  test('names its amphora, under the signature, where the key is its own', () => {
+    const packet = encodeHeartbeat(buildHeartbeat('amphora-1', 0, [], someCounters()), { key: 'a key', isOwn: true })
+    const signed = packet.subarray(0, -64)
+    assert.equal(packet.subarray(-64).toString('ascii'), createHmac('sha256', 'a key').update(signed).digest('hex'))
+    assert.equal(signed.subarray(0, 'amphora-1'.length + 1).toString(), 'amphora-1\n')
+    assert.equal((JSON.parse(inflateSync(signed.subarray('amphora-1'.length + 1)).toString()) as { id: string }).id, 'amphora-1')
+  })
+
+  test('is numbered by the clock and never lower than before, over steps of the clock and restarts of the agent', () => {
+    const path = join(directory, 'sequence')
+    const sequence = new Sequence(path)
+    assert.deepEqual([sequence.next(1_000), sequence.next(1_000), sequence.next(400), sequence.next(2_000)], [1_000, 1_001, 1_002, 2_000])
+    assert.deepEqual([new Sequence(path).next(500), new Sequence(path).next(9_000)], [2_001, 9_000])
+    writeFileSync(path, 'half-written')
+    assert.equal(new Sequence(path).next(7_000), 7_000)
   })
 
   const growth = (counters: Counters, text: string) => {

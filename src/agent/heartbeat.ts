@@ -11,6 +11,8 @@ export interface Heartbeat {
   id: string
   seq: number
   ver: typeof FORMAT_VERSION
+  /** The controller it is sent to, as `host:port`; of those with a key of their own. Numbers rise for each controller. */
+  to?: string
   listeners: Record<string, { status: string; stats: { tx: number; rx: number; conns: number; totconns: number; ereq: number } }>
   /** By `<pool>:<listener>`. */
   pools: Record<string, { status: string; members: Record<string, string> }>
@@ -21,10 +23,40 @@ export interface Heartbeat {
 /** What a member's counters grew by, and how many connections it has: bytes in and out, connections now, connections, errors. */
 export type MemberStats = [rx: number, tx: number, conns: number, totconns: number, ereq: number]
 
-/** The signed packet: the compressed JSON, then the HMAC-SHA256 of it as 64 hexadecimal digits. */
-export function encodeHeartbeat(heartbeat: Heartbeat, key: string): Buffer {
+export interface SigningKey {
+  key: string
+  /** It is this amphora's alone. */
+  isOwn: boolean
+}
+
+/**
+ * The signed packet: the compressed JSON, then the HMAC-SHA256 of it as 64 hexadecimal digits. Where the key is the amphora's own, the amphora's id and a
+ * line feed come first, signed as well, by which a controller knows the key before it unpacks anything.
+ */
+export function encodeHeartbeat(heartbeat: Heartbeat, { key, isOwn }: SigningKey): Buffer {
   const compressed = deflateSync(JSON.stringify(heartbeat), { level: COMPRESSION_LEVEL })
-  return Buffer.concat([compressed, Buffer.from(createHmac('sha256', key).update(compressed).digest('hex'))])
+  const signed = isOwn ? Buffer.concat([Buffer.from(`${heartbeat.id}\n`), compressed]) : compressed
+  return Buffer.concat([signed, Buffer.from(createHmac('sha256', key).update(signed).digest('hex'))])
+}
+
+/**
+ * Numbers heartbeats by the clock, in milliseconds, and each higher than the one before: also where the clock steps back, or did while no agent ran. A
+ * controller takes no lower one.
+ */
+export class Sequence {
+  private readonly path: string
+  private last: number
+
+  constructor(path: string) {
+    this.path = path
+    this.last = Number(readIfThere(path)) || 0
+  }
+
+  next(nowMs = Date.now()): number {
+    this.last = Math.max(this.last + 1, nowMs)
+    writeAtomically(this.path, String(this.last))
+    return this.last
+  }
 }
 
 /**

@@ -26,6 +26,8 @@ export interface AgentSettings {
   controllers: Endpoint[]
   heartbeatIntervalMs: number
   heartbeatKey: string
+  /** The key is this amphora's alone; without it all amphorae of a controller have one. Ours. */
+  hasOwnHeartbeatKey: boolean
   /** A file instead of standard error. Ours. */
   logFile: string | null
   debug: boolean
@@ -101,6 +103,7 @@ export function parseSettings(text: string): AgentSettings {
     controllers: endpoints('health_manager.controller_ip_port_list'),
     heartbeatIntervalMs: number('health_manager.heartbeat_interval', 10) * 1000,
     heartbeatKey: optional('health_manager.heartbeat_key') ?? '',
+    hasOwnHeartbeatKey: flag('health_manager.own_heartbeat_key'),
     logFile: optional('DEFAULT.log_file') ?? null,
     debug: flag('DEFAULT.debug'),
     logs: {

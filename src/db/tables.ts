@@ -223,6 +223,13 @@ export interface AmphoraFailoverRow {
   retry_at_ms: number | null
 }
 
+/** The highest number of the heartbeats that an amphora sent to a controller, as the agent calls it; of agents with a key of their own. */
+export interface HeartbeatNumberRow {
+  amphora_id: string
+  controller: string
+  seq: number
+}
+
 /** The leg of an amphora in a members' network. */
 export interface AmphoraMemberPortRow {
   port_id: string
@@ -412,6 +419,7 @@ export interface Tables
   amphora_health: AmphoraHealthRow
   amphora_agent: AmphoraAgentRow
   amphora_failover: AmphoraFailoverRow
+  heartbeat_number: HeartbeatNumberRow
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
   member_statistics: MemberStatisticsRow

@@ -3,6 +3,8 @@ import { setImmediate } from 'node:timers/promises'
 import { aCloud } from '../../test/support/cloud.ts'
 import { forEachDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import { aHeartbeat } from '../../test/support/heartbeats.ts'
+import { heardOnce } from './heard.ts'
 import { storeHeartbeats } from './store.ts'
 
 const CHANGES = 12
@@ -30,30 +32,15 @@ forEachDatabase('heartbeats that change statuses and flows that change the same 
       const members = await heard.selectFrom('member').select(['id', 'pool_id']).execute()
       const batch = made.map(({ listener, pool, amphora }) => {
         const ofPool = members.filter(({ pool_id }) => pool_id === pool.id)
-        return {
-          heartbeat: {
-            amphora_id: amphora.id,
-            deltas: true,
-            members: new Map(),
-            listeners: new Map([
-              [
-                listener.id,
-                {
-                  status: beat % 2 === 0 ? 'OPEN' : 'FULL',
-                  bytes_in: 1,
-                  bytes_out: 1,
-                  active_connections: 1,
-                  total_connections: 1,
-                  request_errors: 0,
-                },
-              ],
-            ]),
-            pools: [{ pool_id: pool.id, status: 'UP', members: new Map(ofPool.map(({ id }) => [id, beat % 2 === 0 ? 'UP' : 'DOWN'])) }],
-          },
-          receivedAtMs: beat,
-        }
+        const counted = { bytes_in: 1, bytes_out: 1, active_connections: 1, total_connections: 1, request_errors: 0 }
+        const heartbeat = aHeartbeat({
+          amphora_id: amphora.id,
+          listeners: new Map([[listener.id, { status: beat % 2 === 0 ? 'OPEN' : 'FULL', ...counted }]]),
+          pools: [{ pool_id: pool.id, status: 'UP', members: new Map(ofPool.map(({ id }) => [id, beat % 2 === 0 ? 'UP' : 'DOWN'])) }],
+        })
+        return heardOnce(heartbeat, { format: 'ottavia', controller: 'here', firstSeq: beat + 1, lastSeq: beat + 1 }, beat)
       })
-      changes += (await storeHeartbeats(heard, batch, { nowMs: beat, heartbeatTimeoutMs: 60_000 })).changes.length
+      changes += (await storeHeartbeats(heard, batch, { nowMs: beat, heartbeatTimeoutMs: 60_000, checksSource: true })).changes.length
       // SQLite answers at once: without this nobody else would have a turn.
       await setImmediate()
     }

@@ -5,17 +5,22 @@ import { Watch } from './watch.ts'
 
 export interface HealthManagerOptions {
   bind: readonly { address: string; port: number }[]
-  /** Signs heartbeats. */
-  key: string
+  /** `[health_manager] heartbeat_key` and those before it that still count, newest first. */
+  keys: () => readonly string[]
 }
 
 /** Resolves when all addresses are bound; throws when one cannot be. `ports` are those that were bound, in the order of `bind`. */
 export async function startHealthManager(
   context: WatchContext,
-  { bind, key }: HealthManagerOptions,
+  { bind, keys }: HealthManagerOptions,
 ): Promise<{ ports: number[]; stop(): Promise<void> }> {
   const watch = new Watch(context)
-  const receiver = new Receiver(context, { key, absences: watch })
+  const receiver = new Receiver(context, {
+    keys,
+    // The addresses of no-op amphorae are made up: whoever plays them sends from another.
+    checksSource: context.config.controller_worker.compute_driver !== 'compute_noop_driver',
+    absences: watch,
+  })
   const stop = async () => {
     await watch.stop()
     await receiver.stop()

@@ -1,6 +1,7 @@
 /**
- * A heartbeat's packet: compressed JSON and its signature (`octavia/amphorae/backends/health_daemon/status_message.py`). Nothing of it is
- * unpacked before the signature has been checked, and never more than a bound.
+ * A heartbeat's packet: compressed JSON and its signature (`octavia/amphorae/backends/health_daemon/status_message.py`); of our agents with the
+ * amphora's id and a line feed before it, by which its key is known. Nothing of it is unpacked before the signature has been checked, and never more
+ * than a bound.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
@@ -8,8 +9,13 @@ import { inflateSync } from 'node:zlib'
 const HEX_SIGNATURE_BYTES = 64
 /** Of agents before Train. */
 const RAW_SIGNATURE_BYTES = 32
-/** Unpacked; a packet of 64 KiB could hold a thousand times as much, which no agent says. */
-const MAX_JSON_BYTES = 4 * 1024 * 1024
+/** With which every packet of upstream's format begins, and no amphora's id. */
+const ZLIB_FIRST_BYTE = 0x78
+const MAX_ID_BYTES = 64
+/** A name of the DNS and a port. */
+const MAX_CONTROLLER_LENGTH = 260
+/** Unpacked; agents say a tenth of that in their largest packets, which could hold 64 times as much. */
+const MAX_JSON_BYTES = 1024 * 1024
 const DELTAS_SINCE_VERSION = 3
 
 export interface CounterReport {
@@ -33,6 +39,10 @@ export interface PoolReport {
 
 export interface Heartbeat {
   amphora_id: string
+  /** Rises; of upstream's agents from 0 at each start, of ours never lower than before for the same controller. */
+  seq: number
+  /** Of our agents: the controller it was sent to, in the agent's words. */
+  controller: string | null
   /** The counters are growth since the last heartbeat; otherwise since HAProxy's start. */
   deltas: boolean
   listeners: Map<string, ListenerReport>
@@ -42,30 +52,71 @@ export interface Heartbeat {
   members: Map<string, CounterReport>
 }
 
-/** Throws an Error that says what is wrong with the packet. */
-export function openPacket(packet: Buffer, key: string): Heartbeat {
-  const json = inflateSync(signedPart(packet, key), { maxOutputLength: MAX_JSON_BYTES }).toString('utf8')
-  return parseHeartbeat(JSON.parse(json))
+/** Why nothing of a packet is taken. */
+export type Refusal = 'signature' | 'size' | 'content' | 'repeat' | 'source' | 'common_key' | 'unknown' | 'overload'
+
+export class RefusedPacket extends Error {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal, message: string) {
+    super(message)
+    this.refusal = refusal
+  }
 }
 
-function signedPart(packet: Buffer, key: string): Buffer {
-  for (const [length, encoding] of [
-    [HEX_SIGNATURE_BYTES, 'hex'],
-    [RAW_SIGNATURE_BYTES, undefined],
-  ] as const) {
-    if (packet.length <= length) continue
-    const body = packet.subarray(0, -length)
-    const digest = createHmac('sha256', key).update(body).digest()
-    const expected = encoding === undefined ? digest : Buffer.from(digest.toString(encoding))
-    if (timingSafeEqual(expected, packet.subarray(-length))) return body
+/** A packet whose signature is right, still packed. */
+export interface SignedPacket {
+  compressed: Buffer
+  /** Of an amphora with a key of its own, which is the one named in the packet. */
+  named: string | null
+  /** A part of the signature that tells this packet from any other. */
+  mark: bigint
+}
+
+/** The amphora that a packet in our agents' format names, null for upstream's format. */
+export function amphoraNamedIn(packet: Buffer): string | null {
+  if (packet[0] === ZLIB_FIRST_BYTE) return null
+  const end = packet.subarray(0, MAX_ID_BYTES + 1).indexOf('\n')
+  return end < 1 ? null : packet.toString('latin1', 0, end)
+}
+
+/** Null when it was signed with none of the keys. `named` is what `amphoraNamedIn` says, whose keys these are then. */
+export function openSignature(packet: Buffer, named: string | null, keys: readonly string[]): SignedPacket | null {
+  const start = named === null ? 0 : named.length + 1
+  for (const length of named === null ? [HEX_SIGNATURE_BYTES, RAW_SIGNATURE_BYTES] : [HEX_SIGNATURE_BYTES]) {
+    if (packet.length <= start + length) continue
+    const signed = packet.subarray(0, -length)
+    const signature = packet.subarray(-length)
+    for (const key of keys) {
+      const digest = createHmac('sha256', key).update(signed).digest()
+      const expected = length === HEX_SIGNATURE_BYTES ? Buffer.from(digest.toString('hex')) : digest
+      if (timingSafeEqual(expected, signature)) return { compressed: signed.subarray(start), named, mark: digest.readBigUInt64LE() }
+    }
   }
-  throw new Error('the signature is wrong')
+  return null
+}
+
+/** Throws RefusedPacket. */
+export function unpack({ compressed, named }: SignedPacket): Heartbeat {
+  let json: unknown
+  try {
+    json = JSON.parse(inflateSync(compressed, { maxOutputLength: MAX_JSON_BYTES }).toString('utf8'))
+  } catch (error) {
+    const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    if (isTooLarge) throw new RefusedPacket('size', `it is larger than ${MAX_JSON_BYTES} bytes`)
+    throw new RefusedPacket('content', 'it is no compressed JSON')
+  }
+  const heartbeat = parseHeartbeat(json)
+  if (named === null) return heartbeat
+  if (heartbeat.amphora_id !== named) throw new RefusedPacket('content', 'it speaks for another amphora')
+  if (heartbeat.seq === 0 || heartbeat.controller === null) throw new RefusedPacket('content', 'it has no number or no receiver')
+  return heartbeat
 }
 
 /** The signature is right, but agents of other versions sign too, so nothing is taken for granted. */
 function parseHeartbeat(json: unknown): Heartbeat {
   const message = objectOf(json)
-  if (typeof message.id !== 'string') throw new Error('it has no amphora id')
+  if (typeof message.id !== 'string') throw new RefusedPacket('content', 'it has no amphora id')
   const version = typeof message.ver === 'number' ? message.ver : 0
   const listeners = new Map<string, ListenerReport>()
   const pools: PoolReport[] = []
@@ -85,7 +136,15 @@ function parseHeartbeat(json: unknown): Heartbeat {
   }
   pools.push(...poolsOf(message.pools))
   const members = new Map(Object.entries(objectOf(message.member_stats)).map(([id, stats]) => [id, memberCounters(stats)]))
-  return { amphora_id: message.id, deltas: version >= DELTAS_SINCE_VERSION, listeners, pools, members }
+  return {
+    amphora_id: message.id,
+    seq: countOf(message.seq),
+    controller: typeof message.to === 'string' && message.to.length <= MAX_CONTROLLER_LENGTH ? message.to : null,
+    deltas: version >= DELTAS_SINCE_VERSION,
+    listeners,
+    pools,
+    members,
+  }
 }
 
 function poolsOf(json: unknown): PoolReport[] {

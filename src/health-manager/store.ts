@@ -5,81 +5,116 @@ import type { ListenerStatisticsRow, MemberStatisticsRow } from '../db/tables.ts
 import { servingStatuses } from '../resources/amphora/row.ts'
 import { type ChangedStatus, recordStatusChanges } from '../resources/event/record.ts'
 import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
-import type { Heartbeat, ListenerReport } from './packet.ts'
+import { type Admission, admit, type KnownAmphora, Overtaken, storeNumbers } from './admission.ts'
+import { type Heard, join } from './heard.ts'
+import type { CounterReport } from './packet.ts'
 import { isAsConfigured, type ObservedLoadBalancer, observe, type StatusChange } from './statuses.ts'
-
-/** What was heard of one amphora since the last batch: its newest heartbeat, with the counters of all of them. */
-export interface Heard {
-  heartbeat: Heartbeat
-  receivedAtMs: number
-}
 
 export interface StoreOptions {
   nowMs: number
   heartbeatTimeoutMs: number
+  /** Heartbeats of upstream's agents must come from their amphora's lb_network_ip. */
+  checksSource: boolean
 }
 
 export interface Stored {
   changes: StatusChange[]
   /** Amphorae whose listeners are not those of their load balancer. */
   misconfigured: string[]
-  /** No such amphora, or none that serves a load balancer. */
-  unknown: string[]
+  refused: Admission['refused']
+  /** Packets whose contents are in the database now. */
+  applied: number
+  /** Written, by table. */
+  rows: Record<string, number>
 }
+
+/** Another health manager gets in between when somebody sends a heartbeat to both at once. */
+const ATTEMPTS = 3
 
 /** All or nothing, so that a batch that failed can be given again. */
 export async function storeHeartbeats(db: Db, batch: readonly Heard[], options: StoreOptions): Promise<Stored> {
-  const amphorae = await db
-    .selectFrom('amphora')
-    .select(['id', 'loadbalancer_id'])
-    .where(
-      'id',
-      'in',
-      batch.map(({ heartbeat }) => heartbeat.amphora_id),
-    )
-    .where('status', '!=', 'DELETED')
-    .execute()
-  const loadBalancerOf = new Map(amphorae.map(({ id, loadbalancer_id }) => [id, loadbalancer_id]))
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await storeOnce(db, batch, options)
+    } catch (error) {
+      if (!(error instanceof Overtaken) || attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+async function storeOnce(db: Db, batch: readonly Heard[], options: StoreOptions): Promise<Stored> {
+  const amphorae = await findAmphorae(db, [...new Set(batch.map(({ heartbeat }) => heartbeat.amphora_id))])
+  const admission = await admit(db, batch, amphorae, options.checksSource)
+  const admitted = Map.groupBy(admission.admitted, ({ heartbeat }) => heartbeat.amphora_id)
   const loadBalancers = await observed(
     db,
-    [...new Set(loadBalancerOf.values())].filter((id) => id !== null),
+    [...new Set([...admitted.keys()].map((id) => amphorae.get(id)!.loadbalancer_id))].filter((id) => id !== null),
   )
-  const silentOf = await countSilent(db, [...loadBalancers.keys()], options, new Set(batch.map(({ heartbeat }) => heartbeat.amphora_id)))
+  const silentOf = await countSilent(db, [...loadBalancers.keys()], options, new Set(admitted.keys()))
 
-  const stored: Stored = { changes: [], misconfigured: [], unknown: [] }
+  const stored: Stored = { changes: [], misconfigured: [], refused: admission.refused, applied: 0, rows: {} }
   const alive: { amphora_id: string; last_update_ms: number }[] = []
   const counted: { row: ListenerStatisticsRow; deltas: boolean }[] = []
   const countedMembers: MemberStatisticsRow[] = []
-  for (const { heartbeat, receivedAtMs } of batch) {
-    const { amphora_id } = heartbeat
-    const loadBalancer = loadBalancers.get(loadBalancerOf.get(amphora_id) ?? '')
+  for (const [amphora_id, ofAmphora] of admitted) {
+    const { heartbeat, receivedAtMs } = ofAmphora.reduce((a, b) => (b.receivedAtMs >= a.receivedAtMs ? b : a))
+    const packets = ofAmphora.reduce((sum, heard) => sum + heard.packets, 0)
+    const { loadbalancer_id, status } = amphorae.get(amphora_id)!
+    const loadBalancer = loadBalancers.get(loadbalancer_id ?? '')
     if (loadBalancer === undefined) {
-      stored.unknown.push(amphora_id)
+      // A spare one has nothing to tell but that it is there.
+      if (loadbalancer_id === null && status === 'READY') {
+        alive.push({ amphora_id, last_update_ms: receivedAtMs })
+        stored.applied += packets
+      } else stored.refused.push({ amphora_id, refusal: 'unknown', packets })
       continue
     }
+    stored.applied += packets
     if (isAsConfigured(loadBalancer, heartbeat)) alive.push({ amphora_id, last_update_ms: receivedAtMs })
     else stored.misconfigured.push(amphora_id)
     for (const change of observe(loadBalancer, heartbeat, silentOf.get(loadBalancer.id) ?? 0)) {
       stored.changes.push(change)
       applyTo(loadBalancer, change)
     }
-    for (const { id } of loadBalancer.listeners) {
-      const report = heartbeat.listeners.get(id)
-      if (report !== undefined) counted.push({ row: statistics(id, amphora_id, loadBalancer.id, report), deltas: heartbeat.deltas })
-    }
-    for (const { id } of loadBalancer.pools.flatMap(({ members }) => members)) {
-      const report = heartbeat.members.get(id)
-      if (report !== undefined) countedMembers.push({ member_id: id, amphora_id, load_balancer_id: loadBalancer.id, ...report })
+    // Of several controllers' addresses, or of an agent that was exchanged: a row may stand in a statement once.
+    for (const [deltas, alike] of Map.groupBy(ofAmphora, ({ heartbeat }) => heartbeat.deltas)) {
+      const { counters, members } = alike.reduce(join)
+      for (const { id } of loadBalancer.listeners) {
+        const report = counters.get(id)
+        if (report !== undefined) counted.push({ row: statistics(id, amphora_id, loadBalancer.id, report), deltas })
+      }
+      for (const { id } of loadBalancer.pools.flatMap((pool) => pool.members)) {
+        const report = members.get(id)
+        if (report !== undefined) countedMembers.push({ member_id: id, amphora_id, load_balancer_id: loadBalancer.id, ...report })
+      }
     }
   }
-  if (alive.length + stored.changes.length + counted.length + countedMembers.length === 0) return stored
+  stored.rows = {
+    amphora_health: alive.length,
+    heartbeat_number: admission.numbers.length,
+    listener_statistics: counted.length,
+    member_statistics: countedMembers.length,
+    status: stored.changes.length,
+  }
+  if (Object.values(stored.rows).every((count) => count === 0)) return stored
   await db.transaction().execute(async (tx) => {
     await changeStatuses(tx, stored.changes, options.nowMs)
+    await storeNumbers(tx, admission)
     await touch(tx, alive)
     await count(tx, counted)
     await countMembers(tx, countedMembers)
   })
   return stored
+}
+
+async function findAmphorae(db: Db, ids: string[]): Promise<Map<string, KnownAmphora>> {
+  const rows = await db
+    .selectFrom('amphora')
+    .select(['id', 'loadbalancer_id', 'status', 'lb_network_ip'])
+    .where('id', 'in', ids)
+    .where('status', '!=', 'DELETED')
+    .execute()
+  return new Map(rows.map((row) => [row.id, row]))
 }
 
 /** The rows that statuses depend on, of these load balancers. */
@@ -156,9 +191,9 @@ function applyTo(loadBalancer: ObservedLoadBalancer, { table, id, to }: StatusCh
   for (const object of objects) if (object.id === id) object.operating_status = to
 }
 
-function statistics(listener_id: string, amphora_id: string, load_balancer_id: string, report: ListenerReport): ListenerStatisticsRow {
-  const { status: _, ...counters } = report
-  return { listener_id, amphora_id, load_balancer_id, ...counters }
+function statistics(listener_id: string, amphora_id: string, load_balancer_id: string, counters: CounterReport): ListenerStatisticsRow {
+  const { bytes_in, bytes_out, active_connections, total_connections, request_errors } = counters
+  return { listener_id, amphora_id, load_balancer_id, bytes_in, bytes_out, active_connections, total_connections, request_errors }
 }
 
 async function touch(tx: Tx, alive: { amphora_id: string; last_update_ms: number }[]): Promise<void> {

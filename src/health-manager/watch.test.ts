@@ -4,8 +4,10 @@ import type { Shown } from '../../test/support/api-client.ts'
 import { aCloud, type CloudOptions } from '../../test/support/cloud.ts'
 import { aDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import { aHeartbeat } from '../../test/support/heartbeats.ts'
 import type { AmphoraRow } from '../db/tables.ts'
 import type { Clock } from '../lib/clock.ts'
+import { heardOnce } from './heard.ts'
 import { storeHeartbeats } from './store.ts'
 import { Watch } from './watch.ts'
 
@@ -43,11 +45,9 @@ async function watched(options: CloudOptions & { loadBalancers?: number } = {}) 
   const amphorae = async () => (await api.list('/v2/octavia/amphorae')) as unknown as AmphoraRow[]
   const speak = async () => {
     const heard = (await amphorae()).filter(({ id, status }) => status === 'ALLOCATED' && !mute.has(id))
-    const batch = heard.map(({ id: amphora_id }) => ({
-      heartbeat: { amphora_id, deltas: true, listeners: new Map(), pools: [], members: new Map() },
-      receivedAtMs: clock.now(),
-    }))
-    await storeHeartbeats(cloud.db, batch, { nowMs: clock.now(), heartbeatTimeoutMs: TIMEOUT_SECONDS * 1_000 })
+    const origin = { format: 'upstream', address: '192.0.2.1' } as const
+    const batch = heard.map(({ id: amphora_id }) => heardOnce(aHeartbeat({ amphora_id }), origin, clock.now()))
+    await storeHeartbeats(cloud.db, batch, { nowMs: clock.now(), heartbeatTimeoutMs: TIMEOUT_SECONDS * 1_000, checksSource: false })
   }
   const newWatch = () => {
     const watch = new Watch(context)

@@ -18,6 +18,7 @@ export const deleteExpiredAmphorae = periodicJob('delete-expired-amphorae', asyn
   await db.transaction().execute(async (tx) => {
     await tx.deleteFrom('amphora_health').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora_agent').where('amphora_id', 'in', ids).execute()
+    await tx.deleteFrom('heartbeat_number').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora_member_port').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora').where('id', 'in', ids).execute()
   })

@@ -88,7 +88,9 @@ export async function startController({ config: given, log, clock, print, demo }
     started.unshift({ stop: async () => uncollect() })
     started.unshift(await startMonitoring(context))
     started.unshift(await cloud.startServices())
-    started.unshift(await startHealthManager(context, { bind: cloud.heartbeatAddresses, key: config.health_manager.heartbeat_key! }))
+    started.unshift(
+      await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys: () => [config.health_manager.heartbeat_key!] }),
+    )
     started.unshift(
       startWorker({
         context,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { aConfig } from '../../test/support/builders.ts'
 import { parseSettings } from '../agent/settings.ts'
+import { heartbeatKeyOf } from '../lib/heartbeat-key.ts'
 import { renderAgentConfiguration } from './agent-configuration.ts'
 
 test('the agent reads where logs go as the operator has said it', () => {
@@ -39,4 +40,16 @@ test('the agent reads where logs go as the operator has said it', () => {
 test('without receivers nothing is sent anywhere', () => {
   const { logs } = parseSettings(renderAgentConfiguration('amphora-1', 'SINGLE', aConfig()))
   assert.deepEqual([logs.adminLogTargets, logs.tenantLogTargets], [[], []])
+})
+
+test('each amphora gets a key of its own, and not the one it is derived from', () => {
+  const config = aConfig({ health_manager: { heartbeat_key: 'the common key' } })
+  const texts = ['amphora-1', 'amphora-2'].map((id) => renderAgentConfiguration(id, 'SINGLE', config))
+  const keys = texts.map((text) => {
+    const { heartbeatKey, hasOwnHeartbeatKey } = parseSettings(text)
+    assert.ok(hasOwnHeartbeatKey && !text.includes('the common key'))
+    return heartbeatKey
+  })
+  assert.deepEqual(keys, [heartbeatKeyOf('amphora-1', 'the common key'), heartbeatKeyOf('amphora-2', 'the common key')])
+  assert.notEqual(keys[0], keys[1])
 })

@@ -1,5 +1,6 @@
 /** The agent's own configuration file, in upstream's format, so that upstream's agent reads it as well. */
 import type { Config } from '../config/config.ts'
+import { heartbeatKeyOf } from '../lib/heartbeat-key.ts'
 
 /** Where an amphora's files lie; the names are those of upstream's image. */
 export const amphoraFiles = {
@@ -10,7 +11,7 @@ export const amphoraFiles = {
 
 type Settings = Pick<Config, 'amphora_agent' | 'haproxy_amphora' | 'health_manager' | 'controller_worker'>
 
-/** Holds the heartbeat key: never journal or log it. Throws when the configuration names no key or no receiver of heartbeats. */
+/** Holds the amphora's own heartbeat key: never journal or log it. Throws when the configuration names no key or no receiver of heartbeats. */
 export function renderAgentConfiguration(
   amphora_id: string,
   topology: 'SINGLE' | 'ACTIVE_STANDBY',
@@ -32,7 +33,13 @@ export function renderAgentConfiguration(
       respawn_count: 2,
       respawn_interval: 2,
     },
-    health_manager: { controller_ip_port_list: controller_ip_port_list.join(', '), heartbeat_interval, heartbeat_key },
+    health_manager: {
+      controller_ip_port_list: controller_ip_port_list.join(', '),
+      heartbeat_interval,
+      heartbeat_key: heartbeatKeyOf(amphora_id, heartbeat_key),
+      // Upstream's agent signs with that key as with any other, and does not know this option.
+      own_heartbeat_key: 'True',
+    },
     amphora_agent: {
       agent_server_ca: amphoraFiles.clientCa,
       agent_server_cert: amphoraFiles.serverCertificate,

@@ -32,6 +32,7 @@ export const removeAmphora = task('delete-amphora', {
 /** Nobody sees it any more, and nothing is expected of it. */
 export async function forgetAmphora(tx: Tx, id: string, nowMs: number): Promise<void> {
   await tx.deleteFrom('amphora_health').where('amphora_id', '=', id).execute()
+  await tx.deleteFrom('heartbeat_number').where('amphora_id', '=', id).execute()
   await tx.deleteFrom('amphora_member_port').where('amphora_id', '=', id).execute()
   await tx
     .updateTable('amphora')

@@ -11,6 +11,7 @@ import * as listIndexes from './0010-list-indexes.ts'
 import * as embeddedSecrets from './0011-embedded-secrets.ts'
 import * as tlsCertificates from './0012-tls-certificates.ts'
 import * as memberStatistics from './0013-member-statistics.ts'
+import * as heartbeatNumbers from './0022-heartbeat-numbers.ts'
 import * as amphoraFailover from './0023-amphora-failover.ts'
 import * as trust from './0024-trust.ts'
 import * as flowOrigin from './0026-flow-origin.ts'
@@ -27,6 +28,7 @@ export const migrations: Record<string, Migration> = {
   '0011-embedded-secrets': embeddedSecrets,
   '0012-tls-certificates': tlsCertificates,
   '0013-member-statistics': memberStatistics,
+  '0022-heartbeat-numbers': heartbeatNumbers,
   '0023-amphora-failover': amphoraFailover,
   '0024-trust': trust,
   '0026-flow-origin': flowOrigin,

@@ -77,6 +77,7 @@ const deleteRows = task('delete-load-balancer-rows', {
       const now = timestamp(clock.now())
       const amphorae = tx.selectFrom('amphora').select('id').where('loadbalancer_id', '=', load_balancer_id)
       await tx.deleteFrom('amphora_health').where('amphora_id', 'in', amphorae).execute()
+      await tx.deleteFrom('heartbeat_number').where('amphora_id', 'in', amphorae).execute()
       await tx.deleteFrom('amphora_member_port').where('amphora_id', 'in', amphorae).execute()
       await tx
         .updateTable('amphora')
