@@ -432,6 +432,8 @@ export const options = {
     cert_validity_time: number(30 * 86400, "Seconds an agent's certificate is valid.", { min: 3600 }),
   },
   house_keeping: {
+    spare_amphora_pool_size: number(0, 'Amphorae that are booted and wait for a load balancer of the default kind.', { min: 0, max: 1000 }),
+    spare_check_interval: number(30, 'Seconds between looks whether the pool of spare amphorae is as it should be.', { min: 1 }),
     cert_interval: number(3600, 'Seconds between looks for certificates of agents that end soon.', { min: 1 }),
     cert_expiry_buffer: number(14 * 86_400, "Seconds before the end of an agent's certificate it gets a new one.", { min: 0 }),
     cert_rotate_threads: number(10, 'Agents that get new certificates, CAs or keys at the same time.', { min: 1 }),

@@ -230,6 +230,15 @@ export interface HeartbeatNumberRow {
   seq: number
 }
 
+/** An amphora that was booted without a load balancer. The row stays when one has taken it. */
+export interface SpareAmphoraRow {
+  amphora_id: string
+  /** Only a load balancer whose amphorae would be of the same kind may take it (`tasks/spare-amphorae.ts`). */
+  kind: string
+  /** The flow that has taken it. */
+  taken_by: string | null
+}
+
 /** The leg of an amphora in a members' network. */
 export interface AmphoraMemberPortRow {
   port_id: string
@@ -420,6 +429,7 @@ export interface Tables
   amphora_agent: AmphoraAgentRow
   amphora_failover: AmphoraFailoverRow
   heartbeat_number: HeartbeatNumberRow
+  spare_amphora: SpareAmphoraRow
   amphora_member_port: AmphoraMemberPortRow
   listener_statistics: ListenerStatisticsRow
   member_statistics: MemberStatisticsRow

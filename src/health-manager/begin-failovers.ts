@@ -2,8 +2,8 @@
  * Which dead amphorae are replaced now. One transaction decides for all health managers: what one of them begins no other begins again, and the limits
  * hold for all of them together, so that neither a switch that fails nor a fault of ours becomes a wave of failovers.
  */
-import { sql } from 'kysely'
 import { type Db, isPostgresql, type Tx } from '../db/connection.ts'
+import { isOnlyOne } from '../db/only-one.ts'
 import type { ProvisioningStatus } from '../db/tables.ts'
 import { timestamp } from '../lib/clock.ts'
 import { beginFailover } from '../resources/amphora/begin-failover.ts'
@@ -14,8 +14,6 @@ import { countAttempts, type FailedAttempt, hasAttempts, listAttempts, noteAttem
 
 /** Dead amphorae that one round knows of; the longest silent ones. */
 const MAX_DEAD = 10_000
-/** PostgreSQL's advisory lock of whoever decides. */
-const DECIDING = 5_020_090
 
 export interface Judgement {
   nowMs: number
@@ -44,7 +42,7 @@ export async function beginFailovers(context: WatchContext, judgement: Judgement
   if (!amphora.capabilities.failover) return nothing
   const isCalm = (await listDead(db, judgement)).length === 0 && !(await hasAttempts(db)) && !(await hasStopped(db))
   if (isCalm) return nothing
-  return db.transaction().execute(async (tx) => ((await isAlone(tx)) ? decide(tx, context, judgement) : nothing))
+  return db.transaction().execute(async (tx) => ((await isOnlyOne(tx, 'failovers')) ? decide(tx, context, judgement) : nothing))
 }
 
 async function decide(tx: Tx, context: WatchContext, judgement: Judgement): Promise<Decision> {
@@ -141,13 +139,6 @@ async function resume(tx: Tx, { nowMs, silentBefore }: Judgement, dead: readonly
 
 async function hasStopped(db: Db): Promise<boolean> {
   return (await db.selectFrom('amphora').select('id').where('status', '=', 'FAILOVER_STOPPED').limit(1).executeTakeFirst()) !== undefined
-}
-
-/** SQLite has one writer, which the transaction is. False where another health manager decides at this moment. */
-async function isAlone(tx: Tx): Promise<boolean> {
-  if (!isPostgresql(tx)) return true
-  const { rows } = await sql<{ alone: boolean }>`select pg_try_advisory_xact_lock(${sql.lit(DECIDING)}) as alone`.execute(tx)
-  return rows[0]!.alone
 }
 
 /** Nobody waits here for a lock that a request, or a controller that stands still, has on the load balancer. */

@@ -43,7 +43,7 @@ export class LostAmphorae {
     const rows = await this.#context.db
       .selectFrom('amphora')
       .select(['id', 'compute_id', 'lb_network_ip'])
-      .where('status', 'in', servingStatuses)
+      .where('status', 'in', [...servingStatuses, 'READY'])
       .where('compute_id', 'is not', null)
       .where('id', '>', this.#askedUpTo)
       .orderBy('id')

@@ -6,6 +6,7 @@ import { aDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { aHeartbeat } from '../../test/support/heartbeats.ts'
 import type { AmphoraRow } from '../db/tables.ts'
+import { refillSpareAmphorae } from '../housekeeping/refill-spare-amphorae.ts'
 import type { Clock } from '../lib/clock.ts'
 import { heardOnce } from './heard.ts'
 import { storeHeartbeats } from './store.ts'
@@ -44,7 +45,7 @@ async function watched(options: CloudOptions & { loadBalancers?: number } = {}) 
   const mute = new Set<string>()
   const amphorae = async () => (await api.list('/v2/octavia/amphorae')) as unknown as AmphoraRow[]
   const speak = async () => {
-    const heard = (await amphorae()).filter(({ id, status }) => status === 'ALLOCATED' && !mute.has(id))
+    const heard = (await amphorae()).filter(({ id, status }) => ['ALLOCATED', 'READY'].includes(status) && !mute.has(id))
     const origin = { format: 'upstream', address: '192.0.2.1' } as const
     const batch = heard.map(({ id: amphora_id }) => heardOnce(aHeartbeat({ amphora_id }), origin, clock.now()))
     await storeHeartbeats(cloud.db, batch, { nowMs: clock.now(), heartbeatTimeoutMs: TIMEOUT_SECONDS * 1_000, checksSource: false })
@@ -294,4 +295,31 @@ test('a pair with a dead amphora is shown DEGRADED until it is replaced', async 
   await api.waitFor(path)
   await pass(HEARTBEAT_SECONDS)
   await eventually(async () => (await api.show(path)).operating_status === 'ONLINE')
+})
+
+test('a spare amphora is heard like any other, and removed when it is dead', async () => {
+  const { cloud, pass, mute, amphorae, failovers } = await watched({
+    loadBalancers: 0,
+    config: { house_keeping: { spare_amphora_pool_size: 2 } },
+  })
+  await refillSpareAmphorae.run(cloud.context)
+  const [first, second] = await eventually(async () => {
+    const found = await amphorae()
+    return found.length === 2 && found.every(({ status }) => status === 'READY') && found
+  })
+  await pass(2 * TIMEOUT_SECONDS)
+  assert.equal((await amphorae()).length, 2)
+  cloud.compute.kill(first!.compute_id!)
+  await pass(INTERVAL_SECONDS)
+  await eventually(async () =>
+    assert.deepEqual(
+      (await amphorae()).map(({ id }) => id),
+      [second!.id],
+    ),
+  )
+  mute.add(second!.id)
+  await pass(TIMEOUT_SECONDS + INTERVAL_SECONDS)
+  await eventually(async () => assert.deepEqual(await amphorae(), []))
+  assert.equal(await failovers(), 0)
+  assert.deepEqual(cloud.compute.servers, [])
 })

@@ -6,6 +6,7 @@
 import { beginFailovers, type Decision } from './begin-failovers.ts'
 import type { WatchContext } from './context.ts'
 import { LostAmphorae } from './lost-amphorae.ts'
+import { removeDeadSpares } from './remove-dead-spares.ts'
 import { showSilentAmphorae } from './silent-amphorae.ts'
 
 /** Why heartbeats may have been missed that amphorae did send. */
@@ -143,7 +144,13 @@ export class Watch implements AbsenceObserver {
 
   async #replaceDead(): Promise<void> {
     const judgement = { nowMs: this.#context.clock.now(), silentBefore: this.#silentBefore(), lost: this.#lost.known }
-    this.#tell(await beginFailovers(this.#context, judgement))
+    const decision = await beginFailovers(this.#context, judgement)
+    this.#tell(decision)
+    // A spare one is no less likely to be called dead by mistake.
+    if (decision.heldBack?.limit === 'failover_threshold') return
+    for (const amphora_id of await removeDeadSpares(this.#context, judgement)) {
+      this.#context.log.warn({ amphora_id }, 'a dead spare amphora is removed')
+    }
   }
 
   #tell({ begun, failed, heldBack, stopped, resumed }: Decision): void {

@@ -5,6 +5,7 @@ import { deleteExpiredLoadBalancers } from './delete-expired-load-balancers.ts'
 import type { PeriodicJob } from './periodic-job.ts'
 import { pruneEvents } from './prune-events.ts'
 import { pruneFlowHistory } from './prune-flow-history.ts'
+import { refillSpareAmphorae } from './refill-spare-amphorae.ts'
 import { renewCertificates } from './renew-certificates.ts'
 import { renewServerCertificates } from './renew-server-certificates.ts'
 import { repairQuotas } from './repair-quotas.ts'
@@ -23,6 +24,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   repairQuotas,
   renewServerCertificates,
   updateAgents,
+  refillSpareAmphorae,
 ]
 
 /** Does not wait for the first round; `stop` waits for the jobs that run. */

@@ -1,5 +1,6 @@
 /** Every flow there is: by this list a restarted worker finds again what it was doing. */
 import { configureAmphora } from './amphora/configure-flow.ts'
+import { createSpareAmphora } from './amphora/create-spare-flow.ts'
 import { deleteAmphora } from './amphora/delete-flow.ts'
 import { failoverAmphora } from './amphora/failover-flow.ts'
 import { updateAgents } from './amphora/update-agents-flow.ts'
@@ -36,6 +37,7 @@ export const allFlows = [
   refreshCertificates,
   failoverAmphora,
   configureAmphora,
+  createSpareAmphora,
   deleteAmphora,
   updateAgents,
   createListener,

@@ -1,6 +1,7 @@
 /** An amphora's machine: booted with its agent's files, waited for, and gone again when its flow fails. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Context, task } from '../context.ts'
+import type { LoadBalancerRow } from '../db/tables.ts'
 import type { Server } from '../drivers/compute/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
@@ -21,24 +22,38 @@ export function serverName(amphora_id: string): string {
   return `amphora-${amphora_id}`
 }
 
-/** Boots the machine with its certificate and configuration; does not wait for it. Answers its compute id. */
+/** What decides which machine a load balancer's amphora is. */
+export type Wishes = Pick<LoadBalancerRow, 'flavor_id' | 'availability_zone'>
+
+/** What the machine is, but for its name, its files and its server group. */
+export async function machineKind({ db, config }: Pick<Context, 'db' | 'config'>, wishes: Wishes) {
+  const flavor = await flavorEffects(db, config, wishes)
+  const zone = await zoneEffects(db, config, wishes)
+  return {
+    network_ids: zone.boot_network_ids,
+    security_group_ids: config.controller_worker.amp_secgroup_list,
+    compute_flavor: flavor.compute_flavor,
+    image_tag: flavor.image_tag,
+    availability_zone: zone.compute_zone,
+  }
+}
+
+/** Of a machine that is booted for no load balancer yet. */
+export const noWishes = { flavor_id: null, availability_zone: null } satisfies Wishes
+
+/** Boots the machine with its certificate and configuration; does not wait for it. Without a load balancer it is a spare one. Answers its compute id. */
 export const startMachine = task('start-machine', {
-  async execute(context, { load_balancer_id, amphora_id }: { load_balancer_id: string; amphora_id: string }) {
+  async execute(context, { load_balancer_id, amphora_id }: { load_balancer_id: string | null; amphora_id: string }) {
     const { config, compute, db, clock } = context
-    const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
-    const flavor = await flavorEffects(db, config, loadBalancer)
-    const zone = await zoneEffects(db, config, loadBalancer)
+    const loadBalancer = load_balancer_id === null ? null : await requireLoadBalancer(db, load_balancer_id)
+    const topology = loadBalancer?.topology ?? config.controller_worker.loadbalancer_topology
     const { compute_id } = await compute.ensureServer(
       {
+        ...(await machineKind(context, loadBalancer ?? noWishes)),
         amphora_id,
         name: serverName(amphora_id),
-        network_ids: zone.boot_network_ids,
-        security_group_ids: config.controller_worker.amp_secgroup_list,
-        compute_flavor: flavor.compute_flavor,
-        image_tag: flavor.image_tag,
-        server_group_id: loadBalancer.server_group_id,
-        availability_zone: zone.compute_zone,
-        files: await machineFiles(context, amphora_id, loadBalancer.topology),
+        server_group_id: loadBalancer?.server_group_id ?? null,
+        files: await machineFiles(context, amphora_id, topology),
         made_by: context.flow_id,
       },
       fenceOf(context),

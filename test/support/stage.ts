@@ -21,6 +21,9 @@ import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createMetrics } from '../../src/monitoring/metrics.ts'
+import { newAmphora } from '../../src/resources/amphora/row.ts'
+import { machineKind, noWishes } from '../../src/tasks/machine.ts'
+import { kindOf } from '../../src/tasks/spare-amphorae.ts'
 import {
   aConfig,
   aHealthMonitorRow,
@@ -137,6 +140,27 @@ export class Stage {
         )
         .execute()
     }
+  }
+
+  /** A spare amphora of the default kind, as an earlier flow left it; answers its id. */
+  async insertSpare(): Promise<string> {
+    const id = this.nextId()
+    const kind = await machineKind(this.context, noWishes)
+    const { compute_id } = await this.compute.ensureServer(
+      { amphora_id: id, name: `amphora-${id}`, files: {}, server_group_id: null, made_by: 'earlier-flow', ...kind },
+      { flow_id: 'earlier-flow', generation: 1 },
+    )
+    const { lb_network_ip } = await this.compute.getServer(compute_id)
+    const nobodys = { loadbalancer_id: null, role: null, vrrp_id: null, vrrp_priority: null, created_at: '2026-01-01T00:00:00' }
+    await this.db
+      .insertInto('amphora')
+      .values({ ...newAmphora({ id, ...nobodys }), compute_id, lb_network_ip, status: 'READY' })
+      .execute()
+    await this.db
+      .insertInto('spare_amphora')
+      .values({ amphora_id: id, kind: await kindOf(this.context, noWishes), taken_by: null })
+      .execute()
+    return id
   }
 
   insertListener(given: Partial<ListenerRow> = {}): Promise<ListenerRow> {

@@ -1,8 +1,22 @@
 import { flow, task } from '../../context.ts'
+import type { Tx } from '../../db/connection.ts'
+import { startFlow } from '../../flow/start.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 
 type Params = { amphora_id: string }
+
+/** A spare one goes; false where a load balancer has just taken it, or somebody removes it already. */
+export async function beginRemovalOfSpare(tx: Tx, amphora_id: string, nowMs: number): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('amphora')
+    .set({ status: 'PENDING_DELETE', updated_at: timestamp(nowMs) })
+    .where('id', '=', amphora_id)
+    .where('status', '=', 'READY')
+    .executeTakeFirst()
+  if (numUpdatedRows > 0n) await startFlow(tx, deleteAmphora, { amphora_id }, { subject: amphora_id })
+  return numUpdatedRows > 0n
+}
 
 /** The API has moved the amphora from ERROR to PENDING_DELETE. Its load balancer is not asked: this amphora does not serve it. */
 export const deleteAmphora = flow<Params>('delete-amphora', {

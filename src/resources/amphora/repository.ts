@@ -8,13 +8,13 @@ export async function findAmphora(db: Db, id: string): Promise<AmphoraRow | unde
   return db.selectFrom('amphora').selectAll().where('id', '=', id).where('status', '!=', 'DELETED').executeTakeFirst()
 }
 
-/** Only one in ERROR may be deleted. Throws 409. */
+/** Only one in ERROR or a spare one may be deleted. Throws 409. */
 export async function lockAmphoraForDelete(tx: Tx, id: string, nowMs: number): Promise<void> {
   const { numUpdatedRows } = await tx
     .updateTable('amphora')
     .set({ status: 'PENDING_DELETE', updated_at: timestamp(nowMs) })
     .where('id', '=', id)
-    .where('status', '=', 'ERROR')
+    .where('status', 'in', ['ERROR', 'READY'])
     .executeTakeFirst()
   if (numUpdatedRows === 0n) throw immutable('amphora', id)
 }

@@ -144,7 +144,7 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
   route(api, {
     method: 'DELETE',
     path: '/v2/octavia/amphorae/:id',
-    summary: 'Delete an amphora that is in ERROR',
+    summary: 'Delete an amphora that is in ERROR or spare',
     answer: deletes,
     policies: ['os_load-balancer_api:amphora:delete'],
     async handler(request, reply) {

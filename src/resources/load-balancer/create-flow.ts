@@ -9,10 +9,11 @@ import { memberSubnets, plugLeg } from '../../tasks/legs.ts'
 import { prepareMachine, startMachine, waitForAgent } from '../../tasks/machine.ts'
 import { plugVip } from '../../tasks/plug-vip.ts'
 import { pushConfiguration } from '../../tasks/push-configuration.ts'
+import { configureSpare, type PlannedAmphora, planAmphora, withdrawSpare } from '../../tasks/spare-amphorae.ts'
 import { endPopulatedInError } from '../../tasks/statuses.ts'
 import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
 import { makeVrrpPort, type VrrpPort } from '../../tasks/vrrp-port.ts'
-import { newAmphora, rolesOf } from '../amphora/row.ts'
+import { rolesOf } from '../amphora/row.ts'
 import { recorded } from '../event/record.ts'
 import { failure } from '../failures.ts'
 import { requireTree } from './tree.ts'
@@ -31,11 +32,22 @@ export const createLoadBalancer = flow<Params>('create-load-balancer', {
     const [ports, machines] = await both(
       run,
       (run) => makePorts(run, load_balancer_id, plan),
-      (run) => run.parallel(plan.amphorae, roleOf, (run, { amphora_id }) => run(startMachine, { load_balancer_id, amphora_id })),
+      (run) =>
+        run.parallel(
+          plan.amphorae,
+          roleOf,
+          async (run, { amphora_id, compute_id }) => compute_id ?? run(startMachine, { load_balancer_id, amphora_id }),
+        ),
     )
-    const amphorae = plan.amphorae.map((amphora, i) => ({ ...amphora, compute_id: machines[i]!, port: ports[i]! }))
-    await run.parallel(amphorae, roleOf, async (run, { amphora_id, compute_id, port }) => {
+    const amphorae = plan.amphorae.map((amphora, i) => ({
+      ...amphora,
+      isSpare: amphora.compute_id !== null,
+      compute_id: machines[i]!,
+      port: ports[i]!,
+    }))
+    await run.parallel(amphorae, roleOf, async (run, { amphora_id, compute_id, isSpare, port }) => {
       const amphora = await run(prepareMachine, { amphora_id, compute_id, port_id: port.port_id })
+      if (isSpare) await run(configureSpare, { amphora, topology: plan.topology })
       const capabilities = await run(waitForAgent, amphora)
       await run(plugVip, { load_balancer_id, amphora, port })
       for (const subnet_id of plan.member_subnets) {
@@ -92,27 +104,27 @@ function mustReach(reached: boolean): void {
 
 /** Stores the rows of the amphorae and answers what the flow's steps depend on. */
 const planAmphorae = task('plan-amphorae', {
-  async execute({ db, config, compute, clock, flow_id }, load_balancer_id: string) {
+  async execute(context, load_balancer_id: string) {
+    const { db, config, compute } = context
     const loadBalancer = await requireTree(db, load_balancer_id)
     const { topology } = loadBalancer
-    const rows = rolesOf(topology, config).map((role) =>
-      newAmphora({ id: derivedId(flow_id, role.role), loadbalancer_id: load_balancer_id, ...role, created_at: timestamp(clock.now()) }),
-    )
-    await db
-      .insertInto('amphora')
-      .values(rows)
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
+    const anti_affinity = topology === 'ACTIVE_STANDBY' && compute.hasHosts && config.nova.enable_anti_affinity
+    const amphorae: PlannedAmphora[] = []
+    for (const place of rolesOf(topology, config)) {
+      amphorae.push(await planAmphora(context, loadBalancer, place, { antiAffinity: anti_affinity }))
+    }
     return {
-      amphorae: rows.map(({ id, role }) => ({ amphora_id: id, role: role ?? '' })),
+      amphorae,
       topology,
-      anti_affinity: topology === 'ACTIVE_STANDBY' && compute.hasHosts && config.nova.enable_anti_affinity,
+      anti_affinity,
       vip: vipOf(loadBalancer),
       member_subnets: memberSubnets(loadBalancer),
       has_listeners: loadBalancer.listeners.length > 0,
     }
   },
-  async revert({ db, clock, flow_id }, load_balancer_id) {
+  async revert(context, load_balancer_id) {
+    const { db, clock, flow_id } = context
+    for (const role of ['STANDALONE', 'MASTER', 'BACKUP'] as const) await withdrawSpare(context, role)
     await db
       .updateTable('amphora')
       .set({ status: 'DELETED', server_certificate: null, updated_at: timestamp(clock.now()) })
