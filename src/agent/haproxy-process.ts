@@ -21,6 +21,9 @@ const SERVING_POLL_MS = 4
 const MANY_OLD_WORKERS = 16
 const OLD_WORKERS_TIMEOUT_MS = 2_000
 const OLD_WORKERS_POLL_MS = 50
+/** HAProxy waits up to 5 s for its predecessor's tables, then as long for its peers'. */
+const TABLES_TIMEOUT_MS = 11_000
+const TABLES_POLL_MS = 100
 
 export interface HaproxyProcessEvents {
   beforeLaunch(): void
@@ -123,6 +126,20 @@ export class HaproxyProcess {
       await sleep(OLD_WORKERS_POLL_MS)
   }
 
+  /**
+   * A process hands its stick tables on only when it no longer waits for tables itself, which after a start without predecessor or peer it does for
+   * some seconds (docs/decisions/0011-stick-tables-over-a-reload.md). Resolves then, or at once where nobody has been remembered yet.
+   */
+  async untilTablesMove(): Promise<void> {
+    const deadline = performance.now() + TABLES_TIMEOUT_MS
+    while (performance.now() < deadline) {
+      const ask = (command: string) => queryHaproxy(this.masterSocket, `@1 ${command}`).catch(() => '')
+      const [peers, tables] = [await ask('show peers'), await ask('show table')]
+      if (!waitsForTables(peers) || !/ used:[1-9]/.test(tables)) return
+      await sleep(TABLES_POLL_MS)
+    }
+  }
+
   /** Members that are down stay so in the next worker, which will have this configuration. */
   async saveServersState(configuration: string): Promise<void> {
     const shown = await queryHaproxy(this.masterSocket, '@1 show servers state').catch((error: Error) => error.message)
@@ -168,4 +185,9 @@ export class HaproxyProcess {
       return false
     }
   }
+}
+
+/** `0x55d4ebe11da0: [...] id=peers disabled=0 flags=0x33 resync_timeout=<PAST> ...`: the two lowest bits say that the predecessor and the peers have told all. */
+function waitsForTables(shownPeers: string): boolean {
+  return [...shownPeers.matchAll(/\bflags=0x([0-9a-f]+) resync_timeout=/g)].some(([, flags]) => (Number.parseInt(flags!, 16) & 3) !== 3)
 }

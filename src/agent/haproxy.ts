@@ -284,6 +284,7 @@ export class Haproxy {
 
   private async reload(reason: ReloadReason, running: Snapshot | null, wanted: Snapshot): Promise<void> {
     await this.process.untilFewOldWorkers()
+    await this.process.untilTablesMove()
     await this.events.beforeReload(this.id)
     await this.process.saveServersState(wanted.configuration)
     const [file, previous] = [this.paths.haproxyRunning(this.id), `${this.paths.haproxyRunning(this.id)}.previous`]

@@ -38,11 +38,13 @@ export interface HaproxyOptions {
   strict: boolean
   /** Listeners and pools whose certificates cannot be had: they are left out. */
   unavailable: ReadonlySet<string>
+  /** Whether a log daemon takes the log. Where none is, HAProxy would try it for each request all the same, at a fifth of the request's cost. */
+  logDaemon: boolean
 }
 
 export function haproxyOptions(
   { amphora_agent, haproxy_amphora }: Pick<Config, 'amphora_agent' | 'haproxy_amphora'>,
-  { strict = true, unavailable = new Set() }: Partial<Pick<HaproxyOptions, 'strict' | 'unavailable'>> = {},
+  { strict = true, unavailable = new Set(), logDaemon = true }: Partial<Pick<HaproxyOptions, 'strict' | 'unavailable' | 'logDaemon'>> = {},
 ): HaproxyOptions {
   return {
     stickSize: haproxy_amphora.haproxy_stick_size,
@@ -55,6 +57,7 @@ export function haproxyOptions(
     hardStopAfterSeconds: haproxy_amphora.hard_stop_after,
     strict,
     unavailable,
+    logDaemon,
   }
 }
 
@@ -102,8 +105,7 @@ function globalSection({ id }: LoadBalancerTree, used: Used[], options: HaproxyO
     lines: [
       ['daemon'],
       ['user', 'nobody'],
-      ['log', LOG_SOCKET, `local${options.userLogFacility}`],
-      ['log', LOG_SOCKET, `local${options.adminLogFacility}`, 'notice'],
+      ...(options.logDaemon ? logLines(options) : []),
       ['stats', 'socket', `/var/lib/octavia/${id}.sock`, 'mode', '0666', 'level', 'user'],
       ['server-state-file', `/var/lib/octavia/${id}/servers-state`],
       ['maxconn', maxconn],
@@ -111,6 +113,13 @@ function globalSection({ id }: LoadBalancerTree, used: Used[], options: HaproxyO
       ...(pings ? [['external-check'], ['insecure-fork-wanted']] : []),
     ],
   }
+}
+
+function logLines({ userLogFacility, adminLogFacility }: HaproxyOptions): Line[] {
+  return [
+    ['log', LOG_SOCKET, `local${userLogFacility}`],
+    ['log', LOG_SOCKET, `local${adminLogFacility}`, 'notice'],
+  ]
 }
 
 function defaultsSection({ connectionLogging }: HaproxyOptions): Section {

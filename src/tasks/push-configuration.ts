@@ -47,7 +47,8 @@ async function pushHaproxy(
   const { config, amphora: agents } = context
   const { id } = loadBalancer
   const { files: certificates, unavailable, recordInService } = await loadSecrets(context, amphora, loadBalancer, about)
-  const configuration = renderHaproxy(loadBalancer, haproxyOptions(config, { strict: agents.hasHaproxy, unavailable }))
+  const options = { strict: agents.hasHaproxy, unavailable, logDaemon: !(await agents.takesLogs(amphora)) }
+  const configuration = renderHaproxy(loadBalancer, haproxyOptions(config, options))
   if (configuration === null) await agents.deleteHaproxy(amphora, id, fenceOf(context))
   else await agents.applyHaproxy(amphora, id, { configuration, certificates }, fenceOf(context))
   await recordInService()

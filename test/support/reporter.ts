@@ -6,8 +6,10 @@ export interface Totals {
   skipped: number
 }
 
-/** A single test file may take this long. */
-const FILE_TIMEOUT_MS = 170_000
+/** A single test may take this long. */
+const TEST_TIMEOUT_MS = 170_000
+/** And a file; one that does not end, because something in it is left open, fails then. */
+const FILE_TIMEOUT_MS = 240_000
 
 /** Runs test files, each in a process of its own; prints a line per file and all that is known of a failure; adds to the totals. */
 export async function runFiles(files: string[], concurrency: number, totals: Totals): Promise<void> {
@@ -28,7 +30,7 @@ async function runFile(file: string): Promise<Totals> {
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
   const failures: string[] = []
   const started = performance.now()
-  for await (const { type, data } of run({ files: [file], timeout: FILE_TIMEOUT_MS })) {
+  for await (const { type, data } of run({ files: [file], timeout: TEST_TIMEOUT_MS, signal: AbortSignal.timeout(FILE_TIMEOUT_MS) })) {
     if (type === 'test:stderr') process.stderr.write(data.message)
     if (type !== 'test:pass' && type !== 'test:fail') continue
     if (data.details.type === 'suite') {

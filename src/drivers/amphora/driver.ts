@@ -81,6 +81,8 @@ export interface AmphoraDriver {
     patience: Patience,
     options?: { stillThere?: () => Promise<boolean>; signal?: AbortSignal },
   ): Promise<AgentInfo>
+  /** Whether the agent takes HAProxy's log itself; upstream's leaves that to a log daemon. Asks an amphora once. */
+  takesLogs(amphora: AgentAddress): Promise<boolean>
   plugVip(amphora: AgentAddress, plug: VipPlug, fence: Fence): Promise<void>
   plugNetwork(amphora: AgentAddress, plug: NetworkPlug, fence: Fence): Promise<void>
   /** The name of the interface that carries this address. */

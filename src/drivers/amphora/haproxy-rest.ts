@@ -28,6 +28,8 @@ const FIRST_WAIT_MS = 10
 const EAGER_MS = 1_000
 /** Files of certificates that are asked for or sent at the same time; each needs a connection of its own. */
 const FILES_AT_ONCE = 4
+/** Amphorae of which it is remembered who takes their logs; to ask again costs one request. */
+const MAX_REMEMBERED = 20_000
 /** How often the compute driver is asked whether the machine is still there, while its agent is silent. */
 const STILL_THERE_INTERVAL_MS = 250
 
@@ -53,6 +55,8 @@ export class HaproxyRestDriver implements AmphoraDriver {
   readonly hasHaproxy = true
   private readonly config: HaproxyRestOptions['config']
   private readonly trust: HaproxyRestOptions['trust']
+  /** By amphora. */
+  private readonly takingLogs = new Map<string, boolean>()
   private known: { by: Pick<TrustMaterial, 'client' | 'serverCas'>; client: AgentClient } | undefined
 
   constructor(options: HaproxyRestOptions) {
@@ -91,7 +95,15 @@ export class HaproxyRestDriver implements AmphoraDriver {
     options: { stillThere?: () => Promise<boolean>; signal?: AbortSignal } = {},
   ): Promise<AgentInfo> {
     const answer = await this.ask(amphora, { method: 'GET', path: '/1.0/info' }, { patience, ...options })
-    return parseJson<AgentInfo>(amphora, 'GET /1.0/info', answer)
+    const info = parseJson<AgentInfo>(amphora, 'GET /1.0/info', answer)
+    if (this.takingLogs.size >= MAX_REMEMBERED) this.takingLogs.clear()
+    this.takingLogs.set(amphora.id, info.capabilities?.includes('logs') === true)
+    return info
+  }
+
+  async takesLogs(amphora: AgentAddress): Promise<boolean> {
+    if (!this.takingLogs.has(amphora.id)) await this.waitForAgent(amphora, 'active')
+    return this.takingLogs.get(amphora.id)!
   }
 
   async plugVip(amphora: AgentAddress, plug: VipPlug, fence: Fence): Promise<void> {

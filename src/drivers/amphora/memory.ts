@@ -69,6 +69,10 @@ export class MemoryAmphora implements AmphoraDriver {
     return files.configuration
   }
 
+  async takesLogs(): Promise<boolean> {
+    return this.agentCapabilities.includes('logs')
+  }
+
   waitForAgent(amphora: AgentAddress, _patience: Patience, options: { stillThere?: () => Promise<boolean> } = {}): Promise<AgentInfo> {
     return this.failures.around('waitForAgent', async () => {
       if (options.stillThere !== undefined && !(await options.stillThere())) throw new AgentUnreachable(amphora.id, 'its machine is gone')

@@ -18,6 +18,10 @@ export class NoopAmphora implements AmphoraDriver {
     return 'eth1'
   }
 
+  async takesLogs(): Promise<boolean> {
+    return false
+  }
+
   async applyHaproxy(): Promise<null> {
     return null
   }
