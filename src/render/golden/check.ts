@@ -25,7 +25,10 @@ export function checkHaproxy(configuration: string, directory: string): string {
   writeCertificates(local)
   // The peer's name is the amphora's, given on the command line there.
   const localPeer = /^ {4}peer (\S+)/m.exec(configuration)?.[1]
-  const { stderr, stdout } = spawnSync('haproxy', ['-c', '-f', file, ...(localPeer === undefined ? [] : ['-L', localPeer])], {
+  // Our agent's, which takes the log itself, comes first.
+  const additions = join(directory, 'additions.cfg')
+  writeFileSync(additions, 'global\n    log stdout local0\n')
+  const { stderr, stdout } = spawnSync('haproxy', ['-c', '-f', additions, '-f', file, ...(localPeer === undefined ? [] : ['-L', localPeer])], {
     encoding: 'utf8',
   })
   return (stderr + stdout)
