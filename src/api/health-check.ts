@@ -48,7 +48,8 @@ export function healthCheckRoute(api: FastifyInstance, context: ApiContext): voi
   let known: { results: Promise<Result[]>; untilMs: number } | undefined
 
   /** Asked no more often than the option says, by however many. */
-  function check(): Promise<Result[]> {
+  async function check(): Promise<Result[]> {
+    if (api.isDraining()) return [{ backend: 'draining', available: false, reason: 'STOPPING', details: 'This process was told to end' }]
     const now = context.clock.monotonic()
     if (known === undefined || now >= known.untilMs) {
       const results = Promise.all(healthcheck.backends.map(async (backend) => ({ backend, ...(await backends[backend](context)) })))

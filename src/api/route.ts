@@ -32,6 +32,9 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** What `route` was called with, in its order. */
     announced: AnnouncedRoute[]
+    /** It is about to close: clients and the balancer in front shall go elsewhere. */
+    drain(): void
+    isDraining(): boolean
   }
 }
 

@@ -65,6 +65,8 @@ export function createApi(context: ApiContext, tracer: Tracer = noTracer): Fasti
     bodyLimit: config.oslo_middleware.max_request_body_size,
     requestTimeout: REQUEST_TIMEOUT_MS,
     exposeHeadRoutes: false,
+    // What still comes on connections that are there is served as ever.
+    return503OnClosing: false,
     genReqId: () => `req-${randomUUID()}`,
     rewriteUrl: (request) => canonicalUrl(request.url ?? '/'),
     // Names and ids longer than this are nobody's.
@@ -83,6 +85,7 @@ export function createApi(context: ApiContext, tracer: Tracer = noTracer): Fasti
   })
 
   knowWhose(api, tracer)
+  makeDrainable(api)
   endUnusedConnections(api)
   allowCrossOrigin(api, config)
   const isAllowedHost = hostCheck(config)
@@ -188,6 +191,18 @@ function knowWhose(api: FastifyInstance, tracer: Tracer): void {
   })
   // Reading the body, the connection has led us away.
   api.addHook('preValidation', (request, _reply, done) => during(request.activity ?? {}, done))
+}
+
+function makeDrainable(api: FastifyInstance): void {
+  let draining = false
+  api.decorate('drain', () => {
+    draining = true
+  })
+  api.decorate('isDraining', () => draining)
+  api.addHook('onRequest', (_request, reply, done) => {
+    if (draining) reply.header('connection', 'close')
+    done()
+  })
 }
 
 /** A server that closes ends connections that were used and are idle, and waits for others: those that clients opened in advance would keep it for a minute. */

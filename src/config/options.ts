@@ -179,6 +179,11 @@ export const options = {
     ),
     default_provider_driver: text('amphora', 'The provider of load balancers that name none.'),
     udp_connect_min_interval_health_monitor: number(3, 'The smallest delay of an UDP-CONNECT health monitor, in seconds.', { min: 0 }),
+    drain_seconds: number(
+      0,
+      'For so long after SIGTERM the API still serves, while /healthcheck says 503 and connections are closed after their answer.',
+      { min: 0, max: 3600, ...ours },
+    ),
     healthcheck_enabled: flag(false, 'Serve /healthcheck (true in the embedded cloud).'),
     healthcheck_refresh_interval: number(5, 'For how many seconds the checks of /healthcheck are not done again.', { min: 0 }),
     default_listener_ciphers: text(
@@ -406,7 +411,10 @@ export const options = {
       min: 1,
       ...ours,
     }),
-    controller_ip_port_list: list([], 'Where agents send heartbeats; default: this controller.'),
+    controller_ip_port_list: list(
+      [],
+      'Where agents send heartbeats: all health managers; default: this one. A port alone is one of this machine (ours; embedded cloud).',
+    ),
   },
   certificates: {
     ca_certificate: text(null, "Signs agents' certificates; default: made in the state directory."),

@@ -1,4 +1,4 @@
-import { type Dialect, Kysely, PostgresAdapter, type Transaction } from 'kysely'
+import { type Dialect, Kysely, PostgresAdapter, type RawBuilder, sql, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { retry } from '../lib/retry.ts'
 import { isBusy } from './busy.ts'
@@ -24,8 +24,9 @@ const unhurriedDatabases = new WeakMap<Db, Db>()
 export async function openDatabase(options: { connection: string; maxPoolSize?: number; stallMs?: number }): Promise<Db> {
   const { connection } = options
   const scheme = connection.slice(0, connection.indexOf('://') + 3)
-  if (scheme === 'sqlite://') {
-    const { waiting, unhurried } = sqliteDialects(sqlitePath(connection))
+  const file = sqliteFile(connection)
+  if (file !== undefined) {
+    const { waiting, unhurried } = sqliteDialects(file)
     const db = new Kysely<Tables>({ dialect: waiting })
     unhurriedDatabases.set(db, new Kysely<Tables>({ dialect: unhurried }))
     return db
@@ -45,6 +46,11 @@ export async function openDatabase(options: { connection: string; maxPoolSize?: 
     )
   }
   throw new Error(`[database] connection: '${scheme || 'the value'}' is not known; give sqlite:///PATH or postgresql://...`)
+}
+
+/** The file that a connection string names, `:memory:`, or undefined where it is no SQLite's. */
+export function sqliteFile(connection: string): string | undefined {
+  return connection.startsWith('sqlite://') ? sqlitePath(connection) : undefined
 }
 
 function sqlitePath(connection: string): string {
@@ -77,6 +83,11 @@ export async function migrate(db: Db): Promise<void> {
 /** For the few statements that differ. */
 export function isPostgresql(db: Db): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter
+}
+
+/** Milliseconds since 1970 by the one clock that all controllers share: PostgreSQL's; on SQLite all are on one host. */
+export function databaseNow(db: Db): RawBuilder<number> {
+  return isPostgresql(db) ? sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint` : sql<number>`${Date.now()}`
 }
 
 /**

@@ -2,6 +2,7 @@
  * The columns of every table. Names are those of the wire; types are what repositories see: booleans and JSON columns are turned
  * by the connection (`db/connection.ts`), by name, so a name means the same type in every table.
  */
+import type { ControllersTables } from '../controllers/tables.ts'
 import type { EmbeddedComputeTables } from '../embedded/compute/tables.ts'
 import type { EmbeddedIdentityTables } from '../embedded/identity/tables.ts'
 import type { NetworkTagsTables } from '../embedded/network/api/tags.ts'
@@ -412,7 +413,8 @@ export interface SettingRow {
 }
 
 export interface Tables
-  extends EmbeddedComputeTables,
+  extends ControllersTables,
+    EmbeddedComputeTables,
     EmbeddedIdentityTables,
     EmbeddedNetworkTables,
     EmbeddedSecretsTables,

@@ -3,8 +3,9 @@
  * worker's, at the generation it claimed; a worker that was frozen and wakes later writes nothing.
  */
 import { type RawBuilder, sql } from 'kysely'
-import { type Db, guardedBy, isPostgresql, type Tx, unhurried } from '../db/connection.ts'
+import { type Db, databaseNow, guardedBy, isPostgresql, type Tx, unhurried } from '../db/connection.ts'
 import type { Clock } from '../lib/clock.ts'
+import { wakeAfterCommit } from './start.ts'
 import type { FlowRow, FlowState, FlowStepRow } from './tables.ts'
 import { dismissWorker, enlistWorker, isDead } from './worker-identity.ts'
 
@@ -187,14 +188,17 @@ export class Journal {
 
   /** Gives a flow back before its end; another worker may claim it at once. */
   async release(claim: Claim): Promise<void> {
-    await this.#db
-      .updateTable('flow')
-      .set({ worker: null, lease_until_ms: 0 })
-      .where('id', '=', claim.flow_id)
-      .where('worker', '=', this.worker)
-      .where('generation', '=', claim.generation)
-      .where('ended_at_ms', 'is', null)
-      .execute()
+    await this.#db.transaction().execute(async (tx) => {
+      await tx
+        .updateTable('flow')
+        .set({ worker: null, lease_until_ms: 0 })
+        .where('id', '=', claim.flow_id)
+        .where('worker', '=', this.worker)
+        .where('generation', '=', claim.generation)
+        .where('ended_at_ms', 'is', null)
+        .execute()
+      await wakeAfterCommit(tx)
+    })
   }
 
   /** The database for what this flow's tasks write: on PostgreSQL they write nothing any more once another worker has claimed the flow. */
@@ -301,11 +305,6 @@ export class Journal {
   #leaseEnd(): RawBuilder<number> {
     return sql<number>`${databaseNow(this.#db)} + ${sql.lit(this.leaseMs)}`
   }
-}
-
-/** Controllers compare leases by one clock: PostgreSQL's; on SQLite all are on one host. */
-function databaseNow(db: Db): RawBuilder<number> {
-  return isPostgresql(db) ? sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint` : sql<number>`${Date.now()}`
 }
 
 function groupByFlow(entries: readonly Entry[]): Map<Claim, Entry[]> {

@@ -5,6 +5,11 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A killed process is gone within this, unless the disk keeps it. */
+const END_WITHIN_MS = 5_000
+const END_PAUSE_MS = 10
 
 /** Workers of this very process that have not stopped; tests and `--roles` may have several. */
 const alive = new Set<string>()
@@ -32,6 +37,28 @@ export function isDead(worker: string): boolean {
   if (namespace !== ourNamespace) return false
   if (Number(pid) === process.pid && started === startTime(process.pid)) return !alive.has(worker)
   return startTime(Number(pid)) !== started
+}
+
+/** Kills the process if it is of this host and can be seen, and waits until it is gone; it may have been frozen. */
+export async function endProcessOf(worker: string): Promise<void> {
+  const [host, boot, namespace, pid, started] = worker.split('/')
+  const [ourHost, ourBoot, ourNamespace] = here()
+  if (host !== ourHost || boot !== ourBoot || namespace !== ourNamespace || Number(pid) === process.pid) return
+  const giveUpAt = performance.now() + END_WITHIN_MS
+  while (startTime(Number(pid)) === started && performance.now() < giveUpAt) {
+    // Its start time is the same, so it is no other process that got the number meanwhile.
+    kill(Number(pid))
+    await sleep(END_PAUSE_MS)
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // It went by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 let ourPlace: [string, string, string] | undefined

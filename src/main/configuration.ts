@@ -2,12 +2,30 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { type Config, type ConfigSource, loadConfig } from '../config/config.ts'
+import { options as knownOptions, type Option } from '../config/options.ts'
 
 export interface ServeOptions {
   state?: string
   config?: string
   portBase?: string
+  /** Comma-separated; default: all. */
+  roles?: string
+  /** `section.option=value`: what is different in this process from what the file says for all. */
+  set?: string[]
   demo: boolean
+}
+
+/** What a process of `ottavia serve` can do. One at a time holds `embedded`: what the embedded cloud is made of on this machine. */
+export const allRoles = ['api', 'worker', 'health-manager', 'housekeeping', 'embedded'] as const
+export type Role = (typeof allRoles)[number]
+
+/** Throws on a word that is no role. */
+export function rolesOf({ roles }: Pick<ServeOptions, 'roles'>): ReadonlySet<Role> {
+  if (roles === undefined) return new Set(allRoles)
+  const words = roles.split(',').map((word) => word.trim())
+  const wrong = words.find((word) => !allRoles.some((role) => role === word))
+  if (wrong !== undefined) throw new Error(`--roles: '${wrong}' should be one of ${allRoles.join(', ')}`)
+  return new Set(words as Role[])
 }
 
 /** A path of the command line, as the caller's working directory understands it (npm changes it and says so). */
@@ -33,6 +51,7 @@ export function readConfiguration(options: ServeOptions, stateDirectory: string,
     source.file = { name: path, text: readFileSync(path, 'utf8') }
   }
   if (options.portBase !== undefined) source.overrides = portsFrom(options.portBase)
+  for (const text of options.set ?? []) source.overrides = withSetting(source.overrides, text)
   const config = loadConfig(source)
   if (config.controller_worker.compute_driver !== 'compute_embedded_driver') return config
   return loadConfig({ ...source, warn: undefined, defaults: embeddedDefaults })
@@ -49,5 +68,18 @@ function portsFrom(portBase: string): ConfigSource['overrides'] {
     embedded: { network_bind_port: base + 2, secrets_bind_port: base + 3, compute_bind_port: base + 6 },
     health_manager: { bind_port: base + 5 },
     monitoring: { bind_port: base + 7 },
+  }
+}
+
+/** Throws on what is no option or no value of it. */
+function withSetting(overrides: ConfigSource['overrides'], text: string): ConfigSource['overrides'] {
+  const [, section = '', name = '', value = ''] = /^(\w+)\.(\w+)=(.*)$/s.exec(text) ?? []
+  const option = (knownOptions as Record<string, Record<string, Option<unknown>>>)[section]?.[name]
+  if (option === undefined) throw new Error(`--set: '${text}' should be section.option=value`)
+  const shown = option.secret ? 'the value' : `the value '${value}'`
+  try {
+    return { ...overrides, [section]: { ...overrides?.[section as keyof typeof overrides], [name]: option.parse(value) } }
+  } catch (error) {
+    throw new Error(`--set: [${section}] ${name}: ${shown} ${(error as Error).message}`)
   }
 }

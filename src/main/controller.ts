@@ -2,10 +2,14 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiContext } from '../api/route.ts'
 import { createApi } from '../api/server.ts'
 import type { Config } from '../config/config.ts'
+import { livingControllers, registerController } from '../controllers/registry.ts'
+import type { ControllerRow } from '../controllers/tables.ts'
 import { migrate, openDatabase } from '../db/connection.ts'
+import { newestMigration } from '../db/migrations/index.ts'
 import { servedByAmphorae, withoutSctp } from '../drivers/amphora/capabilities.ts'
 import type { ProviderCapabilities } from '../drivers/amphora/driver.ts'
 import { HaproxyRestDriver } from '../drivers/amphora/haproxy-rest.ts'
@@ -13,6 +17,7 @@ import { amphoraDrivers } from '../drivers/amphora/index.ts'
 import { openCertificates } from '../drivers/certificates/index.ts'
 import { computeDrivers } from '../drivers/compute/index.ts'
 import { networkDrivers } from '../drivers/network/index.ts'
+import { enlistWorker, isDead } from '../flow/worker-identity.ts'
 import { startHealthManager } from '../health-manager/health-manager.ts'
 import { startHousekeeping } from '../housekeeping/housekeeping.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -23,39 +28,51 @@ import { watchDriver } from '../monitoring/drivers.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { startMonitoring } from '../monitoring/server.ts'
 import { allFlows } from '../resources/all-flows.ts'
-import { openTracer } from '../tracing/tracer.ts'
+import { openTracer, type Tracer } from '../tracing/tracer.ts'
 import { startWorker } from '../worker/worker.ts'
-import { openEmbeddedCloud } from './embedded-cloud.ts'
+import type { Role } from './configuration.ts'
 import { databaseConnection } from './installation.ts'
-import { openTrust, secretOf } from './state.ts'
+import { joinCloud, type Running } from './join-cloud.ts'
+import { openTrust, secretOf, whilePreparing } from './state.ts'
 
 /** Of the state directory: opens the embedded secret store. */
 const STORE_KEY = 'secrets.key'
 
 export interface ControllerOptions {
   config: Config
+  roles: ReadonlySet<Role>
   log: Log
   clock: Clock
   print(line: string): void
+  /** Ends the process: what it was to do another does now, or nobody can. */
+  fail(why: string): void
   /** Show the demonstration if this is the first start. */
   demo: boolean
 }
 
-/** Resolves when every service answers. */
-export async function startController({ config: given, log, clock, print, demo }: ControllerOptions): Promise<{ stop(): Promise<void> }> {
+/** Resolves when every service of these roles answers. */
+export async function startController(options: ControllerOptions): Promise<Running> {
+  const { config: given, roles, log, clock, print, demo } = options
   const { stateDirectory } = given
   /** Newest first: what was started last ends first. */
-  const started: { stop(): Promise<void> }[] = []
+  const started: Running[] = []
+  /** What serves and works, which ends before everything else, all at once: flows are given back while requests still run. */
+  const working: Running[] = []
   const stop = async () => {
+    await Promise.all(working.splice(0).map((service) => service.stop()))
     for (const service of started.splice(0)) await service.stop()
   }
   try {
     const db = await openDatabase({ connection: databaseConnection(given), maxPoolSize: given.database.max_pool_size })
     started.unshift({ stop: () => db.destroy() })
     await migrate(db)
-    const cloud = await openEmbeddedCloud({ db, config: withSecrets(given), log, clock })
+    const id = enlistWorker()
+    const others = await livingControllers(db)
+    started.unshift(await registerController({ db, log }, { id, serves: [...roles], program: newestMigration }))
+    const prepared = await whilePreparing(stateDirectory, async () => withSecrets(given))
+    const { cloud, holdsIt } = await joinCloud({ ...options, config: prepared, db, id, started })
     const { config } = cloud
-    const trust = await openTrust(stateDirectory, config)
+    const trust = await whilePreparing(stateDirectory, () => openTrust(stateDirectory, config))
     const compute = await computeDrivers[config.controller_worker.compute_driver]({ embedded: cloud.compute })
     const network = await networkDrivers[config.controller_worker.network_driver]({ embedded: cloud.network })
     const amphora = await amphoraDrivers[config.controller_worker.amphora_driver]({
@@ -87,28 +104,30 @@ export async function startController({ config: given, log, clock, print, demo }
     const uncollect = collectGauges(context)
     started.unshift({ stop: async () => uncollect() })
     started.unshift(await startMonitoring(context))
-    started.unshift(await cloud.startServices())
-    started.unshift(
-      await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys: () => [config.health_manager.heartbeat_key!] }),
-    )
-    started.unshift(
-      startWorker({
-        context,
-        tracer,
-        flows: allFlows,
-        drivers: ['compute', 'network', 'amphora'],
-        maxFlows: config.task_flow.max_workers,
-        leaseMs: config.task_flow.lease_seconds * 1_000,
-      }),
-    )
-    started.unshift(startHousekeeping(context))
-    const api = createApi(context, tracer)
+    if (roles.has('health-manager')) {
+      checkHeartbeatPort(given, others)
+      const keys = () => [config.health_manager.heartbeat_key!]
+      working.push(await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys }))
+    }
+    if (roles.has('worker')) {
+      working.push(
+        startWorker({
+          context,
+          tracer,
+          flows: allFlows,
+          drivers: ['compute', 'network', 'amphora'],
+          maxFlows: config.task_flow.max_workers,
+          leaseMs: config.task_flow.lease_seconds * 1_000,
+        }),
+      )
+    }
+    if (roles.has('housekeeping')) working.push(startHousekeeping(context))
     const { bind_host, bind_port } = config.api_settings
-    await api.listen({ host: bind_host, port: bind_port })
-    started.unshift({ stop: () => api.close() })
+    if (roles.has('api')) working.push(await startApi(context, tracer))
 
-    print(`ready: load balancing at http://${bind_host}:${bind_port}, state in ${stateDirectory}`)
-    if (demo) {
+    const what = roles.has('api') ? `load balancing at http://${bind_host}:${bind_port}` : [...roles].join(', ')
+    print(`ready: ${what}, state in ${stateDirectory}`)
+    if (demo && holdsIt && roles.has('api')) {
       // A service that serves does not end because its demonstration failed.
       await cloud.demonstrate(print).catch((error: Error) => {
         log.error({ err: error }, 'the demonstration failed')
@@ -119,6 +138,38 @@ export async function startController({ config: given, log, clock, print, demo }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+async function startApi(context: ApiContext, tracer: Tracer): Promise<Running> {
+  const { bind_host, bind_port, drain_seconds } = context.config.api_settings
+  const api = createApi(context, tracer)
+  await api.listen({ host: bind_host, port: bind_port })
+  return {
+    async stop() {
+      api.drain()
+      await sleep(drain_seconds * 1_000)
+      await api.close()
+    },
+  }
+}
+
+/** Amphorae that do not know of a health manager would count as dead when the one they know ends. */
+function checkHeartbeatPort({ health_manager, controller_worker }: Config, others: readonly ControllerRow[]): void {
+  const { controller_ip_port_list, bind_port } = health_manager
+  if (controller_worker.amphora_driver === 'amphora_noop_driver') return
+  const isListed = controller_ip_port_list.some((place) => place.split(':').at(-1) === String(bind_port))
+  if (controller_ip_port_list.length > 0 && !isListed) {
+    throw new Error(
+      `[health_manager] controller_ip_port_list: no entry has this process's port ${bind_port}, so no amphora would send to it`,
+    )
+  }
+  const another = others.find(({ id, serves }) => serves.split(',').includes('health-manager') && !isDead(id))
+  if (controller_ip_port_list.length === 0 && another !== undefined) {
+    throw new Error(
+      `[health_manager] controller_ip_port_list: missing, and there is another health manager (process ${another.pid} on ${another.host}); ` +
+        'amphorae have to know the addresses of all',
+    )
   }
 }
 

@@ -3,6 +3,7 @@
  * The order matters: projects own networks, networks carry machines.
  */
 import type { Config } from '../config/config.ts'
+import type { DriversElsewhere } from '../controllers/driver-socket.ts'
 import type { Db } from '../db/connection.ts'
 import type { CertificateDriver } from '../drivers/certificates/driver.ts'
 import { EmbeddedCertificates } from '../drivers/certificates/embedded.ts'
@@ -26,11 +27,12 @@ import { Lab } from '../embedded/lab/lab.ts'
 import { startNetworkService } from '../embedded/network/api/server.ts'
 import type { EmbeddedNetwork } from '../embedded/network/service.ts'
 import { startSecretsService } from '../embedded/secrets/api/server.ts'
-import { openEmbeddedSecrets } from '../embedded/secrets/service.ts'
+import { embeddedSecrets, openEmbeddedSecrets } from '../embedded/secrets/service.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { demonstrate } from './demo.ts'
 import { openEmbeddedNetwork } from './embedded-network.ts'
+import { hasEmbeddedParts } from './embedded-place.ts'
 import { stateHash } from './state.ts'
 
 /** Kept once the demonstration was shown. */
@@ -50,31 +52,41 @@ export interface EmbeddedCloud {
   demonstrate(print: (line: string) => void): Promise<void>
 }
 
-/** Machines and links are brought to what the rows say before it answers. */
-export async function openEmbeddedCloud(options: { db: Db; config: Config; clock: Clock; log: Log }): Promise<EmbeddedCloud> {
-  const { db, config: given, clock, log } = options
+export interface EmbeddedCloudOptions {
+  db: Db
+  config: Config
+  clock: Clock
+  log: Log
+  /** Where another process holds it: its drivers. Null: this one does. */
+  elsewhere: DriversElsewhere | null
+}
+
+/** The process that holds it brings machines and links to what the rows say before it answers; others find what that one has made. */
+export async function openEmbeddedCloud(options: EmbeddedCloudOptions): Promise<EmbeddedCloud> {
+  const { db, config: given, clock, log, elsewhere } = options
   const { compute_driver, network_driver } = given.controller_worker
   const identity = await openEmbeddedIdentity({ db, config: given, clock })
-  const passwords = await identity.prepare()
+  const passwords = elsewhere === null && hasEmbeddedParts(given) ? await identity.prepare() : null
   const hasEmbeddedIdentity = identityDriverOf(given) === 'embedded'
   // They would hold passwords that no Keystone knows.
-  if (hasEmbeddedIdentity) await writeClientFiles(given, passwords)
+  if (hasEmbeddedIdentity && passwords !== null) await writeClientFiles(given, passwords)
   const identityDriver = await identityDrivers[identityDriverOf(given)]({
     embedded: () => embeddedIdentityDriver(identity, clock, given.keystone_authtoken),
     keystone: async () => (await import('../drivers/identity/keystone.ts')).keystoneIdentityDriver({ config: given, clock, log }),
   })
 
   const hasEmbeddedSecrets = certManagerOf(given) === 'barbican_cert_manager'
-  const secrets = hasEmbeddedSecrets ? await openEmbeddedSecrets({ ...options, serviceUserId: await serviceUserId(db) }) : null
+  const openSecrets = elsewhere === null ? openEmbeddedSecrets : embeddedSecrets
+  const secrets = hasEmbeddedSecrets ? await openSecrets({ ...options, serviceUserId: await serviceUserId(db) }) : null
 
   const embeddedNetwork = network_driver === 'network_embedded_driver' ? await openEmbeddedNetwork(options) : null
   const management = embeddedNetwork === null ? null : await managementAddress(embeddedNetwork)
   const config = completed(given, embeddedNetwork?.first.management_network_id ?? null, management)
-  await embeddedNetwork?.service.reconcile()
+  if (elsewhere === null) await embeddedNetwork?.service.reconcile()
 
   let embeddedCompute: EmbeddedCompute | null = null
   let lab: Lab | null = null
-  if (compute_driver === 'compute_embedded_driver') {
+  if (compute_driver === 'compute_embedded_driver' && elsewhere === null) {
     if (embeddedNetwork === null)
       throw new Error('[controller_worker] compute_driver: compute_embedded_driver needs network_embedded_driver')
     const { stateDirectory } = config
@@ -125,11 +137,13 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
     config,
     identity: identityDriver,
     async compute() {
+      if (elsewhere !== null) return elsewhere.compute
       if (embeddedCompute === null) throw new Error('there is no embedded compute')
       const kind = { flavor: amphoraFlavor(config).id, image_tag: config.controller_worker.amp_image_tag, availability_zone: 'nova' }
       return new EmbeddedComputeDriver(embeddedCompute, kind)
     },
     async network() {
+      if (elsewhere !== null) return elsewhere.network
       if (embeddedNetwork === null) throw new Error('there is no embedded network')
       return embeddedNetwork.driver
     },
@@ -137,12 +151,13 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
       if (secrets === null) throw new Error('there is no embedded secret store')
       return new EmbeddedCertificates(secrets)
     },
-    heartbeatAddresses: [given.health_manager.bind_ip, ...(management === null || embeddedCompute === null ? [] : [management])].map(
-      (address) => ({
-        address,
-        port: given.health_manager.bind_port,
-      }),
-    ),
+    heartbeatAddresses: [
+      given.health_manager.bind_ip,
+      ...(management === null || compute_driver !== 'compute_embedded_driver' ? [] : [management]),
+    ].map((address) => ({
+      address,
+      port: given.health_manager.bind_port,
+    })),
     startServices,
     async demonstrate(print) {
       const shown = await db.selectFrom('setting').select('key').where('key', '=', DEMONSTRATED).executeTakeFirst()
@@ -170,7 +185,7 @@ export async function openEmbeddedCloud(options: { db: Db; config: Config; clock
   async function adminToken(): Promise<string> {
     const { admin } = await firstProjects(db)
     const user = await db.selectFrom('embedded_user').selectAll().where('name', '=', 'admin').executeTakeFirst()
-    const known = await identity.login(user, passwords.admin)
+    const known = await identity.login(user, passwords!.admin)
     const issued = known === null ? null : await identity.issue(known, { project_id: admin }, ['password'])
     if (issued === null) throw new Error('the user admin can no longer log in with its first password')
     return issued.token
@@ -197,7 +212,9 @@ function completed(config: Config, management_network_id: string | null, managem
     },
     health_manager: {
       ...health_manager,
-      controller_ip_port_list: controller_ip_port_list.length > 0 ? controller_ip_port_list : [`${management ?? bind_ip}:${bind_port}`],
+      controller_ip_port_list: (controller_ip_port_list.length > 0 ? controller_ip_port_list : [String(bind_port)]).map((place) =>
+        /^\d+$/.test(place) ? `${management ?? bind_ip}:${place}` : place,
+      ),
     },
   }
 }

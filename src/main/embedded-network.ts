@@ -22,7 +22,11 @@ export interface OpenEmbeddedNetwork {
 export async function openEmbeddedNetwork(options: { db: Db; config: Config; clock: Clock; log: Log }): Promise<OpenEmbeddedNetwork> {
   const { db, config } = options
   const projects = await firstProjects(db)
-  const service = new EmbeddedNetwork({ ...options, stateHash: stateHash(config.stateDirectory) })
+  const service = new EmbeddedNetwork({
+    ...options,
+    stateHash: stateHash(config.stateDirectory),
+    heartbeatPorts: heartbeatPorts(config.health_manager),
+  })
   const first = await service.prepare({ admin_project_id: projects.admin, service_project_id: projects.service })
   const driver = new EmbeddedNetworkDriver(service, projects.service)
   const sandboxes: SandboxNetwork = {
@@ -36,4 +40,9 @@ export async function openEmbeddedNetwork(options: { db: Db; config: Config; clo
     detachPort: (id) => service.detachPort(id),
   }
   return { service, driver, sandboxes, first, projects }
+}
+
+/** Of this and all other health managers of this machine. */
+function heartbeatPorts({ bind_port, controller_ip_port_list }: Config['health_manager']): number[] {
+  return [...new Set([bind_port, ...controller_ip_port_list.map((place) => Number(place.split(':').at(-1)))])]
 }

@@ -13,6 +13,8 @@ program
   .option(...stateOption)
   .option('--config <file>', 'an octavia.conf')
   .option('--port-base <number>', 'load balancing there, identity +1, network +2, secrets +3, heartbeats +5/udp, compute +6, metrics +7')
+  .option('--roles <roles>', 'some of api,worker,health-manager,housekeeping,embedded; default: all (several processes need PostgreSQL)')
+  .option('--set <section.option=value...>', 'options of this process alone, such as api_settings.bind_port=9886')
   .option('--no-demo', 'make no demonstration at the first start')
   .action(async (options) => (await import('./serve.ts')).serve(options))
 

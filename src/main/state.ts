@@ -10,12 +10,14 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/config.ts'
 import type { CertificateAuthority } from '../lib/certificate-authority.ts'
 import { createCertificateAuthority, loadCertificateAuthority } from '../lib/certificate-authority.ts'
+import { retry } from '../lib/retry.ts'
 import type { Trust } from '../trust/trust.ts'
 import { callersPath } from './configuration.ts'
 
 const CA_VALIDITY_DAYS = 3650
 const CLIENT_CERTIFICATE_VALIDITY_DAYS = 3650
 const DAY_SECONDS = 86_400
+const PREPARE_RETRY = { attempts: 300, firstWaitMs: 20, longestWaitMs: 100 }
 
 /** `--state`, else OTTAVIA_STATE_DIR, else `var` in the checkout (not in the working directory). Relative paths are the caller's. */
 export function stateDirectoryOf(option: string | undefined): string {
@@ -35,17 +37,35 @@ export function openStateDirectory(stateDirectory: string): void {
   chmodSync(stateDirectory, 0o700)
 }
 
-/**
- * Only one controller of embedded services works on a state. The lock is a socket in the abstract namespace, which the kernel
- * takes away with the process, however it ends. Throws when another process has it.
- */
-export async function lockState(stateDirectory: string): Promise<() => void> {
+/** One process makes what embedded services need on this machine, or takes it away. Throws when another does. */
+export function lockState(stateDirectory: string): Promise<() => void> {
+  return lock(stateHash(stateDirectory), `another controller is running on the state ${stateDirectory}`)
+}
+
+/** One process uses an SQLite database, from whichever state. Throws when another does. */
+export function lockDatabaseFile(path: string): Promise<() => void> {
+  return lock(`db-${stateHash(path)}`, `another controller uses the database ${path}; several need PostgreSQL ([database] connection)`)
+}
+
+/** What the first start makes in the state directory is made by one of several processes that start at the same time. */
+export async function whilePreparing<T>(stateDirectory: string, work: () => Promise<T>): Promise<T> {
+  const name = `prepare-${stateHash(stateDirectory)}`
+  const release = await retry(PREPARE_RETRY, () =>
+    lock(name, `another process has been preparing the state ${stateDirectory} for too long`),
+  )
+  try {
+    return await work()
+  } finally {
+    release()
+  }
+}
+
+/** A socket in the abstract namespace, which the kernel takes away with the process, however it ends. */
+async function lock(name: string, refusal: string): Promise<() => void> {
   const server = createServer()
   await new Promise<void>((granted, refused) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      refused(error.code === 'EADDRINUSE' ? new Error(`another controller is running on the state ${stateDirectory}`) : error)
-    })
-    server.listen(`\0ottavia-${stateHash(stateDirectory)}`, granted)
+    server.once('error', (error: NodeJS.ErrnoException) => refused(error.code === 'EADDRINUSE' ? new Error(refusal) : error))
+    server.listen(`\0ottavia-${name}`, granted)
   })
   server.unref()
   return () => server.close()

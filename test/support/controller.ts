@@ -17,6 +17,13 @@ export interface ControllerOptions {
   config?: string
   portBase: number
   demo?: boolean
+  /** Of several processes on one state: what this one does, and what it is called. */
+  roles?: string
+  name?: string
+  /** Of this process; default: the first of `portBase`. */
+  apiPort?: number
+  /** `section.option=value`. */
+  set?: string[]
 }
 
 export class Controller {
@@ -32,7 +39,7 @@ export class Controller {
     this.#options = options
     this.stateDirectory = options.stateDirectory ?? mkdtempSync(join(tmpdir(), 'ottavia-state-'))
     this.portBase = options.portBase
-    this.api = `http://127.0.0.1:${options.portBase}`
+    this.api = `http://127.0.0.1:${options.apiPort ?? options.portBase}`
   }
 
   get pid(): number {
@@ -47,13 +54,17 @@ export class Controller {
   }
 
   get #outputFile(): string {
-    return join(this.stateDirectory, 'output')
+    return join(this.stateDirectory, `output${this.#options.name ?? ''}`)
   }
 
   /** Resolves when it has printed its line `ready`. */
   async start(): Promise<this> {
     const args = ['serve', '--state', this.stateDirectory, '--port-base', String(this.portBase)]
     if (this.#options.demo !== true) args.push('--no-demo')
+    const { roles, apiPort, set = [] } = this.#options
+    if (roles !== undefined) args.push('--roles', roles)
+    const settings = [...set, ...(apiPort === undefined ? [] : [`api_settings.bind_port=${apiPort}`])]
+    if (settings.length > 0) args.push('--set', ...settings)
     if (this.#options.config !== undefined) {
       const file = join(this.stateDirectory, 'octavia.conf')
       writeFileSync(file, this.#options.config)

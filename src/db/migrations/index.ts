@@ -14,6 +14,7 @@ import * as memberStatistics from './0013-member-statistics.ts'
 import * as heartbeatNumbers from './0022-heartbeat-numbers.ts'
 import * as amphoraFailover from './0023-amphora-failover.ts'
 import * as trust from './0024-trust.ts'
+import * as controllers from './0025-controllers.ts'
 import * as flowOrigin from './0026-flow-origin.ts'
 
 export const migrations: Record<string, Migration> = {
@@ -31,5 +32,8 @@ export const migrations: Record<string, Migration> = {
   '0022-heartbeat-numbers': heartbeatNumbers,
   '0023-amphora-failover': amphoraFailover,
   '0024-trust': trust,
+  '0025-controllers': controllers,
   '0026-flow-origin': flowOrigin,
 }
+
+export const newestMigration = Object.keys(migrations).at(-1)!

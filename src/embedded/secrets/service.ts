@@ -18,21 +18,21 @@ export interface EmbeddedSecrets {
   serviceUserId: string
 }
 
-/** Seals anew what older keys have sealed, and forgets what has expired. */
-export async function openEmbeddedSecrets(options: {
-  db: Db
-  clock: Clock
-  config: Config
-  log: Log
-  serviceUserId: string
-}): Promise<EmbeddedSecrets> {
-  const { db, clock, config, log, serviceUserId } = options
-  const box = new SecretBox('[certificates] store_key', config.certificates.store_key)
-  await sealAnew({ db, box, log })
+type EmbeddedSecretsOptions = { db: Db; clock: Clock; config: Config; serviceUserId: string }
+
+export function embeddedSecrets({ db, clock, config, serviceUserId }: EmbeddedSecretsOptions): EmbeddedSecrets {
+  return { db, clock, box: new SecretBox('[certificates] store_key', config.certificates.store_key), serviceUserId }
+}
+
+/** The same, for the one that holds the store: seals anew what older keys have sealed, and forgets what has expired. */
+export async function openEmbeddedSecrets(options: EmbeddedSecretsOptions & { log: Log }): Promise<EmbeddedSecrets> {
+  const secrets = embeddedSecrets(options)
+  const { db, clock, box } = secrets
+  await sealAnew({ db, box, log: options.log })
   for (const id of await listExpiredSecrets(db, clock.now(), MAX_EXPIRED_AT_ONCE)) {
     await db.transaction().execute((tx) => deleteSecret(tx, id))
   }
-  return { db, clock, box, serviceUserId }
+  return secrets
 }
 
 /** Null when it is not there, has no payload, or is not for the reader. What a user or an admin is given, the service may read from then on. */
