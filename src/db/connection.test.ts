@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { sql } from 'kysely'
 import { forEachDatabase } from '../../test/support/databases.ts'
 import { onCommit } from './commit-hooks.ts'
-import { migrate, openDatabase } from './connection.ts'
+import { openDatabase } from './connection.ts'
+import { migrate } from './migrate.ts'
 import type { PoolRow } from './tables.ts'
 
 const pool: PoolRow = {

@@ -1,8 +1,4 @@
 import { type Dialect, Kysely, PostgresAdapter, type RawBuilder, sql, type Transaction } from 'kysely'
-import { Migrator } from 'kysely/migration'
-import { retry } from '../lib/retry.ts'
-import { isBusy } from './busy.ts'
-import { migrations } from './migrations/index.ts'
 import { type Guard, postgresqlDialects } from './postgresql.ts'
 import { sqliteDialects } from './sqlite.ts'
 import type { Tables } from './tables.ts'
@@ -11,7 +7,6 @@ export type Db = Kysely<Tables>
 export type Tx = Transaction<Tables>
 
 const DEFAULT_POOL_SIZE = 10
-const MIGRATE_RETRY = { attempts: 30, firstWaitMs: 100, longestWaitMs: 1_000 }
 
 const postgresqlConnections = new WeakMap<Db, { uri: string; guarded(guard: Guard): Dialect }>()
 const unhurriedDatabases = new WeakMap<Db, Db>()
@@ -58,26 +53,6 @@ function sqlitePath(connection: string): string {
   if (path === '' || path === '/' || path === '/:memory:') return ':memory:'
   // SQLAlchemy writes an absolute path with four slashes, and our own documents with three.
   return path.replace(/^\/\//, '/')
-}
-
-/** Brings the schema up to date; several processes may call it at once. Throws what the failed migration threw. */
-export async function migrate(db: Db): Promise<void> {
-  const uri = connectionOf(db)
-  // Connections of its own, which a table that takes a minute to change does not make suspicious.
-  const own =
-    uri === undefined
-      ? db
-      : new Kysely<Tables>({ dialect: postgresqlDialects(uri, { maxPoolSize: 2, stallMs: Number.POSITIVE_INFINITY }).dialect })
-  const migrator = new Migrator({ db: own, provider: { getMigrations: async () => migrations } })
-  try {
-    // Whoever comes second waits for the first one's lock.
-    await retry({ ...MIGRATE_RETRY, when: isBusy }, async () => {
-      const { error } = await migrator.migrateToLatest()
-      if (error !== undefined) throw error
-    })
-  } finally {
-    if (own !== db) await own.destroy()
-  }
 }
 
 /** For the few statements that differ. */

@@ -1,5 +1,6 @@
 /** The program: finds the command and loads only what it needs. */
 import { Command } from 'commander'
+import { addDbCommands } from '../cli/db.ts'
 import { addFlowCommands } from '../cli/flow.ts'
 
 const program = new Command('ottavia')
@@ -24,6 +25,7 @@ program
   .option(...stateOption)
   .action(async (options) => (await import('./down.ts')).down(options))
 
+addDbCommands(program, async (state) => (await import('./installation.ts')).openInstallation(state))
 addFlowCommands(program, async (state) => (await import('./installation.ts')).openInstallation(state))
 
 program

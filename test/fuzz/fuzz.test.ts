@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { migrate } from '../../src/db/connection.ts'
+import { migrate } from '../../src/db/migrate.ts'
 import { forEachDatabase } from '../support/databases.ts'
 import { fuzz } from './fuzz.ts'
 

@@ -1,6 +1,7 @@
 /** `npm run test:fuzz -- [--cases N] [--seed N]`: on SQLite and, where it is installed, on PostgreSQL; in the tests' sandbox. */
 import { parseArgs } from 'node:util'
-import { migrate, openDatabase } from '../../src/db/connection.ts'
+import { openDatabase } from '../../src/db/connection.ts'
+import { migrate } from '../../src/db/migrate.ts'
 import { insideSandbox, startPostgres } from '../support/sandbox.ts'
 import { fuzz, summary } from './fuzz.ts'
 

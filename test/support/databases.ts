@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { sql } from 'kysely'
-import { type Db, migrate, openDatabase } from '../../src/db/connection.ts'
+import { type Db, openDatabase } from '../../src/db/connection.ts'
+import { migrate } from '../../src/db/migrate.ts'
 
 /** Opens the test's database: empty at the first call; each further call gives another connection to the same. Closed after the test. */
 export type Open = () => Promise<Db>

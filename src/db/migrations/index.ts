@@ -17,7 +17,16 @@ import * as trust from './0024-trust.ts'
 import * as controllers from './0025-controllers.ts'
 import * as flowOrigin from './0026-flow-origin.ts'
 
-export const migrations: Record<string, Migration> = {
+/**
+ * Programs of the version before go on working with the schema after it: a new column has a default or may be null, nothing is renamed, removed or
+ * made stricter. What cannot be done so is two migrations, the second in a later version, or one that says so.
+ */
+export interface OwnMigration extends Migration {
+  /** Who does not know this migration cannot work with the schema after it. */
+  readonly breaksOlderPrograms?: boolean
+}
+
+export const migrations: Record<string, OwnMigration> = {
   '0001-initial': initial,
   '0002-embedded-network': embeddedNetwork,
   '0003-embedded-compute': embeddedCompute,
