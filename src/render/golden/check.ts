@@ -28,9 +28,13 @@ export function checkHaproxy(configuration: string, directory: string): string {
   // Our agent's, which takes the log itself, comes first.
   const additions = join(directory, 'additions.cfg')
   writeFileSync(additions, 'global\n    log stdout local0\n')
-  const { stderr, stdout } = spawnSync('haproxy', ['-c', '-f', additions, '-f', file, ...(localPeer === undefined ? [] : ['-L', localPeer])], {
-    encoding: 'utf8',
-  })
+  const { stderr, stdout } = spawnSync(
+    'haproxy',
+    ['-c', '-f', additions, '-f', file, ...(localPeer === undefined ? [] : ['-L', localPeer])],
+    {
+      encoding: 'utf8',
+    },
+  )
   return (stderr + stdout)
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('Configuration file is valid') && !/^\[NOTICE\]/.test(line))
