@@ -1,4 +1,5 @@
 import { run } from 'node:test'
+import { readSandbox } from './sandbox.ts'
 
 export interface Totals {
   passed: number
@@ -11,18 +12,34 @@ const TEST_TIMEOUT_MS = 170_000
 /** And a file; one that does not end, because something in it is left open, fails then. */
 const FILE_TIMEOUT_MS = 240_000
 
-/** Runs test files, each in a process of its own; prints a line per file and all that is known of a failure; adds to the totals. */
-export async function runFiles(files: string[], concurrency: number, totals: Totals): Promise<void> {
+/**
+ * Runs test files, each in a process of its own; prints a line per file and all that is known of a failure; adds to the totals. With `boxed` each has a
+ * sandbox of its own, in which it sees no other's networks, and these variables.
+ */
+export async function runFiles(
+  files: string[],
+  { concurrency, boxed }: { concurrency: number; boxed?: { program: string; env: NodeJS.ProcessEnv } },
+  totals: Totals,
+): Promise<void> {
   const waiting = [...files]
   const runWaiting = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const { passed, failed, skipped } = await runFile(file)
+      const { passed, failed, skipped } = await (boxed === undefined ? runFile(file) : runBoxed(file, boxed))
       totals.passed += passed
       totals.failed += failed
       totals.skipped += skipped
     }
   }
   await Promise.all(Array.from({ length: concurrency }, runWaiting))
+}
+
+/** `program` runs the file it is given and ends with a line `N passed, N failed[, N skipped]`. */
+async function runBoxed(file: string, { program, env }: { program: string; env: NodeJS.ProcessEnv }): Promise<Totals> {
+  const { status, output } = await readSandbox([process.execPath, program, 'one', file], env)
+  const [, told = '', passed = 0, failed = 0, skipped = 0] = /^(.*?)(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\n$/s.exec(output) ?? []
+  process.stdout.write(told === '' ? output : told)
+  if (told === '') console.log(`FAIL ${file}: it ended with status ${status}`)
+  return told === '' ? { passed: 0, failed: 1, skipped: 0 } : { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) }
 }
 
 /** One file a run, since a test is reported by the place where it is defined, which may be a helper's. */

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,11 +10,29 @@ const PREPARE = 'mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/lock && i
 
 /** Runs the command in new network, mount and process namespaces without any interface but loopback; returns its status. */
 export function enterSandbox(command: string[]): Promise<number> {
+  return statusOf(spawnSandboxed(command, 'inherit'))
+}
+
+/** The same, but returns what the command printed, too. */
+export async function readSandbox(command: string[], env: NodeJS.ProcessEnv): Promise<{ status: number; output: string }> {
+  const child = spawnSandboxed(command, ['ignore', 'pipe', 'inherit'], env)
+  let output = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  const status = await statusOf(child)
+  return { status, output }
+}
+
+function spawnSandboxed(command: string[], stdio: StdioOptions, env: NodeJS.ProcessEnv = {}): ChildProcess {
   const args = ['--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', PREPARE, 'sh', ...command]
-  const child = spawn('unshare', args, { stdio: 'inherit', env: { ...process.env, OTTAVIA_SANDBOX: '1' } })
+  return spawn('unshare', args, { stdio, env: { ...process.env, ...env, OTTAVIA_SANDBOX: '1' } })
+}
+
+function statusOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
+    child.on('close', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
   })
 }
 
@@ -22,6 +40,8 @@ const SHARED_PORT = 54_329
 
 export interface PostgresServer {
   url: string
+  /** The same server for who is in another network namespace. */
+  socketUrl: string
   pid: number
   stop(): Promise<void>
   /** As if the machine had failed: no connection is ended in good order. */
@@ -52,6 +72,7 @@ export async function startPostgres(port = SHARED_PORT): Promise<PostgresServer 
   await start()
   return {
     url: `postgresql://ottavia@127.0.0.1:${port}/postgres`,
+    socketUrl: `postgresql://ottavia@localhost:${port}/postgres?host=${encodeURIComponent(directory)}`,
     get pid() {
       return Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0])
     },
