@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { addDbCommands } from '../cli/db.ts'
 import { addFlowCommands } from '../cli/flow.ts'
+import { addStatusCommand } from '../cli/status.ts'
 
 const program = new Command('ottavia')
   .description('Load balancers as a service: the API of OpenStack Octavia, on any Linux machine')
@@ -25,8 +26,10 @@ program
   .option(...stateOption)
   .action(async (options) => (await import('./down.ts')).down(options))
 
-addDbCommands(program, async (state) => (await import('./installation.ts')).openInstallation(state))
-addFlowCommands(program, async (state) => (await import('./installation.ts')).openInstallation(state))
+const openInstallation = async (state: string | undefined) => (await import('./installation.ts')).openInstallation(state)
+addDbCommands(program, openInstallation)
+addFlowCommands(program, openInstallation)
+addStatusCommand(program, openInstallation)
 
 program
   .command('agent')
