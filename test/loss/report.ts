@@ -11,6 +11,12 @@ export function needlessReloads({ kinds }: LossReport): number {
   return Object.values(kinds).reduce((sum, { atRunTime, reloads }) => sum + (atRunTime ? reloads : 0), 0)
 }
 
+/** Of the whole seconds: the first and the last are parts. */
+const wholeSeconds = ({ load }: LossReport) => load.perSecond.slice(1, -1)
+
+/** Requests in the median second. */
+export const usualRate = (report: LossReport): number => quantile(wholeSeconds(report), 0.5)
+
 export function printReport(report: LossReport): void {
   const { load, kinds, oldWorkers, lostDuring } = report
   const rows = Object.entries(kinds).sort(([a], [b]) => a.localeCompare(b))
@@ -26,10 +32,8 @@ export function printReport(report: LossReport): void {
       ]),
     )
   const { fresh, kept } = load.requests
-  const seconds = load.perSecond.slice(1, -1)
-  console.log(
-    `\n${fresh} requests on new connections, ${kept} on kept ones; ${quantile(seconds, 0.5)} a second (slowest second ${Math.min(...seconds)})`,
-  )
+  const slowest = Math.min(...wholeSeconds(report))
+  console.log(`\n${fresh} requests on new connections, ${kept} on kept ones; ${usualRate(report)} a second (slowest second ${slowest})`)
   console.log(`answers: p50 ${load.p50} ms, p99 ${load.p99} ms, longest ${load.longest.toFixed(0)} ms`)
   console.log(`lost: ${lostRequests(report)} (${lossKinds.map((kind) => `${kind} ${load.lost[kind]}`).join(', ')})`)
   console.log(`idle kept connections closed under a request, whose one retry succeeded: ${load.retried}`)
