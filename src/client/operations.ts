@@ -1534,7 +1534,7 @@ export class LoadBalancing extends Connection {
     return this.object<Amphora>('GET', `/v2/octavia/amphorae/${segment(id)}`, 'amphora', { query })
   }
 
-  /** Delete an amphora that is in ERROR. */
+  /** Delete an amphora that is in ERROR or spare. */
   deleteAmphora(id: string): Promise<void> {
     return this.nothing('DELETE', `/v2/octavia/amphorae/${segment(id)}`)
   }

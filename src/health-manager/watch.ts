@@ -94,6 +94,7 @@ export class Watch implements AbsenceObserver {
         for (const id of silent) if (!this.#silent.has(id)) log.warn({ amphora_id: id }, 'no heartbeat for too long')
         for (const id of this.#silent) if (!silent.has(id)) log.info({ amphora_id: id }, 'no longer silent')
         this.#silent = silent
+        this.#context.metrics.amphorae_silent.set({}, silent.size)
       }
       await this.#replaceDead()
     } catch (error) {
@@ -154,7 +155,7 @@ export class Watch implements AbsenceObserver {
   }
 
   #tell({ begun, failed, heldBack, stopped, resumed }: Decision): void {
-    const { log, clock } = this.#context
+    const { log, clock, metrics } = this.#context
     for (const failover of begun) log.warn(failover, 'a dead amphora is being replaced')
     for (const { retry_at_ms, ...attempt } of failed) {
       log.error({ ...attempt, retry_in_seconds: Math.round((retry_at_ms - clock.now()) / 1000) }, 'a dead amphora could not be replaced')
@@ -162,6 +163,7 @@ export class Watch implements AbsenceObserver {
     if (stopped > 0) log.error({ stopped }, 'amphorae are FAILOVER_STOPPED: too many are dead at once')
     if (resumed > 0) log.info({ resumed }, 'amphorae that were FAILOVER_STOPPED are heard again')
     const now = clock.monotonic()
+    if (heldBack !== null) metrics.failovers_held_back_total.add({ reason: heldBack.limit })
     if (heldBack === null || now - this.#lastComplaint < COMPLAINT_INTERVAL_MS) return
     this.#lastComplaint = now
     log.error(heldBack, 'failovers are held back')

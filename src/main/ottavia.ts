@@ -47,6 +47,9 @@ else program.command('lab').description('test hosts of the embedded cloud, and i
 if (process.argv[2] === 'loadbalancer') (await import('../cli/loadbalancer/commander.ts')).addLoadBalancerCommands(program)
 else program.command('loadbalancer').description('load balancers and all that belongs to them, as `openstack loadbalancer ...`')
 
+if (process.argv[2] === 'amphora') (await import('../cli/amphora.ts')).addAmphoraCommands(program)
+else program.command('amphora').description('replacing amphorae for a new image or agent, beside `openstack loadbalancer amphora ...`')
+
 if (process.argv[2] === 'secret') (await import('../cli/secret.ts')).addSecretCommands(program)
 else program.command('secret').description('secrets of the embedded cloud, beside `openstack secret ...`')
 

@@ -37,23 +37,19 @@ flowSurvives(createSpareAmphora, {
   },
 })
 
-/** A pair that is being made, and one spare amphora for the two of them. */
 flowSurvives(createLoadBalancer, {
   async given(db) {
     const stage = new Stage(db)
     const spare_id = await stage.insertSpare()
-    await stage.insertLoadBalancer({ topology: 'ACTIVE_STANDBY', provisioning_status: 'PENDING_CREATE' })
+    await stage.insertLoadBalancer({ provisioning_status: 'PENDING_CREATE' })
     return { context: stage.context, params: { load_balancer_id: stage.load_balancer_id }, stage, spare_id }
   },
   async whenItSucceeds({ stage, spare_id }) {
-    assert.deepEqual(stage.made(), { 'octavia-lb': 1, 'octavia-lb-vrrp': 2, groups: 1, machines: 2 })
-    const [backup, master, ...others] = await stage.amphorae()
+    assert.deepEqual(stage.made(), { 'octavia-lb': 1, 'octavia-lb-vrrp': 1, groups: 1, machines: 1 })
+    const [amphora, ...others] = await stage.amphorae()
     assert.deepEqual(others, [])
-    assert.equal(master?.id, spare_id)
-    assert.deepEqual([master.role, master.vrrp_priority, master.status], ['MASTER', 100, 'ALLOCATED'])
-    assert.deepEqual([backup?.role, backup?.status], ['BACKUP', 'ALLOCATED'])
-    assert.match(stage.amphora.agents.get(spare_id)?.agentConfiguration ?? '', /loadbalancer_topology = ACTIVE_STANDBY/)
-    assert.equal(stage.amphora.agents.get(backup!.id)?.agentConfiguration, null)
+    assert.deepEqual([amphora?.id, amphora?.role, amphora?.status], [spare_id, 'STANDALONE', 'ALLOCATED'])
+    assert.match(stage.amphora.agents.get(spare_id)?.agentConfiguration ?? '', /loadbalancer_topology = SINGLE/)
   },
   async whenItReverts({ stage }) {
     // What a flow has taken does not become spare again.
@@ -74,6 +70,16 @@ const made = async (topology: Topology, spares: number) => {
   const serving = async () => (await stage.amphorae()).filter(({ status }) => status === 'ALLOCATED').map(({ id }) => id)
   return { stage, ids, create, serving }
 }
+
+test('of a pair one may have been spare; its agent learns that it is of a pair', async () => {
+  const { stage, ids, create } = await made('ACTIVE_STANDBY', 1)
+  assert.equal(await create(), 'DONE')
+  assert.deepEqual(stage.made(), { 'octavia-lb': 1, 'octavia-lb-vrrp': 2, groups: 1, machines: 2 })
+  const [backup, master] = await stage.amphorae()
+  assert.deepEqual([master?.id, master?.vrrp_priority, backup?.vrrp_priority], [ids[0], 100, 90])
+  assert.match(stage.amphora.agents.get(ids[0]!)?.agentConfiguration ?? '', /loadbalancer_topology = ACTIVE_STANDBY/)
+  assert.equal(stage.amphora.agents.get(backup!.id)?.agentConfiguration, null)
+})
 
 test('a spare whose machine has died, or that has not been heard of for too long, is not taken', async () => {
   const { stage, ids, create, serving } = await made('SINGLE', 3)
