@@ -1,5 +1,5 @@
 /**
- * Runs the tests: `node test/run.ts all|check|unit|netns|openstack|conformance|fuzz [file...]`. What needs root runs in a sandbox of namespaces (network, mounts,
+ * Runs the tests: `node test/run.ts all|check|unit|netns|openstack|conformance|fuzz|chaos [file...]`. What needs root runs in a sandbox of namespaces (network, mounts,
  * processes) without uplink and with its own /run, so no packet of a test can leave the machine. Ends with a line `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process'
@@ -28,6 +28,7 @@ const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency:
 // Beside the real octavia-api, where it is installed.
 const differential: Suite = { files: ['test/differential/*.test.ts'], concurrency: 1 }
 const fuzz: Suite = { files: ['test/fuzz/*.test.ts'], concurrency: 1 }
+const chaos: Suite = { files: ['test/chaos/*.test.ts'], concurrency: 1 }
 
 const typesAndLint = [
   ['tsc', '--noEmit'],
@@ -48,10 +49,11 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
   conformance: { sandboxed: true, first: [], suites: [conformance] },
   differential: { sandboxed: true, first: [], suites: [differential] },
   fuzz: { sandboxed: true, first: [], suites: [fuzz] },
+  chaos: { sandboxed: true, first: [], suites: [chaos] },
   all: {
     sandboxed: true,
     first: typesAndLint,
-    suites: [unit, netns, openstack, conformance, differential, fuzz],
+    suites: [unit, netns, openstack, conformance, differential, fuzz, chaos],
   },
 }
 

@@ -29,8 +29,9 @@ export interface SchemaState {
 }
 
 export async function schemaState(db: Db, migrations: Migrations = ownMigrations): Promise<SchemaState> {
-  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
-  const isEmpty = !tables.some(({ name }) => name === 'kysely_migration')
+  const tables = new Set((await db.introspection.getTables({ withInternalKyselyTables: true })).map(({ name }) => name))
+  // Also while another process does the first of them.
+  const isEmpty = !tables.has('kysely_migration') || !tables.has('setting')
   const rows = isEmpty ? [] : (await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)).rows
   const done = rows.map(({ name }) => name)
   const setting = isEmpty ? undefined : await db.selectFrom('setting').select('value').where('key', '=', NEEDED).executeTakeFirst()

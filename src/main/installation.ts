@@ -9,10 +9,13 @@ import { stateDirectoryOf, writePrivately } from './state.ts'
 /** The options of the last start, so that other commands read the same configuration. */
 const optionsFile = (stateDirectory: string) => join(stateDirectory, 'start-options.json')
 
-type StartOptions = Pick<ServeOptions, 'config' | 'portBase'>
+type StartOptions = Pick<ServeOptions, 'config' | 'portBase' | 'set'>
 
-export function rememberStart(stateDirectory: string, { config, portBase }: StartOptions): void {
-  writePrivately(optionsFile(stateDirectory), JSON.stringify({ config: config === undefined ? undefined : callersPath(config), portBase }))
+export function rememberStart(stateDirectory: string, { config, portBase, set }: StartOptions): void {
+  writePrivately(
+    optionsFile(stateDirectory),
+    JSON.stringify({ config: config === undefined ? undefined : callersPath(config), portBase, set }),
+  )
 }
 
 export const databaseConnection = (config: Config): string =>

@@ -48,6 +48,11 @@ export class Controller {
     return pid
   }
 
+  get isRunning(): boolean {
+    const child = this.#child
+    return child !== undefined && child.exitCode === null && child.signalCode === null
+  }
+
   /** What it has printed so far. */
   get output(): string {
     return readFileSync(this.#outputFile, 'utf8')
@@ -95,7 +100,7 @@ export class Controller {
 
   async #end(signal: () => void): Promise<void> {
     const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    if (child === undefined || !this.isRunning) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
     signal()
     await ended
