@@ -5,7 +5,7 @@ import { Watch } from './watch.ts'
 
 export interface HealthManagerOptions {
   bind: readonly { address: string; port: number }[]
-  /** `[health_manager] heartbeat_key` and those before it that still count, newest first. */
+  /** `[health_manager] heartbeat_key` and those before it that still count, newest first; the same array while they are the same. */
   keys: () => readonly string[]
 }
 

@@ -5,6 +5,8 @@ import type { HealthManagerContext } from './context.ts'
 /** Whoever sends what cannot be verified is looked for in the database this often at most. */
 const LOOK_UP_INTERVAL_MS = 5_000
 const MAX_ADDRESSES = 50_000
+/** Amphorae whose keys need not be derived for each of their packets. */
+const MAX_DERIVED = 50_000
 /** Amphorae with the same address; there is one, and another while it is being replaced. */
 const MAX_AMPHORAE = 4
 
@@ -16,6 +18,8 @@ export class Keys {
   readonly #context: HealthManagerContext
   /** Newest first. */
   readonly #common: () => readonly string[]
+  #derived = new Map<string, string[]>()
+  #derivedFrom: readonly string[] = []
   readonly #amphoraeAt = new Map<string, { ids: string[]; asked: number }>()
 
   constructor(context: HealthManagerContext, common: () => readonly string[]) {
@@ -28,8 +32,18 @@ export class Keys {
     return this.#common()
   }
 
-  of(amphora_id: string): string[] {
-    return this.#common().map((key) => heartbeatKeyOf(amphora_id, key))
+  of(amphora_id: string): readonly string[] {
+    const common = this.#common()
+    if (common !== this.#derivedFrom || this.#derived.size >= MAX_DERIVED) {
+      this.#derived = new Map()
+      this.#derivedFrom = common
+    }
+    let keys = this.#derived.get(amphora_id)
+    if (keys === undefined) {
+      keys = common.map((key) => heartbeatKeyOf(amphora_id, key))
+      this.#derived.set(amphora_id, keys)
+    }
+    return keys
   }
 
   /** As it was when it was looked up last. */

@@ -15,6 +15,12 @@ import type { AbsenceObserver, Hearing } from './watch.ts'
 
 /** Heartbeats wait this long for others, so that all of them cost one transaction. */
 const BATCH_MS = 100
+/**
+ * They wait longer where storing takes long, in proportion, so that most of the time is left for receiving: the more come in, the more of them are
+ * stored as one.
+ */
+const WAIT_PER_STORING = 2
+const LONGEST_BATCH_MS = 1_000
 /** Amphorae in one transaction. */
 const MAX_BATCH = 500
 /** While the database is away it is tried this often. */
@@ -31,7 +37,7 @@ const MAX_LOSS = 0.05
 const SHOWN_IDS = 5
 
 export interface ReceiverOptions {
-  /** `[health_manager] heartbeat_key` and those before it that still count, newest first. */
+  /** `[health_manager] heartbeat_key` and those before it that still count, newest first; the same array while they are the same. */
   keys: () => readonly string[]
   /** Heartbeats of upstream's agents must come from their amphora's lb_network_ip. */
   checksSource: boolean
@@ -56,6 +62,7 @@ export class Receiver implements Hearing {
   #storing: Promise<void> | undefined
   /** What waited then is not stored yet, while there is any. */
   #storingSince = 0
+  #batchMs = BATCH_MS
   #lossTimer: NodeJS.Timeout | undefined
   readonly #drops = new KernelDrops()
   #received = 0
@@ -85,7 +92,8 @@ export class Receiver implements Hearing {
 
   behindMs(): number {
     const isBehind = this.#storing !== undefined || this.#unstored.length > 0
-    return isBehind ? this.#context.clock.monotonic() - this.#storingSince : 0
+    // Whole milliseconds, as the database keeps them.
+    return isBehind ? Math.ceil(this.#context.clock.monotonic() - this.#storingSince) : 0
   }
 
   /** Stores what was received. */
@@ -123,7 +131,7 @@ export class Receiver implements Hearing {
       }
       if (this.#keys.mayLookUp(address) && this.#strangers.length < MAX_STRANGERS) {
         this.#strangers.push({ packet, address })
-        this.#schedule(BATCH_MS)
+        this.#schedule(this.#batchMs)
         return null
       }
     }
@@ -146,7 +154,7 @@ export class Receiver implements Hearing {
     const isRepeat = isOurs ? this.#repeats.hasNumber(amphora_id, controller, seq) : this.#repeats.hasMark(amphora_id, address, packet.mark)
     if (isRepeat) throw new RefusedPacket('repeat', 'it was heard before')
     this.#waiting.set(key, waiting === undefined ? heard : join(waiting, heard))
-    this.#schedule(BATCH_MS)
+    this.#schedule(this.#batchMs)
   }
 
   #schedule(ms: number): void {
@@ -159,7 +167,11 @@ export class Receiver implements Hearing {
         .finally(() => {
           this.#storing = undefined
           if (this.#unstored.length > 0) this.#schedule(RETRY_MS)
-          else if (this.#waiting.size + this.#strangers.length > 0) this.#schedule(BATCH_MS)
+          else {
+            const took = this.#context.clock.monotonic() - this.#storingSince
+            this.#batchMs = Math.min(Math.max(BATCH_MS, took * WAIT_PER_STORING), LONGEST_BATCH_MS)
+            if (this.#waiting.size + this.#strangers.length > 0) this.#schedule(this.#batchMs)
+          }
         })
     }, ms)
   }

@@ -107,8 +107,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     started.unshift(await startMonitoring(context))
     if (roles.has('health-manager')) {
       checkHeartbeatPort(given, others)
-      const keys = () => [config.health_manager.heartbeat_key!]
-      working.push(await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys }))
+      const keys = [config.health_manager.heartbeat_key!]
+      working.push(await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys: () => keys }))
     }
     if (roles.has('worker')) {
       working.push(
