@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { type AmphoraInfo, readAmphoraInfo } from './details.ts'
 import { Fences } from './fence.ts'
 import { loadBalancersIn, type Paths, pathsOf, writeAtomically } from './files.ts'
+import { Handover } from './handover.ts'
 import { Haproxies } from './haproxies.ts'
 import { showsMetrics } from './haproxy-additions.ts'
 import { HeartbeatSender } from './heartbeat-sender.ts'
@@ -24,6 +25,7 @@ export class Agent {
   readonly haproxies: Haproxies
   readonly udpListeners: UdpListeners
   readonly keepalived: Keepalived
+  readonly handover: Handover
   readonly network: InnerNetwork
   readonly log: AgentLog
   readonly logs: TrafficLogs
@@ -61,6 +63,7 @@ export class Agent {
         this.heartbeats.lookNow()
       },
     })
+    this.handover = new Handover(this.settings.namespace, this.haproxies, this.keepalived, this.log)
     this.udpListeners = new UdpListeners(this.paths, this.log, () =>
       usesIpvs(this.settings)
         ? new IpvsForwarder(this.settings, this.paths, this.log)

@@ -8,7 +8,7 @@ import { usesIpvs } from './udp/ipvs.ts'
 
 export const API_VERSION = '1.0'
 /** What this agent can do beyond upstream's. */
-export const CAPABILITIES = ['fractional-advert', 'logs']
+export const CAPABILITIES = ['fractional-advert', 'logs', 'handover']
 
 export interface AmphoraInfo {
   hostname: string

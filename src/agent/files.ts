@@ -45,6 +45,7 @@ export function pathsOf({ basePath, certificatesPath, interfacesPath }: AgentSet
     keepalivedVrrpPid: vrrp('octavia-keepalived-vrrp.pid'),
     keepalivedLog: vrrp('octavia-keepalived.log'),
     keepalivedWanted: vrrp('started'),
+    keepalivedApplied: vrrp('applied'),
     checkScript: vrrp('check_script.sh'),
     haproxyCheckScript: vrrp('check_scripts/haproxy_check_script.sh'),
     /** `0` while every HAProxy that should serve does, else `1`. */

@@ -82,6 +82,21 @@ export class Haproxies {
     this.known.delete(id)
   }
 
+  /** All clients are asked to close after their answers; who comes back gets one answer. Ends with the next configuration that is applied. */
+  async askToLeave(): Promise<void> {
+    await Promise.all(this.running().map((haproxy) => haproxy.askToLeave()))
+  }
+
+  /** Whether clients are left who came before they were asked to leave. */
+  async haveOldWorkers(): Promise<boolean> {
+    return (await Promise.all(this.running().map((haproxy) => haproxy.hasOldWorkers()))).includes(true)
+  }
+
+  /** Of clients, of old workers too. */
+  async countConnections(): Promise<number> {
+    return (await Promise.all(this.running().map((haproxy) => haproxy.countConnections()))).reduce((sum, count) => sum + count, 0)
+  }
+
   isRunning(id: string): boolean {
     return this.known.get(id)?.isRunning ?? false
   }
@@ -109,6 +124,10 @@ export class Haproxies {
   /** How configurations were applied since the agent started, and which servers drain; by load balancer. */
   report(): Record<string, { changes: Changes; draining: readonly DrainingServer[] }> {
     return Object.fromEntries([...this.known].map(([id, { changes, draining }]) => [id, { changes, draining: draining.list() }]))
+  }
+
+  private running(): Haproxy[] {
+    return [...this.known.values()].filter(({ isRunning }) => isRunning)
   }
 
   private of(id: string): Haproxy {

@@ -18,6 +18,8 @@ export type ReloadReason =
   | 'draining'
   /** Nobody knows what HAProxy runs with: something was interrupted. */
   | 'unknown'
+  /** Clients are asked to leave. */
+  | 'handover'
   /** HAProxy refused what it was told. */
   | 'refused'
 

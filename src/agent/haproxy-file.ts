@@ -26,6 +26,15 @@ export function sectionsOf(configuration: string): Section[] {
   return sections
 }
 
+/** The same, but that each answer to an HTTP client is the last one of its connection. */
+export function withoutKeepAlive(configuration: string): string {
+  const leaving = sectionsOf(configuration).map((section) => {
+    const takesHttp = /^(?:frontend|listen)\s/.test(section.head) && section.lines.some((line) => /^mode\s+http$/.test(line))
+    return { ...section, lines: takesHttp ? [...section.lines, 'option httpclose'] : section.lines }
+  })
+  return leaving.map(({ head, lines }) => `${head}\n${lines.map((line) => `    ${line}\n`).join('')}`).join('\n')
+}
+
 export function firstWord(line: string): string {
   return /^\S+/.exec(line)?.[0] ?? ''
 }

@@ -148,6 +148,13 @@ export class HaproxyProcess {
     else writeAtomically(this.paths.serversState(this.id), state)
   }
 
+  /** `show stat` of all workers, one after the other; of one that ends meanwhile nothing. */
+  async statistics(): Promise<string[]> {
+    const state = await this.master()
+    const workers = [...(state?.oldWorkerPids ?? []), ...(state?.workerPid == null ? [] : [state.workerPid])]
+    return Promise.all(workers.map((pid) => queryHaproxy(this.masterSocket, `@!${pid} show stat`).catch(() => '')))
+  }
+
   /** Null while the master does not answer: it starts, or replaces itself. */
   async master(): Promise<MasterState | null> {
     try {

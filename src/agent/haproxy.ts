@@ -8,10 +8,11 @@ import { writeAdditions } from './haproxy-additions.ts'
 import { checkCertificateFile } from './haproxy-certificates.ts'
 import { isSureToBeValid, type Plan, planChange, type ReloadReason, removedServers, serversOf } from './haproxy-change.ts'
 import { Draining } from './haproxy-draining.ts'
-import { hardStopAfterMs } from './haproxy-file.ts'
+import { hardStopAfterMs, withoutKeepAlive } from './haproxy-file.ts'
 import { HaproxyProcess } from './haproxy-process.ts'
 import { carryOut } from './haproxy-runtime.ts'
 import { type NamedFile, type Snapshot, takeSnapshot } from './haproxy-snapshot.ts'
+import { parseStat } from './haproxy-socket.ts'
 import type { AgentLog } from './log.ts'
 import { Serial } from './serial.ts'
 import type { AgentSettings } from './settings.ts'
@@ -211,6 +212,28 @@ export class Haproxy {
     })
   }
 
+  /** Also where nothing differs, the worker is replaced: an old one closes what is idle, and the rest as it answers. */
+  askToLeave(): Promise<void> {
+    return this.serial.run(async () => {
+      const running = this.applied()
+      const configuration = withoutKeepAlive(this.runningConfiguration())
+      // Nobody has stored this: the next change is a reload, whatever it is.
+      this.forgetApplied()
+      await this.reload('handover', running, { configuration, files: running?.files ?? {} }, () =>
+        writeAtomically(this.paths.haproxyRunning(this.id), configuration, { mode: 0o600 }),
+      )
+    })
+  }
+
+  async hasOldWorkers(): Promise<boolean> {
+    return ((await this.process.master())?.oldWorkerPids.length ?? 0) > 0
+  }
+
+  async countConnections(): Promise<number> {
+    const rows = (await this.process.statistics()).flatMap(parseStat)
+    return rows.filter(({ server }) => server === 'FRONTEND').reduce((sum, { currentSessions }) => sum + currentSessions, 0)
+  }
+
   /** Some server went up or down: after a crash of HAProxy it shall still be so. */
   keepStates(): void {
     this.statesTimer ??= setTimeout(() => {
@@ -282,14 +305,19 @@ export class Haproxy {
     return null
   }
 
-  private async reload(reason: ReloadReason, running: Snapshot | null, wanted: Snapshot): Promise<void> {
+  private async reload(
+    reason: ReloadReason,
+    running: Snapshot | null,
+    wanted: Snapshot,
+    place: () => void = () => this.useStored(),
+  ): Promise<void> {
     await this.process.untilFewOldWorkers()
     await this.process.untilTablesMove()
     await this.events.beforeReload(this.id)
     await this.process.saveServersState(wanted.configuration)
     const [file, previous] = [this.paths.haproxyRunning(this.id), `${this.paths.haproxyRunning(this.id)}.previous`]
     link(file, previous)
-    this.useStored()
+    place()
     writeAdditions(this.paths, this.id, wanted.configuration)
     try {
       await this.process.reload()

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { exec } from '../lib/exec.ts'
 import { Daemon } from './daemon.ts'
-import { loadBalancersIn, md5, type Paths, writeAtomically } from './files.ts'
+import { loadBalancersIn, md5, type Paths, readIfThere, writeAtomically } from './files.ts'
 import { inNamespaceArguments } from './ip-command.ts'
 import type { AgentLog } from './log.ts'
 import { Serial } from './serial.ts'
@@ -13,6 +13,18 @@ import type { AgentSettings } from './settings.ts'
 
 /** `keepalived -t`: nothing wrong but scripts that could be safer (KEEPALIVED_EXIT_CONFIG_TEST_SECURITY). */
 const ONLY_SECURITY_REMARKS = 6
+
+/**
+ * At a reload keepalived 2.2 sets its real-time limit to nothing before it sets what this word says. Who may not raise limits (CAP_SYS_RESOURCE) stays with
+ * nothing then, and is killed by the kernel within moments.
+ */
+const REALTIME_LIMIT = 'vrrp_rlimit_rttime'
+const CAP_SYS_RESOURCE = 24n
+const mayRaiseLimits = ((effectiveCapabilities() >> CAP_SYS_RESOURCE) & 1n) === 1n
+
+function effectiveCapabilities(): bigint {
+  return BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))![1]}`)
+}
 
 /** Keepalived refused a configuration; the message is its own words. */
 export class InvalidKeepalivedConfiguration extends Error {}
@@ -75,15 +87,12 @@ export class Keepalived {
     })
   }
 
-  /** Starts it, or has the running one read its file again. */
+  /** Starts it, or has the running one take its file. */
   start(): Promise<void> {
     return this.serial.run(async () => {
-      if (this.daemon.pid !== undefined) {
-        this.daemon.signal('SIGHUP')
-        return
-      }
+      if (this.daemon.pid !== undefined) return this.takeFile()
       await this.handOverVips()
-      await this.daemon.start()
+      await this.startNow()
       writeAtomically(this.paths.keepalivedWanted, '')
     })
   }
@@ -91,8 +100,30 @@ export class Keepalived {
   reload(): Promise<void> {
     return this.serial.run(async () => {
       if (this.daemon.pid === undefined) throw new Error('keepalived does not run')
-      this.daemon.signal('SIGHUP')
+      await this.takeFile()
     })
+  }
+
+  private async startNow(): Promise<void> {
+    await this.daemon.start()
+    this.rememberFile()
+  }
+
+  /** What it runs with is not read again. A restart hands the VIPs to the peer, where a reload would have keepalived killed. */
+  private async takeFile(): Promise<void> {
+    const configuration = readIfThere(this.paths.keepalivedConf) ?? ''
+    if (readIfThere(this.paths.keepalivedApplied) === md5(configuration)) return
+    if (mayRaiseLimits || !configuration.includes(REALTIME_LIMIT)) {
+      this.daemon.signal('SIGHUP')
+      this.rememberFile()
+      return
+    }
+    await this.daemon.stop('SIGTERM')
+    await this.startNow()
+  }
+
+  private rememberFile(): void {
+    writeAtomically(this.paths.keepalivedApplied, md5(readIfThere(this.paths.keepalivedConf) ?? ''))
   }
 
   stop(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Agent } from './agent.ts'
 import { API_VERSION, readMachine } from './details.ts'
 import { loadBalancersIn, lvsListenersIn, md5, readIfThere } from './files.ts'
+import type { HandoverWish } from './handover.ts'
 import { type Applied, InvalidConfiguration } from './haproxy.ts'
 import { InvalidCertificate } from './haproxy-certificates.ts'
 import type { HostRoute, SubnetInformation } from './interfaces.ts'
@@ -105,6 +106,12 @@ export function agentRoutes(agent: Agent): RouteTable {
       const device = await network.interfaceOf(params.ip!)
       await applyVipRules(agent.settings.namespace, paths, device, parseVipRules(parseJson(body, 'Invalid rules information')))
       return { status: 200, body: OK }
+    },
+
+    // Ours.
+    'PUT /1.0/handover': async ({ body }) => {
+      const wanted = jsonObject(body, 'Invalid handover information', ['drain_seconds', 'release_vips'])
+      return { status: 200, body: await agent.handover.run(handoverWish(wanted)) }
     },
 
     'PUT /1.0/vrrp/upload': async ({ body }) => {
@@ -267,6 +274,15 @@ function jsonObject(body: Buffer, refusal: string, required: string[]): Record<s
   if (typeof value !== 'object' || value === null || Array.isArray(value) || required.some((name) => !(name in value)))
     throw frameworkError(400, refusal)
   return value as Record<string, unknown>
+}
+
+/** No longer than any controller waits for an answer. */
+const MAX_DRAIN_SECONDS = 300
+
+function handoverWish({ drain_seconds, release_vips }: Record<string, unknown>): HandoverWish {
+  const seconds = typeof drain_seconds === 'number' ? drain_seconds : Number.NaN
+  if (!(seconds >= 0 && seconds <= MAX_DRAIN_SECONDS)) throw frameworkError(400, 'Invalid handover information')
+  return { drain_seconds: seconds, release_vips: release_vips === true }
 }
 
 function vipsOf(vip: string, wanted: Record<string, unknown>): SubnetInformation[] {

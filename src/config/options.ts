@@ -357,6 +357,11 @@ export const options = {
     timeout_member_data: number(50000, 'Milliseconds.', { min: 0 }),
     timeout_tcp_inspect: number(0, 'Milliseconds.', { min: 0 }),
     hard_stop_after: number(120, 'Seconds an old HAProxy process may finish its connections after a reload.', { min: 1, ...ours }),
+    handover_drain: number(
+      5,
+      'Seconds in which clients of an amphora are asked to close after their answers, at most, before a planned failover replaces it.',
+      { min: 0, ...ours },
+    ),
     deregistration_delay: number(
       0,
       'Seconds after which what still runs on a removed member is shut; 0: it may finish, until hard_stop_after.',

@@ -15,6 +15,7 @@ const texts = {
   amphora_ended: 'An amphora ended while it started.',
   amphora_too_slow: 'An amphora did not start in time.',
   amphora_silent_after_start: 'An amphora did not answer after its start.',
+  amphora_not_fenced: 'An amphora that is to be replaced could not be cut off.',
   amphora_lost_during_setup: 'An amphora stopped answering while it was set up.',
   amphora_unreached: 'The agent of the amphora could not be reached.',
   amphora_serves_not: 'The amphora does not serve the load balancer.',

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Context, task } from '../context.ts'
 import type { LoadBalancerRow } from '../db/tables.ts'
 import type { Server } from '../drivers/compute/driver.ts'
-import { AgentUnreachable } from '../drivers/errors.ts'
+import { AgentUnreachable, FencedError } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
@@ -47,17 +47,18 @@ export const startMachine = task('start-machine', {
     const { config, compute, db, clock } = context
     const loadBalancer = load_balancer_id === null ? null : await requireLoadBalancer(db, load_balancer_id)
     const topology = loadBalancer?.topology ?? config.controller_worker.loadbalancer_topology
-    const { compute_id } = await compute.ensureServer(
-      {
-        ...(await machineKind(context, loadBalancer ?? noWishes)),
-        amphora_id,
-        name: serverName(amphora_id),
-        server_group_id: loadBalancer?.server_group_id ?? null,
-        files: await machineFiles(context, amphora_id, topology),
-        made_by: context.flow_id,
-      },
-      fenceOf(context),
-    )
+    const wanted = {
+      ...(await machineKind(context, loadBalancer ?? noWishes)),
+      amphora_id,
+      name: serverName(amphora_id),
+      server_group_id: loadBalancer?.server_group_id ?? null,
+      files: await machineFiles(context, amphora_id, topology),
+      made_by: context.flow_id,
+    }
+    const { compute_id } = await compute.ensureServer(wanted, fenceOf(context)).catch((error) => {
+      if (error instanceof FencedError) throw error
+      throw failure('amphora_not_started', { details: String(error) })
+    })
     await db
       .updateTable('amphora')
       .set({ compute_id, status: 'BOOTING', updated_at: timestamp(clock.now()) })

@@ -9,8 +9,9 @@ const HEARTBEAT_TIMEOUT_SECONDS = 3
 const SHOWN_WITHIN_MS = (HEARTBEAT_TIMEOUT_SECONDS + 3) * 1_000
 const DELETED_WITHIN_MS = 5_000
 
-test('a pair with one dead amphora is shown DEGRADED, with two ERROR, and is deleted within five seconds', async () => {
-  const config = `[controller_worker]\nloadbalancer_topology = ACTIVE_STANDBY\n[health_manager]\nheartbeat_timeout = ${HEARTBEAT_TIMEOUT_SECONDS}\n`
+test('a pair with one dead amphora that nobody replaces is shown DEGRADED, with two ERROR, and is deleted within five seconds', async () => {
+  const config = `[controller_worker]\nloadbalancer_topology = ACTIVE_STANDBY
+[health_manager]\nheartbeat_timeout = ${HEARTBEAT_TIMEOUT_SECONDS}\nfailover_threshold = 1\n`
   const controller = await new Controller({ portBase: 22_600, config }).start()
   try {
     const token = await controller.token()

@@ -429,6 +429,19 @@ describe('agents of a pair', () => {
     await eventually(() => get(`http://${VIP}/`))
   })
 
+  test('a file that keepalived has already disturbs nobody, and another one does not cost it its life', async () => {
+    const [master] = (await owners()) as [TestAgent]
+    const backup = agents.find((agent) => agent !== master)!
+    const vrrpProcess = () => readFileSync(`${backup.base}/vrrp/octavia-keepalived-vrrp.pid`, 'utf8').trim()
+    const before = vrrpProcess()
+    await stage.driver.applyKeepalived(backup, readFileSync(`${backup.base}/vrrp/octavia-keepalived.conf`, 'utf8'), fence)
+    assert.equal(vrrpProcess(), before)
+    await stage.driver.applyKeepalived(backup, `${keepalivedConf(backup, master, 253)}# changed\n`, fence)
+    // A process at real-time priority that may have no time is killed.
+    await eventually(() => assert.match(readFileSync(`/proc/${vrrpProcess()}/limits`, 'utf8'), /Max realtime timeout +500000 /))
+    assert.deepEqual(await owners(), [master])
+  })
+
   test('a dead HAProxy passes the VIP on at once', async () => {
     const [master] = await owners()
     // The replacement must not come back before the peer has taken over.

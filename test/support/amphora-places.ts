@@ -17,7 +17,10 @@ export async function holdersOfPorts(stage: Stage): Promise<Record<string, { id:
     const own = [vrrp_port_id!, ...legs.filter(({ amphora_id }) => amphora_id === id).map(({ port_id }) => port_id)]
     const machine = stage.compute.servers.find(({ state }) => state.compute_id === compute_id)
     assert.deepEqual([...(machine?.attached_port_ids ?? own)].sort(), [...own].sort(), 'a machine has its amphora’s ports')
-    for (const { name } of stage.network.ports.filter((port) => own.includes(port.id))) assert.ok(name.includes(id), `${name} is of ${id}`)
+    for (const { name, admin_state_up } of stage.network.ports.filter((port) => own.includes(port.id))) {
+      assert.ok(name.includes(id), `${name} is of ${id}`)
+      assert.ok(admin_state_up, `${name} is in service`)
+    }
   }
   const known = [...holders.map(({ vrrp_port_id }) => vrrp_port_id), ...legs.map(({ port_id }) => port_id)]
   const made = stage.network.ports.filter(({ name }) => /^octavia-lb-(vrrp|member)-/.test(name))

@@ -39,9 +39,9 @@ export const servedByAmphorae: ProviderCapabilities = {
   vip_sg_ids: true,
   additional_vips: true,
   sriov: false,
-  failover: false,
-  amphora_configuration: false,
-  amphora_deletion: false,
+  failover: true,
+  amphora_configuration: true,
+  amphora_deletion: true,
   missing: {},
 }
 

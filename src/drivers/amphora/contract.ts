@@ -78,6 +78,17 @@ export function amphoraContract(name: string, open: () => Promise<AmphoraUnderTe
       await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
     })
 
+    test('clients are let go, also when asked again, and are welcome after the next configuration', async () => {
+      const files = { configuration: haproxyCfg.replace('mode tcp', 'mode http'), certificates: [] }
+      await it.driver.applyHaproxy(it.amphora, loadBalancer, files, fence(1))
+      const options = { drain_seconds: 1, release_vips: true }
+      assert.deepEqual(await it.driver.handOver(it.amphora, options, fence(1)), { connections_left: 0 })
+      assert.deepEqual(await it.driver.handOver(it.amphora, options, fence(1)), { connections_left: 0 })
+      const applied = await it.driver.applyHaproxy(it.amphora, loadBalancer, files, fence(1))
+      assert.equal(applied?.how, 'reload')
+      await it.driver.deleteHaproxy(it.amphora, loadBalancer, fence(1))
+    })
+
     test('files of certificates stay while the configuration names them, and go with it', async () => {
       const { certificate, private_key } = await aCertificate()
       const name = 'listener.default.pem'

@@ -106,6 +106,16 @@ export interface AmphoraDriver {
   applyKeepalived(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void>
   stopKeepalived(amphora: AgentAddress, fence: Fence): Promise<void>
   /**
+   * Lets the clients of this amphora go: they are asked to close after their answers, for `drain_seconds` at most, then nobody new is let in for a moment,
+   * and with `release_vips` keepalived tells its peer to take the VIPs. Answers how many connections were left. For agents that offer 'handover'; the
+   * configuration that is pushed next ends it.
+   */
+  handOver(
+    amphora: AgentAddress,
+    options: { drain_seconds: number; release_vips: boolean },
+    fence: Fence,
+  ): Promise<{ connections_left: number }>
+  /**
    * Text about the traffic of a load balancer, a line per request or connection, in pieces that are cut anywhere: the last lines, or with `follow` those
    * from now on, until `signal` aborts it. Null where the agent keeps no logs. Asks once. RefusedError when too many follow it.
    */

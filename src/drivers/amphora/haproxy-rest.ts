@@ -190,6 +190,19 @@ export class HaproxyRestDriver implements AmphoraDriver {
     await this.ask(amphora, { method: 'PUT', path: '/1.0/vrrp/stop' }, { fence })
   }
 
+  async handOver(
+    amphora: AgentAddress,
+    options: { drain_seconds: number; release_vips: boolean },
+    fence: Fence,
+  ): Promise<{ connections_left: number }> {
+    const path = '/1.0/handover'
+    // It answers when it is done, for which it has less time than an answer may take.
+    const longest = this.config.haproxy_amphora.rest_request_read_timeout / 2
+    const body = { ...options, drain_seconds: Math.min(options.drain_seconds, longest) }
+    const answer = await this.ask(amphora, json('PUT', path, body), { fence })
+    return parseJson<{ connections_left: number }>(amphora, `PUT ${path}`, answer)
+  }
+
   async updateAgentConfiguration(amphora: AgentAddress, configuration: string, fence: Fence): Promise<void> {
     await this.ask(amphora, { method: 'PUT', path: '/1.0/config', body: configuration }, { fence })
   }

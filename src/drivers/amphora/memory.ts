@@ -41,7 +41,7 @@ export class MemoryAmphora implements AmphoraDriver {
   capabilities: ProviderCapabilities = everything
   hasHaproxy = false
   /** What agents say they can do beyond upstream's. */
-  agentCapabilities: string[] = []
+  agentCapabilities: string[] = ['handover']
   /** As agents of upstream's. */
   takeNoClientCas = false
   private readonly unreachable = new Set<string>()
@@ -165,6 +165,13 @@ export class MemoryAmphora implements AmphoraDriver {
     return this.told('stopKeepalived', amphora, fence, (agent) => {
       agent.keepalived = null
     })
+  }
+
+  async handOver(amphora: AgentAddress, { release_vips }: { release_vips: boolean }, fence: Fence): Promise<{ connections_left: number }> {
+    await this.told('handOver', amphora, fence, (agent) => {
+      if (release_vips) agent.keepalived = null
+    })
+    return { connections_left: 0 }
   }
 
   readLogs(

@@ -44,6 +44,10 @@ export class NoopAmphora implements AmphoraDriver {
 
   async stopKeepalived(): Promise<void> {}
 
+  async handOver(): Promise<{ connections_left: number }> {
+    return { connections_left: 0 }
+  }
+
   async readLogs(): Promise<null> {
     return null
   }

@@ -45,6 +45,7 @@ export interface ComputeDriver {
   deleteServer(compute_id: string, options?: { made_by?: string }): Promise<void>
   /** The port appears in the machine as an interface with its MAC address. Repeating it does nothing. */
   attachPort(compute_id: string, port_id: string, fence: Fence): Promise<void>
+  /** Resolves when the machine has lost the port for certain, whether or not the machine itself answers: another may have it then. */
   detachPort(compute_id: string, port_id: string): Promise<void>
   ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string>
   deleteServerGroup(id: string): Promise<void>

@@ -20,6 +20,12 @@ async function aPair(db: Db) {
   await stage.insertLegs()
   const [backup, master] = await stage.amphorae()
   const { load_balancer_id } = stage
+  // It is the one that serves, and lets its clients go before it is replaced.
+  const { id, lb_network_ip, vrrp_ip, ha_ip } = backup!
+  const vip = { vip_address: ha_ip!, vrrp_ip: vrrp_ip!, subnet_cidr: '10.0.0.0/24', gateway: null, mac_address: '', mtu: 1500 }
+  const fence = { flow_id: 'an earlier flow', generation: 1 }
+  await stage.amphora.plugVip({ id, lb_network_ip: lb_network_ip! }, { ...vip, host_routes: [], additional_vips: [] }, fence)
+  await stage.amphora.applyKeepalived({ id, lb_network_ip: lb_network_ip! }, 'as it was', fence)
   return {
     context: stage.context,
     params: { amphora_id: backup!.id, load_balancer_id, cause: 'requested' as const },
@@ -44,6 +50,7 @@ flowSurvives(failoverAmphora, {
     assert.match(agent.keepalived ?? '', /priority 90\n/)
     assert.match(agent.keepalived ?? '', new RegExp(`unicast_peer {\\s+${master.vrrp_ip}\\s+}`))
     assert.equal(stage.amphora.haproxyCfg(holders.BACKUP!.id), stage.amphora.haproxyCfg(master.id))
+    assert.equal(stage.amphora.agents.get(backup.id)!.keepalived, null)
   },
   async whenItReverts({ stage, backup, master }) {
     assert.equal((await stage.statuses()).load_balancer, 'ERROR')
@@ -52,7 +59,8 @@ flowSurvives(failoverAmphora, {
     // Either the old one has its ports again, or the new one serves and the old one waits to be deleted.
     const { id, status, vrrp_ip } = holders.BACKUP!
     assert.equal(vrrp_ip, backup.vrrp_ip)
-    if (id !== backup.id) assert.equal(status, 'ALLOCATED')
+    assert.equal(status, 'ALLOCATED')
+    if (id === backup.id) assert.notEqual(stage.amphora.agents.get(id)!.keepalived, null, 'it serves on')
     const old = (await stage.amphorae()).find((amphora) => amphora.id === backup.id)
     assert.ok(old === undefined || old.status !== 'PENDING_DELETE')
   },
@@ -71,6 +79,34 @@ test('a dead amphora is replaced, and where its port has gone with it the new on
   assert.match(stage.amphora.agents.get(master.id)?.keepalived ?? '', new RegExp(`unicast_peer {\\s+${BACKUP!.vrrp_ip}\\s+}`))
   const allowed = stage.network.securityGroups.flatMap(({ rules }) => rules.map((rule) => rule.remote_ip_prefix))
   assert.ok(allowed.includes(`${BACKUP!.vrrp_ip}/32`))
+})
+
+test('an amphora that is dead is not asked to let its clients go, nor is one that does not answer', async () => {
+  const dead = await aPair(await aDatabase())
+  assert.equal(await runFlow(dead.stage.db, failoverAmphora, { ...dead.params, cause: 'no_heartbeat' }, dead.context), 'DONE')
+  assert.equal(dead.stage.amphora.agents.get(dead.backup.id)!.keepalived, 'as it was')
+  const silent = await aPair(await aDatabase())
+  silent.stage.amphora.disconnect(silent.backup.id)
+  assert.equal(await runFlow(silent.stage.db, failoverAmphora, silent.params, silent.context), 'DONE')
+  assert.notEqual((await holdersOfPorts(silent.stage)).BACKUP?.id, silent.backup.id)
+})
+
+test('a machine that cannot be cut off keeps its ports, and nobody else gets them', async () => {
+  const { stage, params, backup, context } = await aPair(await aDatabase())
+  stage.compute.failNext('detachPort', new Error('the host of the machine is silent'))
+  assert.equal(await runFlow(stage.db, failoverAmphora, params, context), 'REVERTED')
+  assert.equal((await holdersOfPorts(stage)).BACKUP?.id, backup.id)
+  const { fault } = await stage.db.selectFrom('load_balancer').select('fault').executeTakeFirstOrThrow()
+  assert.equal(fault?.message, 'An amphora that is to be replaced could not be cut off.')
+  assert.match(fault!.details, /the host of the machine is silent/)
+})
+
+test('a machine that is gone is cut off, whoever else does not answer', async () => {
+  const { stage, params, backup, context } = await aPair(await aDatabase())
+  stage.compute.kill(backup.compute_id!)
+  stage.compute.failNext('detachPort', new Error('the host of the machine is silent'))
+  assert.equal(await runFlow(stage.db, failoverAmphora, params, context), 'DONE')
+  assert.notEqual((await holdersOfPorts(stage)).BACKUP?.id, backup.id)
 })
 
 test('a peer that does not answer is left for its own failover', async () => {

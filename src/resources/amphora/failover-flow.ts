@@ -16,10 +16,11 @@ type Params = { amphora_id: string; load_balancer_id: string; cause: FailoverCau
 export const failoverAmphora = flow<Params>('failover-amphora', {
   // Owners don't see which amphora.
   ...recorded<Params>('replace_amphora', 'load_balancer', ({ load_balancer_id }) => load_balancer_id),
-  async steps(run, { amphora_id, load_balancer_id }) {
+  async steps(run, { amphora_id, load_balancer_id, cause }) {
     const { role, vip } = await run(findFormer, { amphora_id, load_balancer_id })
     const security_group_id = await run(guardVipAgain, vip)
-    await replaceAmphora(run, { load_balancer_id, role, former_id: amphora_id, security_group_id })
+    const is_planned = cause === 'requested' || cause === 'maintenance'
+    await replaceAmphora(run, { load_balancer_id, role, former_id: amphora_id, security_group_id, is_planned })
     await run(markChangeActive, { load_balancer_id })
   },
   async afterRevert(context, { load_balancer_id }, reason) {

@@ -1,16 +1,20 @@
-import { flow, task } from '../../context.ts'
+import { type Context, flow, task } from '../../context.ts'
 import { ifThere } from '../../drivers/errors.ts'
+import type { StepContext } from '../../flow/define.ts'
+import { askIfAnswering } from '../../tasks/answering.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { finishTask } from '../../tasks/finish.ts'
+import { holdsVip } from '../../tasks/hand-over.ts'
 import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 import { replaceAmphora } from '../../tasks/replace-amphora.ts'
+import { servingAmphorae } from '../../tasks/serving-amphorae.ts'
 import { endLoadBalancerInError, markAllActive } from '../../tasks/statuses.ts'
 import { guardVipAgain, vipOf } from '../../tasks/vip.ts'
 import { type Role, rolesOf } from '../amphora/row.ts'
 import { recorded } from '../event/record.ts'
 import { failure } from '../failures.ts'
 import { updateLoadBalancer } from './repository.ts'
-import { requireLoadBalancer, requireTree } from './tree.ts'
+import { type LoadBalancerTree, requireLoadBalancer, requireTree } from './tree.ts'
 import { wantedVipPort } from './vip-port.ts'
 
 type Params = { load_balancer_id: string }
@@ -30,7 +34,7 @@ export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
       await run.parallel(
         [place],
         ({ role }) => role,
-        (run) => replaceAmphora(run, { load_balancer_id, security_group_id, ...place }),
+        (run) => replaceAmphora(run, { load_balancer_id, security_group_id, is_planned: true, ...place }),
       )
     }
     await run.parallel(
@@ -46,20 +50,35 @@ export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
 })
 
 const planFailover = task('plan-failover', {
-  async execute({ db, config }, load_balancer_id: string) {
+  async execute(context, load_balancer_id: string) {
+    const { db, config } = context
     const loadBalancer = await requireTree(db, load_balancer_id)
     // What is being deleted has lost its place.
     const present = loadBalancer.amphorae.filter(({ status }) => status !== 'PENDING_DELETE')
-    // The standby first, since the other may still serve.
     const roles = rolesOf(loadBalancer.topology, config).reverse()
-    const places = roles.map(({ role }): { role: Role; former_id: string | null } => ({
+    const found = roles.map(({ role }): { role: Role; former_id: string | null } => ({
       role,
       former_id: present.find((amphora) => amphora.role === role)?.id ?? null,
     }))
+    // The one that serves comes last: there is a new one then that takes over.
+    const serving = await whoServes(context, loadBalancer)
+    const places = [...found.filter(({ former_id }) => former_id !== serving), ...found.filter(({ former_id }) => former_id === serving)]
     const surplus = present.filter(({ id }) => !places.some(({ former_id }) => former_id === id))
     return { places, surplus: await withLegs(db, surplus) }
   },
 })
+
+/** Of a pair the one that says it has the VIP; where none says so, or both do, the one that was made for it. */
+async function whoServes(context: Context & StepContext, loadBalancer: LoadBalancerTree): Promise<string | null> {
+  const master = loadBalancer.amphorae.find(({ role }) => role === 'MASTER')?.id ?? null
+  if (loadBalancer.topology === 'SINGLE') return master
+  const holders: string[] = []
+  for (const amphora of servingAmphorae(loadBalancer)) {
+    const answers = (await askIfAnswering(context, amphora)) !== null
+    if (answers && (await holdsVip(context, amphora, loadBalancer.id))) holders.push(amphora.id)
+  }
+  return holders.length === 1 ? holders[0]! : master
+}
 
 /** Where somebody has deleted the port that we had made, another gets its addresses. */
 const restoreVipPort = task('restore-vip-port', {
