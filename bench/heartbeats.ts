@@ -16,10 +16,11 @@ import { migrate } from '../src/db/migrate.ts'
 import { startPostgres } from '../test/support/sandbox.ts'
 import { cpuMs } from './api/processes.ts'
 import { appliedSoFar, idsOf, seedFleet } from './heartbeats/fleet.ts'
+import { canMeasureOctavia, measureOctavia } from './heartbeats/octavia.ts'
 import { printTable } from './table.ts'
 
 const usage = `usage: npm run bench -- heartbeats [OPTIONS]
-  --only rate,stop          what is measured (default both)
+  --only rate,stop,octavia  what is measured (default all): octavia is the real octavia-health-manager, where it is installed
   --database NAME,...       of sqlite, postgresql (default both)
   --rates N,...             heartbeats a second that are offered (default 8000,40000 on SQLite, 4000,20000 on PostgreSQL)
   --seconds N               for so long (default 8)
@@ -31,6 +32,10 @@ const DEFAULT_RATES = { sqlite: [8_000, 40_000], postgresql: [4_000, 20_000] }
 const WARM_UP_MS = 1_000
 const LOOK_MS = 100
 const DRAIN_MS = 2_000
+
+/** Around its limit, which is near 245 (measured on a machine like this one). */
+const OCTAVIA_RATES = [200, 500]
+const OCTAVIA_SECONDS = 20
 
 type Kind = keyof typeof DEFAULT_RATES
 
@@ -45,7 +50,7 @@ export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      only: { type: 'string', default: 'rate,stop' },
+      only: { type: 'string', default: 'rate,stop,octavia' },
       database: { type: 'string', default: 'sqlite,postgresql' },
       rates: { type: 'string' },
       seconds: { type: 'string', default: '8' },
@@ -64,6 +69,7 @@ export async function run(args: string[]): Promise<void> {
     if (values.only.includes('rate')) await measureRates(kind, { amphorae, rates, seconds: Number(values.seconds) })
     if (values.only.includes('stop')) await measureStop(kind, { amphorae, stopSeconds: Number(values['stop-seconds']) })
   }
+  if (values.only.includes('octavia')) await compareOctavia()
 }
 
 async function measureRates(
@@ -142,6 +148,19 @@ async function measureStop(kind: Kind, { amphorae, stopSeconds }: { amphorae: nu
       ['false failovers', String(falseFailovers)],
       ['the one that is dead', isDeadReplaced ? 'is being replaced' : 'was not noticed'],
     ],
+  )
+}
+
+async function compareOctavia(): Promise<void> {
+  if (!canMeasureOctavia()) {
+    console.log('\nThe real octavia-health-manager: not installed (MariaDB, RabbitMQ and Octavia of Debian are needed, and OTTAVIA_SHARED)')
+    return
+  }
+  const applied = await measureOctavia(OCTAVIA_RATES, OCTAVIA_SECONDS)
+  console.log('\nHeartbeats of 200 amphorae to the real octavia-health-manager, MariaDB\n')
+  printTable(
+    ['offered/s', 'applied/s'],
+    OCTAVIA_RATES.map((rate, n) => [String(rate), applied[n]!.toFixed(0)]),
   )
 }
 

@@ -14,6 +14,8 @@ import type { Store, Target } from './target.ts'
 const API_PORT = 21_300
 const DATABASE_PORT = 21_306
 const BROKER_PORT = 21_372
+/** Where its health manager listens; its key is `insecure`. */
+export const heartbeatPort = 21_355
 const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 10_000
 /** Debian's file says eight; more processes than cores only cost. */
@@ -43,9 +45,9 @@ auth_strategy = noauth
 connection = mysql+pymysql://octavia:octavia@127.0.0.1:${DATABASE_PORT}/octavia?charset=utf8
 [health_manager]
 bind_ip = 127.0.0.1
-bind_port = 21355
+bind_port = ${heartbeatPort}
 heartbeat_key = insecure
-controller_ip_port_list = 127.0.0.1:21355
+controller_ip_port_list = 127.0.0.1:${heartbeatPort}
 [certificates]
 cert_manager = local_cert_manager
 cert_generator = local_cert_generator
