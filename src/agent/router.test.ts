@@ -55,6 +55,10 @@ describe("the agent's router", () => {
     })
   })
 
+  test("takes several slashes for one, as Octavia's driver asks for the version", async () => {
+    assert.deepEqual(JSON.parse((await ask('GET', '//')).text), { root: true })
+  })
+
   test('answers what it does not know in JSON', async () => {
     for (const path of ['/nothing', '/1.0/things/a%2Fb/file', '/1.0/things/%2e%2e/file', '/1x0/refused']) {
       const { status, type, text } = await ask('GET', path)

@@ -94,7 +94,8 @@ export function createRouter(
 }
 
 function find(routes: Route[], request: IncomingMessage): { handler: Handler; params: Record<string, string> } {
-  const path = (request.url ?? '/').split('?')[0]!
+  // Octavia's driver asks for the version at `//`, which its own agent takes for `/`.
+  const path = (request.url ?? '/').split('?')[0]!.replace(/\/{2,}/g, '/')
   const method = request.method === 'HEAD' ? 'GET' : request.method
   let isKnownPath = false
   for (const route of routes) {

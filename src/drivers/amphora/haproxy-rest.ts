@@ -271,7 +271,11 @@ export class HaproxyRestDriver implements AmphoraDriver {
     signal: AbortSignal,
   ): Promise<AgentAnswer> {
     const { attempts, intervalMs } = this.budget(patience ?? 'active')
-    const headers = { ...whose(), ...(fence && { [FLOW_HEADER]: fence.flow_id, [GENERATION_HEADER]: String(fence.generation) }) }
+    const headers = {
+      ...wanted.headers,
+      ...whose(),
+      ...(fence && { [FLOW_HEADER]: fence.flow_id, [GENERATION_HEADER]: String(fence.generation) }),
+    }
     let waitMs = Math.min(FIRST_WAIT_MS, intervalMs)
     let waitedMs = 0
     for (let attempt = 1; ; attempt++) {
@@ -340,7 +344,8 @@ function certificatePath(load_balancer_id: string, name: string): string {
 }
 
 function json(method: 'POST' | 'PUT', path: string, body: unknown): AgentRequest {
-  return { method, path, body: JSON.stringify(body) }
+  // Octavia's agent reads no JSON that is not called so.
+  return { method, path, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }
 }
 
 /** A web server without its application, or an interface that the machine doesn't show yet. */
