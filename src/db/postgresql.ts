@@ -90,7 +90,7 @@ class PostgresqlConnection implements DatabaseConnection {
   readonly #guard: Guard | undefined
   #client: pg.PoolClient | undefined
   #isLost = false
-  #transaction: { id: string; hooks: (() => void)[] } | undefined
+  #transaction: { id: string; server: string; hooks: (() => void)[] } | undefined
 
   constructor(pool: Pool, client: pg.PoolClient, guard: Guard | undefined) {
     this.#pool = pool
@@ -125,7 +125,11 @@ class PostgresqlConnection implements DatabaseConnection {
 
   async begin({ isolationLevel, accessMode }: TransactionSettings): Promise<void> {
     const words = ['begin', isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean).join(' ')
-    const statements = [words, 'select pg_current_xact_id()::text as id', ...(this.#guard === undefined ? [] : [this.#guard.query])]
+    const statements = [
+      words,
+      'select pg_current_xact_id()::text as id, pg_postmaster_start_time()::text as server',
+      ...(this.#guard === undefined ? [] : [this.#guard.query]),
+    ]
     let results: pg.QueryResult[]
     try {
       results = await this.#send(statements.join('; '))
@@ -135,7 +139,7 @@ class PostgresqlConnection implements DatabaseConnection {
       this.#isLost = true
       throw new NothingCommitted('it went away before the transaction had begun', error)
     }
-    this.#transaction = { id: results[1]!.rows[0].id, hooks: [] }
+    this.#transaction = { ...(results[1]!.rows[0] as { id: string; server: string }), hooks: [] }
     if (this.#guard !== undefined && results[2]!.rows.length === 0) {
       await this.rollback()
       throw this.#guard.refusal()
@@ -143,7 +147,7 @@ class PostgresqlConnection implements DatabaseConnection {
   }
 
   async commit(): Promise<void> {
-    const { id, hooks } = this.#transaction!
+    const { id, server, hooks } = this.#transaction!
     try {
       const [committed] = await this.#send('commit')
       // PostgreSQL ends a transaction so in which a statement has failed.
@@ -151,7 +155,8 @@ class PostgresqlConnection implements DatabaseConnection {
     } catch (error) {
       if (!isLost(error)) throw error
       this.#isLost = true
-      if (!(await this.#wasCommitted(id, error))) throw new NothingCommitted('it went away before the transaction was committed', error)
+      if (!(await this.#wasCommitted({ id, server }, error)))
+        throw new NothingCommitted('it went away before the transaction was committed', error)
     }
     this.#transaction = undefined
     for (const hook of hooks) hook()
@@ -210,17 +215,23 @@ class PostgresqlConnection implements DatabaseConnection {
   }
 
   /** What became of a transaction whose COMMIT was not answered. Throws DatabaseUnavailable where the database cannot tell. */
-  async #wasCommitted(id: string, cause: unknown): Promise<boolean> {
+  async #wasCommitted({ id, server }: { id: string; server: string }, cause: unknown): Promise<boolean> {
     const giveUpAt = performance.now() + PATIENCE_MS
     while (performance.now() < giveUpAt) {
       const client = await this.#pool.connect().catch(() => undefined)
       if (client === undefined) continue
       try {
-        const [answer] = await this.#pool.ask(client, 'select pg_xact_status($1::xid8) as status', [id])
+        const [answer] = await this.#pool.ask(
+          client,
+          'select pg_xact_status($1::xid8) as status, pg_postmaster_start_time()::text as server',
+          [id],
+        )
         client.release()
-        const { status } = answer!.rows[0] as { status: string | null }
+        const { status, server: now } = answer!.rows[0] as { status: string | null; server: string }
+        // A server that was started anew gives out again the ids of transactions that had not reached its disk, so this may be another's.
+        if (status === 'committed' && now !== server) break
         if (status === 'committed') return true
-        if (status === 'aborted') return false
+        if (status === 'aborted' || now !== server) return false
         // Too long ago to be known, which cannot be.
         if (status === null) break
         await sleep(PAUSE_MS)

@@ -3,13 +3,17 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { forEachDatabase } from '../../test/support/databases.ts'
 import { makeFiles } from '../../test/support/doomed-worker.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import { callOften } from '../../test/support/frozen-worker.ts'
 import { seededRandom } from '../../test/support/random.ts'
+import { isPostgresql } from '../db/connection.ts'
 import { listFlows } from '../flow/history.ts'
 import { startFlow } from '../flow/start.ts'
 
@@ -77,11 +81,51 @@ forEachDatabase(`flows survive that their workers are killed (OTTAVIA_TEST_SEED=
   }
 })
 
-async function aWorker(connection: string, directory: string): Promise<ChildProcess> {
-  const script = new URL('../../test/support/doomed-worker.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, connection, directory], {
+function aWorker(connection: string, directory: string): Promise<ChildProcess> {
+  return aProcess('doomed-worker.ts', connection, directory)
+}
+
+async function aProcess(name: string, ...args: string[]): Promise<ChildProcess> {
+  const script = new URL(`../../test/support/${name}`, import.meta.url).pathname
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await once(child.stdout!, 'data')
   return child
 }
+
+forEachDatabase('a worker that is frozen for longer than its lease does nothing for its flows when it wakes', async (open, connection) => {
+  const db = await open()
+  // Several processes on one SQLite database are not a thing that is served (decision 111).
+  if (!isPostgresql(db)) return
+  const calls: { flow_id: string; generation: number }[] = []
+  const recorder = createServer((request, response) => {
+    text(request).then((body) => {
+      calls.push(JSON.parse(body))
+      response.end()
+    })
+  })
+  await new Promise<void>((resolve) => recorder.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(recorder.address() as { port: number }).port}/`
+  const first = await aProcess('frozen-worker.ts', connection, url)
+  let second: ChildProcess | undefined
+  try {
+    const flows = await Promise.all(['a', 'b', 'c'].map((name) => db.transaction().execute((tx) => startFlow(tx, callOften, { name }))))
+    await eventually(() => flows.every((flow_id) => calls.some((call) => call.flow_id === flow_id)))
+    first.kill('SIGSTOP')
+    second = await aProcess('frozen-worker.ts', connection, url)
+    await eventually(() => flows.every((id) => calls.some(({ flow_id, generation }) => flow_id === id && generation === 2)), 10_000)
+    first.kill('SIGCONT')
+    await eventually(async () => assert.equal((await listFlows(db, { state: 'DONE' })).length, flows.length), 10_000)
+    for (const id of flows) {
+      const generations = calls.filter(({ flow_id }) => flow_id === id).map(({ generation }) => generation)
+      assert.deepEqual(generations, generations.toSorted(), 'nobody calls after his successor')
+    }
+    const written = await db.selectFrom('setting').select('value').where('key', 'in', ['a', 'b', 'c']).execute()
+    assert.deepEqual(written, [{ value: '2' }, { value: '2' }, { value: '2' }])
+  } finally {
+    first.kill('SIGKILL')
+    second?.kill('SIGKILL')
+    await new Promise((resolve) => recorder.close(resolve))
+  }
+})
