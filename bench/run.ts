@@ -4,6 +4,7 @@ import { enterSandbox } from '../test/support/sandbox.ts'
 
 const benchmarks: Record<string, () => Promise<{ run(options: string[]): Promise<void> }>> = {
   api: () => import('./api.ts'),
+  failover: () => import('./failover.ts'),
   heartbeats: () => import('./heartbeats.ts'),
   dataplane: () => import('./dataplane.ts'),
   provision: () => import('./provision.ts'),
