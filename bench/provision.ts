@@ -47,6 +47,7 @@ export async function run(): Promise<void> {
       await controller.down()
     }
   }
+  for (const spares of [1, 2]) rows.push(await withSpares(spares))
   const bare: number[] = []
   for (let run = 0; run < RUNS; run++) bare.push(await bareHaproxy(run))
   rows.push(['the same namespaces and HAProxy by a bare script', milliseconds(bare), ''])
@@ -57,10 +58,50 @@ export async function run(): Promise<void> {
   printTable(['PSS', 'MiB', 'aim'], memory)
 }
 
+/** The same where a spare amphora is taken for each that is needed; the pool is full again before the next. */
+async function withSpares(spares: number): Promise<string[]> {
+  const topology = spares === 1 ? 'SINGLE' : 'ACTIVE_STANDBY'
+  const config = `[controller_worker]\nloadbalancer_topology = ${topology}\n[house_keeping]\nspare_amphora_pool_size = ${spares}\nspare_check_interval = 1\n`
+  const controller = await new Controller({ portBase: 21_200 + spares * 100, config }).start()
+  try {
+    const address = await startWebServers(controller)
+    const token = await controller.token()
+    const subnet_id = await privateSubnetId(controller)
+    const created: number[] = []
+    for (let run = 0; run <= RUNS; run++) {
+      await until(async () => (await countReady(controller, token)) === spares, `${spares} spare amphorae`)
+      const started = performance.now()
+      const { body } = await controller.request<Created>(
+        'POST',
+        '/v2/lbaas/loadbalancers',
+        token,
+        fullLoadBalancer(`bench-spare-${run}`, subnet_id, address),
+      )
+      const { id, vip_address } = body.loadbalancer
+      await until(() => answers(vip_address), `${topology} ${id} to answer`)
+      if (run > 0) created.push(performance.now() - started)
+      await until(() => hasStatus(controller, token, id, 'ACTIVE'), `${id} to be ACTIVE`)
+      await controller.request('DELETE', `/v2/lbaas/loadbalancers/${id}?cascade=true`, token)
+      await until(async () => (await controller.request('GET', `/v2/lbaas/loadbalancers/${id}`, token)).status === 404, `${id} to be gone`)
+    }
+    return [`the same with spare amphorae, ${topology}`, milliseconds(created), '']
+  } finally {
+    await controller.down()
+  }
+}
+
+async function countReady(controller: Controller, token: string): Promise<number> {
+  const { body } = await controller.request<{ amphorae: unknown[] }>('GET', '/v2/octavia/amphorae?status=READY', token)
+  return body.amphorae.length
+}
+
+async function startWebServers(controller: Controller): Promise<string> {
+  const host = ['lab', 'host', 'create', 'bench-web', '--subnet', 'private-subnet', '--', process.execPath, '-e', webServers]
+  return (await controller.ottavia(...host)).trim()
+}
+
 async function measure(controller: Controller, topology: string) {
-  const address = (
-    await controller.ottavia('lab', 'host', 'create', 'bench-web', '--subnet', 'private-subnet', '--', process.execPath, '-e', webServers)
-  ).trim()
+  const address = await startWebServers(controller)
   const token = await controller.token()
   const subnet_id = await privateSubnetId(controller)
   const created: number[] = []

@@ -7,8 +7,7 @@ import { type Context, task } from '../context.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { Run, StepContext } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
-import { derivedId } from '../lib/derived-id.ts'
-import { newAmphora, type Role, rolesOf } from '../resources/amphora/row.ts'
+import { type Role, rolesOf } from '../resources/amphora/row.ts'
 import { failure } from '../resources/failures.ts'
 import { type AmphoraOfTree, type LoadBalancerTree, requireTree } from '../resources/load-balancer/tree.ts'
 import { askIfAnswering } from './answering.ts'
@@ -23,6 +22,7 @@ import { plugVip } from './plug-vip.ts'
 import { pushConfiguration } from './push-configuration.ts'
 import { forgetAmphora, removeAmphora } from './remove-amphora.ts'
 import { noteUnreached, type ServingAmphora, servingAmphorae } from './serving-amphorae.ts'
+import { configureSpare, planAmphora, plannedId, withdrawSpare } from './spare-amphorae.ts'
 import { fenceFormer, openVrrpPort, portsOf, takeOverPorts } from './take-over-ports.ts'
 import { openVip } from './vip.ts'
 import { makeVrrpPort } from './vrrp-port.ts'
@@ -41,10 +41,14 @@ type Place = {
 /** A sub-flow. The load balancer's security group is there and on the VIP's port. */
 export async function replaceAmphora(run: Run<Context>, place: Place): Promise<void> {
   const { load_balancer_id, security_group_id } = place
-  const { amphora_id, topology, former, serving_former, member_subnets, peers, has_listeners } = await run(planReplacement, place)
+  const { amphora_id, spare_compute_id, topology, former, serving_former, member_subnets, peers, has_listeners } = await run(
+    planReplacement,
+    place,
+  )
   const isPair = topology === 'ACTIVE_STANDBY'
-  const compute_id = await run(startReplacement, { load_balancer_id, amphora_id })
+  const compute_id = spare_compute_id ?? (await run(startReplacement, { load_balancer_id, amphora_id }))
   const amphora = await run(awaitMachine, { amphora_id, compute_id })
+  if (spare_compute_id !== null) await run(configureSpare, { amphora, topology })
   const capabilities = await run(waitForAgent, amphora)
 
   // A partner serves meanwhile, or nobody does: then nobody is let in before HAProxy listens.
@@ -85,33 +89,20 @@ function mustReach(reached: boolean): void {
 }
 
 const planReplacement = task('plan-replacement', {
-  async execute({ db, config, network, clock, flow_id }, { load_balancer_id, role, former_id }: Place) {
+  async execute(context, { load_balancer_id, role, former_id }: Place) {
+    const { db, config, network, clock } = context
     const loadBalancer = await requireTree(db, load_balancer_id)
-    const { topology } = loadBalancer
-    const amphora_id = derivedId(flow_id, role)
+    const { topology, server_group_id } = loadBalancer
     const former = loadBalancer.amphorae.find(({ id }) => id === former_id) ?? null
-    const now = timestamp(clock.now())
-    const place = rolesOf(topology, config).find((known) => known.role === role)
-    const row = newAmphora({
-      id: amphora_id,
-      loadbalancer_id: load_balancer_id,
-      vrrp_id: null,
-      vrrp_priority: null,
-      role,
-      ...place,
-      created_at: now,
-    })
-    await db.transaction().execute(async (tx) => {
-      await tx
-        .insertInto('amphora')
-        .values(row)
-        .onConflict((conflict) => conflict.doNothing())
-        .execute()
-      if (former !== null)
-        await tx.updateTable('amphora').set({ status: 'PENDING_DELETE', updated_at: now }).where('id', '=', former.id).execute()
-    })
+    const place = rolesOf(topology, config).find((known) => known.role === role) ?? { role, vrrp_id: null, vrrp_priority: null }
+    const { amphora_id, compute_id } = await planAmphora(context, loadBalancer, place, { antiAffinity: server_group_id !== null })
+    if (former !== null) {
+      const updated_at = timestamp(clock.now())
+      await db.updateTable('amphora').set({ status: 'PENDING_DELETE', updated_at }).where('id', '=', former.id).execute()
+    }
     return {
       amphora_id,
+      spare_compute_id: compute_id,
       topology,
       former: former === null ? null : { id: former.id, compute_id: former.compute_id, ...(await portsOf(db, network, former)) },
       serving_former: former === null ? null : addressOf(former),
@@ -122,9 +113,10 @@ const planReplacement = task('plan-replacement', {
   },
   // The former is in ERROR, until it takes its configuration again: one that does not answer stays so.
   async revert(context, { load_balancer_id, role, former_id }) {
-    const { db, clock, flow_id } = context
-    const amphora_id = derivedId(flow_id, role)
+    const { db, clock } = context
+    const amphora_id = await plannedId(context, role)
     const isFailure = !(await isInService(db, amphora_id))
+    if (isFailure) await withdrawSpare(context, role)
     await db.transaction().execute(async (tx) => {
       if (isFailure) await forgetAmphora(tx, amphora_id, clock.now())
       if (former_id === null) return

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { holdersOfPorts } from '../../test/support/amphora-places.ts'
 import { aCloud, type CloudOptions } from '../../test/support/cloud.ts'
 import { aDatabase, forEachDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -9,6 +10,7 @@ import { Stage } from '../../test/support/stage.ts'
 import type { AmphoraRow, Topology } from '../db/tables.ts'
 import { refillSpareAmphorae } from '../housekeeping/refill-spare-amphorae.ts'
 import { createSpareAmphora } from '../resources/amphora/create-spare-flow.ts'
+import { failoverAmphora } from '../resources/amphora/failover-flow.ts'
 import { newAmphora } from '../resources/amphora/row.ts'
 import { createLoadBalancer } from '../resources/load-balancer/create-flow.ts'
 
@@ -79,6 +81,23 @@ test('of a pair one may have been spare; its agent learns that it is of a pair',
   assert.deepEqual([master?.id, master?.vrrp_priority, backup?.vrrp_priority], [ids[0], 100, 90])
   assert.match(stage.amphora.agents.get(ids[0]!)?.agentConfiguration ?? '', /loadbalancer_topology = ACTIVE_STANDBY/)
   assert.equal(stage.amphora.agents.get(backup!.id)?.agentConfiguration, null)
+})
+
+test('a replacement is a spare amphora, where there is one, and of it nothing is left when the failover fails', async () => {
+  for (const fails of [false, true]) {
+    const stage = new Stage(await aDatabase())
+    const spare_id = await stage.insertSpare()
+    await stage.insertServing('ACTIVE_STANDBY')
+    const [backup] = (await stage.amphorae()).filter(({ role }) => role === 'BACKUP')
+    if (fails) stage.amphora.failNext('plugVip')
+    const params = { amphora_id: backup!.id, load_balancer_id: stage.load_balancer_id, cause: 'machine_gone' as const }
+    assert.equal(await runFlow(stage.db, failoverAmphora, params, stage.context), fails ? 'REVERTED' : 'DONE')
+    const holders = await holdersOfPorts(stage)
+    assert.equal(holders.BACKUP?.id, fails ? backup!.id : spare_id)
+    assert.equal(holders.BACKUP?.vrrp_ip, backup!.vrrp_ip)
+    assert.equal(stage.compute.servers.length, 2)
+    assert.equal((await stage.amphorae()).length, 2)
+  }
 })
 
 test('a spare whose machine has died, or that has not been heard of for too long, is not taken', async () => {

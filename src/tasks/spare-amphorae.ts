@@ -102,6 +102,11 @@ export async function withdrawSpare(context: Context & StepContext, role: Role):
   await db.transaction().execute((tx) => forgetAmphora(tx, taken.amphora_id, clock.now()))
 }
 
+/** Of the amphora that `planAmphora` has answered, or would. */
+export async function plannedId(context: Context & StepContext, role: Role): Promise<string> {
+  return (await findTaken(context, role))?.amphora_id ?? derivedId(context.flow_id, role)
+}
+
 async function findTaken({ db, flow_id }: Context & StepContext, role: Role): Promise<Spare | null> {
   const row = await db
     .selectFrom('spare_amphora')
