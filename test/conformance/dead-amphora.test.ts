@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { Controller } from '../support/controller.ts'
 import { eventually } from '../support/eventually.ts'
@@ -26,6 +28,12 @@ test('a pair with one dead amphora that nobody replaces is shown DEGRADED, with 
       }, withinMs)
     await showsEventually('provisioning_status', 'ACTIVE', 15_000)
     await showsEventually('operating_status', 'ONLINE', 5_000)
+
+    // By keys of their own, which they have from their configuration.
+    const db = new DatabaseSync(join(controller.stateDirectory, 'ottavia.db'), { readOnly: true })
+    const speaking = db.prepare('select count(distinct amphora_id) as speaking from heartbeat_number')
+    await eventually(async () => assert.equal(speaking.get()!.speaking, 2))
+    db.close()
 
     const { body } = await controller.request<{ amphorae: { compute_id: string }[] }>('GET', '/v2/octavia/amphorae', token)
     const [first, second] = body.amphorae
