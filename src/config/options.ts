@@ -100,6 +100,10 @@ const list = (defaultValue: string[], help: string, extras?: Extras) =>
     { repeated: true, ...extras },
   )
 
+/** Given several times, since a comma may be part of one. */
+const lines = (defaultValue: string[], help: string, extras?: Extras) =>
+  option((value) => value.split('\n'), defaultValue, help, { repeated: true, ...extras })
+
 /** `host:port`, comma-separated; IPv6 addresses in brackets or, as with upstream, without. */
 const hostsWithPorts = (help: string) => {
   const hosts = list([], help)
@@ -402,7 +406,11 @@ export const options = {
   health_manager: {
     bind_ip: text('127.0.0.1', 'The address heartbeats are received on.'),
     bind_port: tcpPort(5555, 'The port heartbeats are received on.'),
-    heartbeat_key: text(null, 'Signs heartbeats; default: made in the state directory.', { secret: true }),
+    heartbeat_key: text(null, 'Signs heartbeats; default: made at the first start.', { secret: true }),
+    further_heartbeat_keys: lines([], 'Keys that heartbeats may be signed with besides, while one is exchanged; an option line each.', {
+      secret: true,
+      ...ours,
+    }),
     heartbeat_interval: number(10, 'Seconds between heartbeats (1 in the embedded cloud).', { min: 1 }),
     heartbeat_timeout: number(60, 'Seconds without heartbeat until an amphora counts as dead.', { min: 1 }),
     health_check_interval: number(3, 'Seconds between looks for dead amphorae.', { min: 1 }),

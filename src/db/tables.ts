@@ -10,6 +10,7 @@ import type { EmbeddedNetworkTables } from '../embedded/network/tables.ts'
 import type { EmbeddedSecretsTables } from '../embedded/secrets/tables.ts'
 import type { FlowRow, FlowStepRow } from '../flow/tables.ts'
 import type { Flaw } from '../lib/tls-material.ts'
+import type { TrustTables } from '../trust/tables.ts'
 
 export type ProvisioningStatus = 'ACTIVE' | 'PENDING_CREATE' | 'PENDING_UPDATE' | 'PENDING_DELETE' | 'ERROR' | 'DELETED'
 export type OperatingStatus = 'ONLINE' | 'OFFLINE' | 'DEGRADED' | 'ERROR' | 'DRAINING' | 'NO_MONITOR'
@@ -199,19 +200,6 @@ export interface AmphoraHealthRow {
   last_update_ms: number
   /** A health manager has begun to replace it. */
   busy: boolean
-}
-
-/** What an amphora's agent was given to know controllers by, and to be known: digests, as in `trust/trust.ts`. */
-export interface AmphoraAgentRow {
-  amphora_id: string
-  server_ca: string
-  client_cas: string
-  /** False: it can be told of no other CAs of controllers, so a rotation needs another amphora in its place. */
-  takes_client_cas: boolean
-  /** How often in a row it could not be given something new, when that is tried again, and what the matter is. */
-  failures: number
-  retry_at_ms: number
-  problem: string | null
 }
 
 /** A dead amphora that a health manager has begun to replace; the row stays for a while after it is. */
@@ -418,7 +406,8 @@ export interface Tables
     EmbeddedIdentityTables,
     EmbeddedNetworkTables,
     EmbeddedSecretsTables,
-    NetworkTagsTables {
+    NetworkTagsTables,
+    TrustTables {
   load_balancer: LoadBalancerRow
   listener: ListenerRow
   pool: PoolRow
@@ -428,7 +417,6 @@ export interface Tables
   l7rule: L7RuleRow
   amphora: AmphoraRow
   amphora_health: AmphoraHealthRow
-  amphora_agent: AmphoraAgentRow
   amphora_failover: AmphoraFailoverRow
   heartbeat_number: HeartbeatNumberRow
   spare_amphora: SpareAmphoraRow

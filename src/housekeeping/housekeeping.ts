@@ -1,5 +1,6 @@
 /** Runs the periodic jobs at the start and then at their intervals; those of the same interval one after another. */
 import type { Context } from '../context.ts'
+import { advanceRotation } from './advance-rotation.ts'
 import { deleteExpiredAmphorae } from './delete-expired-amphorae.ts'
 import { deleteExpiredLoadBalancers } from './delete-expired-load-balancers.ts'
 import type { PeriodicJob } from './periodic-job.ts'
@@ -25,6 +26,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   renewServerCertificates,
   updateAgents,
   refillSpareAmphorae,
+  advanceRotation,
 ]
 
 /** Does not wait for the first round; `stop` waits for the jobs that run. */

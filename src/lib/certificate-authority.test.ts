@@ -33,6 +33,14 @@ describe('certificate authority', () => {
     assert.deepEqual(new X509Certificate(issued.certificate).keyUsage, [CLIENT_AUTH])
   })
 
+  test('a certificate says which of two CAs of one name has signed it', async () => {
+    const issued = await authority.issue({ common_name: 'amphora-1', usage: 'server', validitySeconds: DAY_SECONDS })
+    const sameName = await createCertificateAuthority({ common_name: 'a test CA', validitySeconds: DAY_SECONDS })
+    const certificate = new X509Certificate(issued.certificate)
+    assert.ok(certificate.checkIssued(new X509Certificate(stored.certificate)))
+    assert.ok(!certificate.checkIssued(new X509Certificate(sameName.certificate)))
+  })
+
   test('an encrypted key opens with its passphrase only', async () => {
     const encrypted = createPrivateKey(stored.key).export({ format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'secret' })
     const key = encrypted.toString()

@@ -2,6 +2,7 @@
 import 'reflect-metadata'
 import { createPrivateKey, webcrypto } from 'node:crypto'
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
@@ -69,6 +70,8 @@ export async function loadCertificateAuthority(stored: {
     'sign',
   ])
   await assertBelongsTogether(own, signingKey, algorithm)
+  // By it OpenSSL finds which of two CAs of the same name has signed.
+  const keyId = own.getExtension(SubjectKeyIdentifierExtension)?.keyId
 
   return {
     certificate: stored.certificate,
@@ -86,6 +89,7 @@ export async function loadCertificateAuthority(stored: {
           new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
           new ExtendedKeyUsageExtension([USAGES[usage]]),
           new SubjectAlternativeNameExtension([{ type: 'dns', value: common_name }]),
+          ...(keyId === undefined ? [] : [new AuthorityKeyIdentifierExtension(keyId)]),
         ],
       })
       return { certificate: asText(certificate.toString('pem')), key: await pemOfKey(keys.privateKey), notAfter: certificate.notAfter }

@@ -1,7 +1,5 @@
 /** Builds a controller from its configuration: database, drivers, services; in the order in which they need each other. */
 
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiContext } from '../api/route.ts'
 import { createApi } from '../api/server.ts'
@@ -34,10 +32,9 @@ import { startWorker } from '../worker/worker.ts'
 import type { Role } from './configuration.ts'
 import { databaseConnection } from './installation.ts'
 import { joinCloud, type Running } from './join-cloud.ts'
-import { openTrust, secretOf, whilePreparing } from './state.ts'
-
-/** Of the state directory: opens the embedded secret store. */
-const STORE_KEY = 'secrets.key'
+import { withSecrets } from './secrets.ts'
+import { whilePreparing } from './state.ts'
+import { openTrust } from './trust.ts'
 
 export interface ControllerOptions {
   config: Config
@@ -73,7 +70,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const prepared = await whilePreparing(stateDirectory, async () => withSecrets(given))
     const { cloud, holdsIt } = await joinCloud({ ...options, config: prepared, db, id, started })
     const { config } = cloud
-    const trust = await whilePreparing(stateDirectory, () => openTrust(stateDirectory, config))
+    const trust = await whilePreparing(stateDirectory, () => openTrust({ db, config, clock, log }))
+    started.unshift(trust)
     const compute = await computeDrivers[config.controller_worker.compute_driver]({ embedded: cloud.compute })
     const network = await networkDrivers[config.controller_worker.network_driver]({ embedded: cloud.network })
     const amphora = await amphoraDrivers[config.controller_worker.amphora_driver]({
@@ -107,8 +105,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     started.unshift(await startMonitoring(context))
     if (roles.has('health-manager')) {
       checkHeartbeatPort(given, others)
-      const keys = [config.health_manager.heartbeat_key!]
-      working.push(await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys: () => keys }))
+      const keys = () => trust.current.heartbeatKeys
+      working.push(await startHealthManager(context, { bind: cloud.heartbeatAddresses, keys }))
     }
     if (roles.has('worker')) {
       working.push(
@@ -182,27 +180,4 @@ async function capabilitiesOfAmphorae({ haproxy_amphora, controller_worker }: Co
   if (isHere && !(await loadIpvs()))
     return withoutSctp(servedByAmphorae, 'SCTP is balanced by the IPVS of the kernel, which this machine does not have (or not ipvsadm).')
   return servedByAmphorae
-}
-
-/** What an operator does not set is made at random at the first start and kept in the state. */
-function withSecrets(config: Config): Config {
-  const { health_manager, certificates, stateDirectory } = config
-  return {
-    ...config,
-    health_manager: { ...health_manager, heartbeat_key: health_manager.heartbeat_key ?? secretOf(stateDirectory, 'heartbeat.key') },
-    certificates: {
-      ...certificates,
-      server_certs_key_passphrase:
-        certificates.server_certs_key_passphrase.length > 0
-          ? certificates.server_certs_key_passphrase
-          : [secretOf(stateDirectory, 'server-certificates.key')],
-      store_key: storeKeys(stateDirectory, certificates.store_key),
-    },
-  }
-}
-
-/** What was sealed before the operator set keys of his own still opens. */
-function storeKeys(stateDirectory: string, chosen: string[]): string[] {
-  const isMade = existsSync(join(stateDirectory, STORE_KEY))
-  return [...chosen, ...(chosen.length === 0 || isMade ? [secretOf(stateDirectory, STORE_KEY)] : [])]
 }

@@ -50,6 +50,12 @@ else program.command('loadbalancer').description('load balancers and all that be
 if (process.argv[2] === 'amphora') (await import('../cli/amphora.ts')).addAmphoraCommands(program)
 else program.command('amphora').description('replacing amphorae for a new image or agent, beside `openstack loadbalancer amphora ...`')
 
+if (process.argv[2] === 'rotate')
+  (await import('../cli/rotate.ts')).addRotateCommands(program, async (state) =>
+    (await import('./installation.ts')).openInstallation(state),
+  )
+else program.command('rotate').description('exchange CAs, certificates and keys between controllers and amphorae while they serve')
+
 if (process.argv[2] === 'secret') (await import('../cli/secret.ts')).addSecretCommands(program)
 else program.command('secret').description('secrets of the embedded cloud, beside `openstack secret ...`')
 

@@ -6,11 +6,12 @@ import type { Server } from '../drivers/compute/driver.ts'
 import { AgentUnreachable, FencedError } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
-import { amphoraFiles, renderAgentConfiguration } from '../render/agent-configuration.ts'
+import { amphoraFiles } from '../render/agent-configuration.ts'
 import { zoneEffects } from '../resources/availability-zone/effects.ts'
 import { failure } from '../resources/failures.ts'
 import { flavorEffects } from '../resources/flavor/effects.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
+import { agentConfigurationOf } from './agent-configuration.ts'
 import { fenceOf } from './fence.ts'
 import { serverCertificateOf } from './server-certificate.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
@@ -77,7 +78,7 @@ async function machineFiles(context: Context, amphora_id: string, topology: 'SIN
   // Nobody would read them.
   if (config.controller_worker.compute_driver === 'compute_noop_driver') return {}
   return {
-    [amphoraFiles.agentConfiguration]: renderAgentConfiguration(amphora_id, topology, config),
+    [amphoraFiles.agentConfiguration]: agentConfigurationOf(context, amphora_id, topology),
     [amphoraFiles.serverCertificate]: await serverCertificateOf(context, amphora_id),
     [amphoraFiles.clientCa]: trust.current.clientCas,
   }

@@ -15,6 +15,10 @@ export class MemoryTrust {
       serverCas: 'certificate of the CA',
       clientCas: 'certificate of the client CA',
       client: { certificate: 'certificate of the controller', key },
+      heartbeatKeys: ['heartbeat key'],
+      digestKey: 'passphrase',
     }
   }
+
+  async refresh(): Promise<void> {}
 }

@@ -1,7 +1,8 @@
 /** What each amphora's agent was given to know controllers by, and which should be given something else. */
 import type { Db, Tx } from '../../db/connection.ts'
-import type { AmphoraAgentRow, AmphoraRow, AmphoraStatus } from '../../db/tables.ts'
+import type { AmphoraRow, AmphoraStatus } from '../../db/tables.ts'
 import { timestamp } from '../../lib/clock.ts'
+import type { AmphoraAgentRow } from '../../trust/tables.ts'
 import type { Credentials } from '../../trust/trust.ts'
 
 /** Those whose agent is expected to answer. */
@@ -21,6 +22,17 @@ export async function recordNewAgent(db: Db, amphora_id: string, credentials: Cr
     .values({ amphora_id, ...credentials, takes_client_cas: true, failures: 0, retry_at_ms: 0, problem: null })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
+}
+
+/** Those of which nothing was noted have these. */
+export async function recordKnownAgents(db: Db, credentials: Credentials): Promise<void> {
+  const rows = await db
+    .selectFrom('amphora')
+    .select('id')
+    .where('server_certificate', 'is not', null)
+    .where('id', 'not in', db.selectFrom('amphora_agent').select('amphora_id'))
+    .execute()
+  for (const { id } of rows) await recordNewAgent(db, id, credentials)
 }
 
 /** Undefined where nobody is to be expected to answer. */
@@ -51,6 +63,7 @@ export async function listOutdatedAgents(db: Db, wanted: Credentials, options: {
       or([
         eb('amphora_agent.failures', '>', 0),
         eb('amphora_agent.server_ca', '!=', wanted.server_ca),
+        eb('amphora_agent.heartbeat_key', '!=', wanted.heartbeat_key),
         and([eb('amphora_agent.client_cas', '!=', wanted.client_cas), eb('amphora_agent.takes_client_cas', '=', true)]),
       ]),
     )
@@ -59,6 +72,34 @@ export async function listOutdatedAgents(db: Db, wanted: Credentials, options: {
     .execute()
   return rows.map(({ id }) => id)
 }
+
+/** Whether some agent has others than these, or will have: a machine that is being made has what was wanted when it began. */
+export async function isSomeoneWithout(db: Db, wanted: Credentials): Promise<boolean> {
+  return (await without(db, wanted).select('amphora_agent.amphora_id').limit(1).execute()).length > 0
+}
+
+/** For operators: whose agent has others than these, and why. */
+export async function listWithout(db: Db, wanted: Credentials, limit: number) {
+  return without(db, wanted)
+    .selectAll('amphora_agent')
+    .select(['amphora.loadbalancer_id', 'amphora.status'])
+    .orderBy('amphora_agent.amphora_id')
+    .limit(limit)
+    .execute()
+}
+
+const without = (db: Db, wanted: Credentials) =>
+  db
+    .selectFrom('amphora')
+    .innerJoin('amphora_agent', 'amphora_agent.amphora_id', 'amphora.id')
+    .where('amphora.status', '!=', 'DELETED')
+    .where(({ or, eb }) =>
+      or([
+        eb('amphora_agent.server_ca', '!=', wanted.server_ca),
+        eb('amphora_agent.client_cas', '!=', wanted.client_cas),
+        eb('amphora_agent.heartbeat_key', '!=', wanted.heartbeat_key),
+      ]),
+    )
 
 const answering = (db: Db) =>
   db

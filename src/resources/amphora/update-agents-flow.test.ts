@@ -19,7 +19,7 @@ async function anOutdatedPair(db: Db) {
   await stage.insertServing('ACTIVE_STANDBY', { provisioning_status: 'ACTIVE' })
   const amphorae = await stage.amphorae()
   const amphora_ids = amphorae.map(({ id }) => id)
-  for (const id of amphora_ids) await recordNewAgent(db, id, { server_ca: 'former', client_cas: 'former' })
+  for (const id of amphora_ids) await recordNewAgent(db, id, { server_ca: 'former', client_cas: 'former', heartbeat_key: 'former' })
   await db.transaction().execute((tx) => takeAgents(tx, amphora_ids))
   return { context: stage.context, params: { amphora_ids, at_once: 1 }, stage, ids: amphora_ids }
 }
@@ -34,6 +34,7 @@ flowSurvives(updateAgents, {
     for (const { id, server_certificate, cert_expiration, cert_busy } of await stage.amphorae()) {
       const agent = stage.amphora.agents.get(id)!
       assert.equal(agent.clientCas, 'certificate of the client CA')
+      assert.match(agent.agentConfiguration!, new RegExp(`amphora_id = ${id}[\\s\\S]*loadbalancer_topology = ACTIVE_STANDBY`))
       assert.equal(box.open(server_certificate!), agent.serverCertificate)
       assert.deepEqual([cert_expiration, cert_busy], ['2030-01-01T00:00:00', false])
     }

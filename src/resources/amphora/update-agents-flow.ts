@@ -1,13 +1,15 @@
 /**
- * Agents get what they lack: a certificate before theirs ends or of a new CA, other CAs of controllers. Traffic and heartbeats go on, and nothing of
+ * Agents get what they lack: a certificate before theirs ends or of a new CA, other CAs of controllers, another key for heartbeats. Traffic and heartbeats go on, and nothing of
  * their load balancers is locked. One that cannot be reached is tried again later; it stays as it is, and so does its load balancer.
  */
 import { type Context, flow, task } from '../../context.ts'
 import type { Db } from '../../db/connection.ts'
+import type { Topology } from '../../db/tables.ts'
 import { AgentError, AgentUnreachable } from '../../drivers/errors.ts'
 import type { StepContext } from '../../flow/define.ts'
 import { startFlow } from '../../flow/start.ts'
 import { timestamp } from '../../lib/clock.ts'
+import { sendAgentConfiguration } from '../../tasks/agent-configuration.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { issueServerCertificate } from '../../tasks/server-certificate.ts'
 import { credentialsOf } from '../../trust/trust.ts'
@@ -83,6 +85,15 @@ async function bringUpToDate(context: Context & StepContext, agent: Agent): Prom
       await noteGiven(tx, agent.id, { server_ca: wanted.server_ca })
     })
   }
+  if (agent.heartbeat_key !== wanted.heartbeat_key) {
+    await sendAgentConfiguration(context, agent, await topologyOf(context, agent))
+  }
+}
+
+async function topologyOf({ db }: Context, { loadbalancer_id }: Agent): Promise<Topology> {
+  const row = await db.selectFrom('load_balancer').select('topology').where('id', '=', loadbalancer_id).executeTakeFirst()
+  // A spare is given the right one by whoever takes it.
+  return row?.topology ?? 'SINGLE'
 }
 
 function complain({ log, clock }: Context, { id, cert_expiration }: Agent, error: Error): void {
