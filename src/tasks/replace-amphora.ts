@@ -189,7 +189,8 @@ function addressOf({ id, compute_id, lb_network_ip }: AmphoraOfTree): ServingAmp
   return compute_id === null || lb_network_ip === null ? null : { id, compute_id, lb_network_ip }
 }
 
-const forgetFormer = task('forget-amphora', {
+/** Its row, when all else of it has gone. */
+export const forgetFormer = task('forget-amphora', {
   async execute({ db, clock }, id: string) {
     await db.transaction().execute((tx) => forgetAmphora(tx, id, clock.now()))
   },

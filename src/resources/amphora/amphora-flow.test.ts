@@ -109,6 +109,18 @@ test('a machine that is gone is cut off, whoever else does not answer', async ()
   assert.notEqual((await holdersOfPorts(stage)).BACKUP?.id, backup.id)
 })
 
+test('a machine that was left over by a replacement which serves is only taken away', async () => {
+  const { stage, params, backup, context } = await aPair(await aDatabase())
+  stage.compute.failNext('deleteServer', new Error('the host of the machine is silent'))
+  assert.equal(await runFlow(stage.db, failoverAmphora, params, context), 'REVERTED')
+  const { BACKUP } = await holdersOfPorts(stage)
+  assert.notEqual(BACKUP!.id, backup.id)
+  assert.equal(await runFlow(stage.db, failoverAmphora, params, context), 'DONE')
+  assert.equal((await holdersOfPorts(stage)).BACKUP?.id, BACKUP!.id)
+  assert.deepEqual((await stage.amphorae()).map(({ id }) => id).includes(backup.id), false)
+  assert.equal(stage.made().machines, 2)
+})
+
 test('a peer that does not answer is left for its own failover', async () => {
   const { stage, params, master, context } = await aPair(await aDatabase())
   stage.amphora.disconnect(master.id)

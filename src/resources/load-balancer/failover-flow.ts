@@ -14,7 +14,7 @@ import { type Role, rolesOf } from '../amphora/row.ts'
 import { recorded } from '../event/record.ts'
 import { failure } from '../failures.ts'
 import { updateLoadBalancer } from './repository.ts'
-import { type LoadBalancerTree, requireLoadBalancer, requireTree } from './tree.ts'
+import { type AmphoraOfTree, type LoadBalancerTree, requireLoadBalancer, requireTree } from './tree.ts'
 import { wantedVipPort } from './vip-port.ts'
 
 type Params = { load_balancer_id: string }
@@ -49,6 +49,12 @@ export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
   },
 })
 
+/** The one with the ports, where an earlier replacement ended before the old machine was gone. */
+function holderOf(role: Role, amphorae: readonly AmphoraOfTree[]): AmphoraOfTree | undefined {
+  const ofRole = amphorae.filter((amphora) => amphora.role === role)
+  return ofRole.find(({ vrrp_port_id }) => vrrp_port_id !== null) ?? ofRole[0]
+}
+
 const planFailover = task('plan-failover', {
   async execute(context, load_balancer_id: string) {
     const { db, config } = context
@@ -58,7 +64,7 @@ const planFailover = task('plan-failover', {
     const roles = rolesOf(loadBalancer.topology, config).reverse()
     const found = roles.map(({ role }): { role: Role; former_id: string | null } => ({
       role,
-      former_id: present.find((amphora) => amphora.role === role)?.id ?? null,
+      former_id: holderOf(role, present)?.id ?? null,
     }))
     // The one that serves comes last: there is a new one then that takes over.
     const serving = await whoServes(context, loadBalancer)
