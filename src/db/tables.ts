@@ -236,7 +236,7 @@ export interface AmphoraMemberPortRow {
   subnet_id: string
 }
 
-/** What one amphora counted. Rows of replaced amphorae stay, so that the sum never falls. */
+/** What one amphora counted. Those of replaced amphorae are added up in one row, so that the sum never falls. */
 export interface StatisticsRow {
   amphora_id: string
   load_balancer_id: string

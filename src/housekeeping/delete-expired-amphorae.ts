@@ -3,7 +3,7 @@ import { periodicJob } from './periodic-job.ts'
 
 const MAX_ROWS = 1_000
 
-/** Rows of deleted amphorae are kept for a while. Their statistics stay: they are part of their load balancer's sum. */
+/** Rows of deleted amphorae are kept for a while. Their statistics are rolled up before. */
 export const deleteExpiredAmphorae = periodicJob('delete-expired-amphorae', async ({ db, config, clock }) => {
   const before = timestamp(clock.now() - config.house_keeping.amphora_expiry_age * 1000)
   const rows = await db

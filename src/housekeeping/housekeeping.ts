@@ -10,6 +10,7 @@ import { refillSpareAmphorae } from './refill-spare-amphorae.ts'
 import { renewCertificates } from './renew-certificates.ts'
 import { renewServerCertificates } from './renew-server-certificates.ts'
 import { repairQuotas } from './repair-quotas.ts'
+import { rollUpStatistics } from './roll-up-statistics.ts'
 import { tellExpiringCertificates } from './tell-expiring-certificates.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
 import { updateAgents } from './update-agents.ts'
@@ -27,6 +28,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   updateAgents,
   refillSpareAmphorae,
   advanceRotation,
+  rollUpStatistics,
 ]
 
 /** Does not wait for the first round; `stop` waits for the jobs that run. */

@@ -26,6 +26,8 @@ export interface OwnMigration extends Migration {
   readonly breaksOlderPrograms?: boolean
 }
 
+import * as statisticsOfAmphorae from './0027-statistics-of-amphorae.ts'
+
 export const migrations: Record<string, OwnMigration> = {
   '0001-initial': initial,
   '0002-embedded-network': embeddedNetwork,
@@ -43,6 +45,7 @@ export const migrations: Record<string, OwnMigration> = {
   '0024-trust': trust,
   '0025-controllers': controllers,
   '0026-flow-origin': flowOrigin,
+  '0027-statistics-of-amphorae': statisticsOfAmphorae,
 }
 
 export const newestMigration = Object.keys(migrations).at(-1)!
