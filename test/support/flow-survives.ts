@@ -29,13 +29,16 @@ export interface Survival<C, P, G extends Given<C, P>> {
   whenItReverts(given: G): Promise<void>
 }
 
-/** Registers the tests, on each database. */
+/**
+ * Registers the tests, on each database. `npm test` runs a fixed part of them: all moments and steps on SQLite; on PostgreSQL, where a run costs several
+ * times as much, some that are spread over the flow. `npm run test:matrix` runs them all.
+ */
 export function flowSurvives<C, P extends Json, G extends Given<C, P>>(flow: Flow<C, P>, survival: Survival<C, P, G>): void {
   forEachDatabase(`${flow.name} succeeds and survives a crash at every moment`, async (open) => {
     const db = await open()
     const { outcome, moments } = await once(db, flow, survival)
     assert.equal(outcome, 'DONE')
-    for (let crash = 0; crash < moments.length; crash++) {
+    for (const crash of chosen(range(0, moments.length), amount(db).crashes)) {
       await told(`after a crash at ${moments[crash]}`, async () => {
         assert.equal((await once(db, flow, survival, { crash })).outcome, 'DONE')
       })
@@ -45,25 +48,57 @@ export function flowSurvives<C, P extends Json, G extends Given<C, P>>(flow: Flo
   forEachDatabase(`${flow.name} leaves nothing when a step fails, also where reverting crashes`, async (open) => {
     const db = await open()
     const { moments } = await once(db, flow, survival)
-    const steps = moments.filter((moment) => moment.startsWith('started '))
+    const { failures, revertingCrashes } = amount(db)
     // A step that failed at its very start, and one that did all its work first; the latter of the last step reverts the most.
-    for (const failing of [...steps, ...steps.map((step) => step.replace('started ', 'executed '))]) {
-      await told(`when the flow fails at ${failing}`, async () => {
-        const failed = await once(db, flow, survival, { failing })
+    const steps = moments.filter((moment) => moment.startsWith('started '))
+    const failing = chosen([...steps, ...steps.map((step) => step.replace('started ', 'executed '))], failures)
+    for (const [number, moment] of failing.entries()) {
+      await told(`when the flow fails at ${moment}`, async () => {
+        const failed = await once(db, flow, survival, { failing: moment })
         assert.equal(failed.outcome, 'REVERTED')
-        const reverting = failed.moments.indexOf(failing) + 1
-        const points =
-          failing === steps.at(-1)?.replace('started ', 'executed ')
-            ? range(reverting, failed.moments.length)
-            : somewhere(reverting, failed.moments.length)
-        for (const crash of points) {
+        const reverting = range(failed.moments.indexOf(moment) + 1, failed.moments.length)
+        const isLast = moment === failing.at(-1)
+        if (!isLast && number % revertingCrashes.oneOf > 0) return
+        // All moments of all failures would be a square of the flow's length.
+        for (const crash of isLast ? chosen(reverting, revertingCrashes.ofLast) : middleOf(reverting)) {
           await told(`and its worker dies at ${failed.moments[crash]}`, async () => {
-            assert.equal((await once(db, flow, survival, { failing, crash })).outcome, 'REVERTED')
+            assert.equal((await once(db, flow, survival, { failing: moment, crash })).outcome, 'REVERTED')
           })
         }
       })
     }
   })
+}
+
+interface Amount {
+  crashes: number
+  failures: number
+  revertingCrashes: {
+    /** In one of so many failures the worker dies while it reverts, too. */
+    oneOf: number
+    /** How often with the failure that reverts the most. */
+    ofLast: number
+  }
+}
+
+const everything: Amount = {
+  crashes: Number.POSITIVE_INFINITY,
+  failures: Number.POSITIVE_INFINITY,
+  revertingCrashes: { oneOf: 1, ofLast: Number.POSITIVE_INFINITY },
+}
+const onSqlite: Amount = { ...everything, revertingCrashes: { oneOf: 3, ofLast: 12 } }
+const onPostgresql: Amount = { crashes: 8, failures: 6, revertingCrashes: { oneOf: 3, ofLast: 3 } }
+
+function amount(db: Db): Amount {
+  if (process.env.OTTAVIA_TEST_MATRIX === 'full') return everything
+  return isPostgresql(db) ? onPostgresql : onSqlite
+}
+
+/** At most so many, spread evenly, always the same; the first and the last among them. */
+function chosen<T>(all: readonly T[], atMost: number): T[] {
+  if (all.length <= atMost) return [...all]
+  const count = Math.max(2, atMost)
+  return Array.from({ length: count }, (_, i) => all[Math.round((i * (all.length - 1)) / (count - 1))]!)
 }
 
 interface Mishap {
@@ -149,7 +184,6 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
 }
 
-/** One moment in the middle: all moments of all failures would be a square of the flow's length. */
-function somewhere(from: number, to: number): number[] {
-  return from < to ? [Math.floor((from + to) / 2)] : []
+function middleOf(moments: readonly number[]): number[] {
+  return moments.slice(Math.floor(moments.length / 2)).slice(0, 1)
 }
