@@ -336,6 +336,11 @@ export const options = {
   task_flow: {
     max_workers: number(5, 'Flows under way at once in one worker.', { min: 1 }),
     lease_seconds: number(5, 'How long a worker may be silent before another takes its flows.', { min: 1, ...ours }),
+    step_timeout_seconds: number(
+      1_800,
+      'How long one step of a change may take; then something it asked is taken to answer no more, and the change is undone. Longer than any wait of [haproxy_amphora] and [controller_worker].',
+      { min: 1, ...ours },
+    ),
     history_days: number(7, 'How long ended flows are kept.', { min: 0, ...ours }),
   },
   haproxy_amphora: {

@@ -2,11 +2,11 @@
  * Runs one claimed flow to its end: forward through its steps, or backward through their reverts. The flow's function is called from its start each time;
  * steps that the journal knows as done answer what they answered.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as realSleep } from 'node:timers/promises'
 import { isUnavailable } from '../db/unavailable.ts'
 import { inSpan } from '../lib/activity.ts'
 import type { Json } from '../lib/json.ts'
-import { retry } from '../lib/retry.ts'
+import { retry, type Sleep } from '../lib/retry.ts'
 import {
   type Flow,
   type FlowEnd,
@@ -35,7 +35,10 @@ export interface ExecuteOptions<C> {
   journal: Journal
   /** Aborted when the worker stops or the lease is lost. */
   signal: AbortSignal
+  /** What takes longer, a step or its revert, is taken for something that was asked and never answers. Default: no limit. */
+  stepTimeoutMs?: number
   probe?: Probe
+  sleep?: Sleep
 }
 
 /** A task that sets no other bound for it: what a revert needs is often only away for a moment. */
@@ -57,6 +60,14 @@ export function execute<C>(flow: Flow<C, never>, claim: Claim, options: ExecuteO
 /** Ends a branch that must not go on; what is the matter is known already. */
 class Halt extends Error {}
 
+/** What was asked may still be done, at any time. */
+class NoAnswer extends Error {
+  constructor(timeoutMs: number) {
+    super(`it did not end within ${timeoutMs / 1_000} s`)
+    this.name = 'NoAnswer'
+  }
+}
+
 type AnyTask<C> = Task<C, Json | undefined, Json | void>
 
 class Execution<C> {
@@ -72,6 +83,8 @@ class Execution<C> {
   #order = 0
   #forward: boolean
   #failure: { error: unknown } | undefined
+  /** A step did not answer, and may go on while it is reverted. */
+  #mayGoOn = false
   #interruption: Interrupted | undefined
 
   constructor(flow: Flow<C, never>, claim: Claim, options: ExecuteOptions<C>) {
@@ -170,8 +183,8 @@ class Execution<C> {
     try {
       this.#probe('started', step)
       output = await inSpan(task.name, { attributes: { 'ottavia.step': step } }, () =>
-        this.#attempt(task.retry ?? ONCE, async () => {
-          const result = await task.execute(this.#context, input)
+        this.#attempt(task.retry ?? ONCE, async (context) => {
+          const result = await task.execute(context, input)
           return result === undefined ? undefined : (result as Json)
         }),
       )
@@ -179,6 +192,7 @@ class Execution<C> {
     } catch (error) {
       this.#throwIfInterrupted(error)
       this.#failure ??= { error }
+      this.#mayGoOn ||= error instanceof NoAnswer
       Object.assign(row, { state: 'FAILED', error: describe(error), ended_at_ms: Date.now() })
       this.#writeLater([row])
       throw error
@@ -201,6 +215,7 @@ class Execution<C> {
       this.#forward = false
       reason = reasonOf(this.#failure?.error)
       await this.#write([], { state: 'REVERTING', reason_message: reason.message, reason_details: reason.details })
+      if (this.#mayGoOn) await this.#leaveToSuccessor()
     }
     const undone = await this.#revertSteps()
     // Also where a revert failed: its object must not stay pending, and its reason tells of both.
@@ -208,13 +223,19 @@ class Execution<C> {
     try {
       this.#probe('ending', '')
       if (this.#flow.afterRevert !== undefined) {
-        await this.#attempt(AFTER_REVERT_RETRY, () => this.#flow.afterRevert!(this.#context, this.#params, told))
+        await this.#attempt(AFTER_REVERT_RETRY, (context) => this.#flow.afterRevert!(context, this.#params, told))
       }
     } catch (error) {
       this.#throwIfInterrupted(error)
       return this.#finish('REVERT_FAILURE', { ...told, details: `${told.details}\nafterwards: ${describe(error)}`.trim() })
     }
     return this.#finish(undone === undefined ? 'REVERTED' : 'REVERT_FAILURE', told)
+  }
+
+  /** Reverting needs a higher generation than what may still go on: the drivers and the database then refuse that. */
+  async #leaveToSuccessor(): Promise<never> {
+    await this.#options.journal.release(this.#claim)
+    throw new Interrupted(`flow ${this.#claim.flow_id} goes on with a higher generation`)
   }
 
   /** Backwards: first what was interrupted, then what was finished, the latest first. Answers what could not be reverted, if anything. */
@@ -238,7 +259,7 @@ class Execution<C> {
         this.#probe('reverting', row.step)
         const output = row.finished_order === null ? undefined : fromText(row.output)
         await inSpan(`revert ${task.name}`, { attributes: { 'ottavia.step': row.step } }, () =>
-          this.#attempt(task.retry ?? REVERT_RETRY, () => task.revert!(this.#context, fromText(row.input), output)),
+          this.#attempt(task.retry ?? REVERT_RETRY, (context) => task.revert!(context, fromText(row.input), output)),
         )
         this.#probe('undone', row.step)
       } catch (error) {
@@ -268,12 +289,14 @@ class Execution<C> {
     return outcome
   }
 
-  #attempt<T>(bounds: TaskRetry, work: () => Promise<T>): Promise<T> {
-    const { signal } = this.#options
-    return retry(
-      { ...bounds, signal, when: (error) => !signal.aborted && !(error instanceof Interrupted) && bounds.when?.(error) !== false },
-      () => this.#onceDatabaseIsBack(work),
-    )
+  #attempt<T>(bounds: TaskRetry, work: (context: C & StepContext) => Promise<T>): Promise<T> {
+    const { signal, sleep } = this.#options
+    const when = (error: unknown) => {
+      // Forwards, two that do the same thing at the same time would not know of each other.
+      if (signal.aborted || error instanceof Interrupted || (error instanceof NoAnswer && this.#forward)) return false
+      return bounds.when?.(error) !== false
+    }
+    return retry({ ...bounds, signal, when, ...(sleep && { sleep }) }, () => this.#onceDatabaseIsBack(() => this.#untilTimeout(work)))
   }
 
   /** A step may run twice, so a database that goes away in the middle is no failure of it; while it is away the lease ends. */
@@ -284,8 +307,26 @@ class Execution<C> {
         return await work()
       } catch (error) {
         if (!isUnavailable(error)) throw error
-        await sleep(UNAVAILABLE_PAUSE_MS, undefined, { signal: this.#options.signal })
+        await realSleep(UNAVAILABLE_PAUSE_MS, undefined, { signal: this.#options.signal })
       }
+    }
+  }
+
+  async #untilTimeout<T>(work: (context: C & StepContext) => Promise<T>): Promise<T> {
+    const { stepTimeoutMs, signal, sleep = realSleep } = this.#options
+    if (stepTimeoutMs === undefined) return work(this.#context)
+    const ended = new AbortController()
+    const tooLong = sleep(stepTimeoutMs, undefined, { signal: ended.signal }).then(() => {
+      throw new NoAnswer(stepTimeoutMs)
+    })
+    const working = work({ ...this.#context, signal: AbortSignal.any([signal, ended.signal]) })
+    // The one that comes later is heard by nobody.
+    tooLong.catch(() => {})
+    working.catch(() => {})
+    try {
+      return await Promise.race([working, tooLong])
+    } finally {
+      ended.abort()
     }
   }
 

@@ -107,6 +107,32 @@ function aJournal(db: Db, leaseMs = 60_000): Journal {
   return new Journal({ db, clock: systemClock, leaseMs })
 }
 
+forEachDatabase(
+  'a step that is never answered is undone by another generation, and says so; a late answer changes nothing',
+  async (open) => {
+    const db = await open()
+    const world = { ...aWorld(db), late: Promise.withResolvers<void>() }
+    const waits = flowKit<typeof world>().task('wait', {
+      async execute({ late, db, said, signal }) {
+        await late.promise
+        said.push(`heard, ${signal.aborted ? 'too late' : 'in time'}`)
+        await db.deleteFrom('flow').execute()
+      },
+      async revert({ said, generation }) {
+        said.push(`undone by generation ${generation}`)
+      },
+    })
+    const waiting = flowKit<typeof world>().flow('wait-for-ever', { steps: (run) => run(waits, undefined) })
+    const id = await db.transaction().execute((tx) => startFlow(tx, waiting, {}))
+    const worker = startWorker({ context: world, flows: [waiting], stepTimeoutMs: 50 })
+    await eventually(async () => assert.equal((await showFlow(db, id))?.state, 'REVERTED'))
+    world.late.resolve()
+    await eventually(() => assert.deepEqual(world.said, ['undone by generation 2', 'heard, too late']))
+    await worker.stop()
+    assert.match((await showFlow(db, id))!.reason!.details, /^NoAnswer: it did not end within 0\.05 s/)
+  },
+)
+
 forEachDatabase('a flow runs its steps, and its history tells of them', async (open) => {
   const db = await open()
   const world = aWorld(db)

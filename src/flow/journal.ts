@@ -2,7 +2,7 @@
  * The journal as one worker sees it: claims flows, keeps their leases, writes their steps. Every write holds only while the flow is still this
  * worker's, at the generation it claimed; a worker that was frozen and wakes later writes nothing.
  */
-import { type RawBuilder, sql } from 'kysely'
+import { type KyselyPlugin, type RawBuilder, sql } from 'kysely'
 import { type Db, databaseNow, guardedBy, isPostgresql, type Tx, unhurried } from '../db/connection.ts'
 import type { Clock } from '../lib/clock.ts'
 import { wakeAfterCommit } from './start.ts'
@@ -199,10 +199,16 @@ export class Journal {
         .execute()
       await wakeAfterCommit(tx)
     })
+    claim.leaseEndsAt = Number.NEGATIVE_INFINITY
   }
 
-  /** The database for what this flow's tasks write: on PostgreSQL they write nothing any more once another worker has claimed the flow. */
-  guardedDb(db: Db, { flow_id, generation }: Claim): Db {
+  /**
+   * The database for what this flow's tasks write: on PostgreSQL they write nothing any more once another worker has claimed the flow; on SQLite, where
+   * that is of the same process, once this one's lease has ended or was given back.
+   */
+  guardedDb(db: Db, claim: Claim): Db {
+    if (!isPostgresql(db)) return db.withPlugin(beforeEachQuery(() => this.checkLease(claim)))
+    const { flow_id, generation } = claim
     const held = sql`
       select 1 from flow
       where id = ${sql.lit(flow_id)} and worker = ${sql.lit(this.worker)} and generation = ${sql.lit(generation)} and ended_at_ms is null
@@ -304,6 +310,16 @@ export class Journal {
 
   #leaseEnd(): RawBuilder<number> {
     return sql<number>`${databaseNow(this.#db)} + ${sql.lit(this.leaseMs)}`
+  }
+}
+
+function beforeEachQuery(check: () => void): KyselyPlugin {
+  return {
+    transformQuery({ node }) {
+      check()
+      return node
+    },
+    transformResult: async ({ result }) => result,
   }
 }
 

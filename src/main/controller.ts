@@ -117,6 +117,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
           drivers: ['compute', 'network', 'amphora'],
           maxFlows: config.task_flow.max_workers,
           leaseMs: config.task_flow.lease_seconds * 1_000,
+          stepTimeoutMs: config.task_flow.step_timeout_seconds * 1_000,
         }),
       )
     }

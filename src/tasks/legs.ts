@@ -5,6 +5,7 @@ import type { MemberRow } from '../db/tables.ts'
 import type { NetworkPlug } from '../drivers/amphora/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { NetworkDriver, Port, Subnet } from '../drivers/network/driver.ts'
+import type { StepContext } from '../flow/define.ts'
 import { isWanted, type LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
@@ -84,6 +85,8 @@ export const plugLeg = task('plug-leg', {
       await whileMachineLives(context, amphora, () => agents.plugNetwork(amphora, plug, fence))
     } catch (error) {
       if (!(error instanceof AgentUnreachable)) throw error
+      // Until it is plugged no row knows it, and the member may be gone by then.
+      await removeLeg(context, leg)
       await noteUnreached(context, amphora.id, error)
       return false
     }
@@ -94,15 +97,17 @@ export const plugLeg = task('plug-leg', {
       .execute()
     return true
   },
-  // By name, since execute may have failed half-way. It takes away no earlier flow's leg, for only legs that were missing are plugged.
-  async revert({ db, network, compute, flow_id }, leg) {
-    const port = await network.findPort(legName(leg))
-    if (port === null) return
-    await compute.detachPort(leg.amphora.compute_id, port.id)
-    await network.deletePort(port.id, { made_by: flow_id })
-    await db.deleteFrom('amphora_member_port').where('port_id', '=', port.id).execute()
-  },
+  revert: removeLeg,
 })
+
+/** By name, since it may be plugged half-way. It takes away no earlier flow's leg, for only legs that were missing are plugged. */
+async function removeLeg({ db, network, compute, flow_id }: Context & StepContext, leg: Leg): Promise<void> {
+  const port = await network.findPort(legName(leg))
+  if (port === null) return
+  await compute.detachPort(leg.amphora.compute_id, port.id)
+  await network.deletePort(port.id, { made_by: flow_id })
+  await db.deleteFrom('amphora_member_port').where('port_id', '=', port.id).execute()
+}
 
 /** As a member asks for it that is reached by this leg. */
 async function vnicTypeOf(db: Context['db'], { load_balancer_id, subnet_id }: Leg): Promise<MemberRow['vnic_type']> {

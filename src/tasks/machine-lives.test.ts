@@ -5,6 +5,8 @@ import { AgentUnreachable } from '../drivers/errors.ts'
 import { MemoryNetwork } from '../drivers/network/memory.ts'
 import { whileMachineLives } from './machine-lives.ts'
 
+const { signal } = new AbortController()
+
 async function aMachine() {
   const compute = new MemoryCompute(new MemoryNetwork())
   const wanted = { network_ids: [], security_group_ids: [], compute_flavor: null, image_tag: null, server_group_id: null, files: {} }
@@ -18,7 +20,7 @@ test('a wait for an agent ends soon after its machine is gone', async () => {
   compute.kill(amphora.compute_id)
   const silence = new Promise<never>(() => {})
   await assert.rejects(
-    whileMachineLives({ compute }, amphora, () => silence),
+    whileMachineLives({ compute, signal }, amphora, () => silence),
     AgentUnreachable,
   )
 })
@@ -27,5 +29,13 @@ test('a compute service that fails meanwhile does not end the wait', async () =>
   const { compute, amphora } = await aMachine()
   compute.failNext('getServer')
   const slow = new Promise<string>((resolve) => setTimeout(resolve, 1_200, 'answer'))
-  assert.equal(await whileMachineLives({ compute }, amphora, () => slow), 'answer')
+  assert.equal(await whileMachineLives({ compute, signal }, amphora, () => slow), 'answer')
+})
+
+test('a step that is to end does not wait for an agent', async () => {
+  const { compute, amphora } = await aMachine()
+  const ended = new AbortController()
+  const waiting = whileMachineLives({ compute, signal: ended.signal }, amphora, () => new Promise<never>(() => {}))
+  ended.abort()
+  await assert.rejects(waiting, { name: 'AbortError' })
 })

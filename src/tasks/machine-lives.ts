@@ -1,23 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
+import type { StepContext } from '../flow/define.ts'
 
 /** How often a machine is asked for while its agent keeps us waiting. */
 const LOOK_INTERVAL_MS = 1_000
 
 /**
  * Waits for work with an agent, but not for a machine that no longer exists: then it throws AgentUnreachable, at once instead of after all of
- * the driver's attempts. (The driver's call goes on unheard, and ends within its own bounds.)
+ * the driver's attempts. Nor does it wait any longer when the step is to end. (The driver's call goes on unheard, and ends within its own bounds.)
  */
 export async function whileMachineLives<T>(
-  { compute }: Pick<Context, 'compute'>,
+  { compute, signal }: Pick<Context & StepContext, 'compute' | 'signal'>,
   amphora: { id: string; compute_id: string },
   work: () => Promise<T>,
 ): Promise<T> {
   const ended = new AbortController()
   const looking = (async (): Promise<never> => {
     for (;;) {
-      await sleep(LOOK_INTERVAL_MS, undefined, { signal: ended.signal })
+      await sleep(LOOK_INTERVAL_MS, undefined, { signal: AbortSignal.any([ended.signal, signal]) })
       // A compute service that doesn't answer says nothing about the machine; the work itself is still under way and decides.
       const server = await compute.getServer(amphora.compute_id).catch(() => null)
       if (server?.status === 'GONE') throw new AgentUnreachable(amphora.id, 'its machine is gone')

@@ -26,6 +26,8 @@ export interface WorkerOptions<C> {
   /** Flows run side by side at most; more wait in the journal. */
   maxFlows?: number
   leaseMs?: number
+  /** A step that takes longer has failed; its flow is reverted. Default: no limit. */
+  stepTimeoutMs?: number
   /** Members of the context that act on the world. Whatever a flow asks of them, its lease is looked at first. */
   drivers?: readonly (keyof C)[]
   tracer?: Tracer
@@ -40,6 +42,7 @@ export interface Worker {
 
 export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics: Metrics }>(options: WorkerOptions<C>): Worker {
   const { db, clock, log, metrics } = options.context
+  const { stepTimeoutMs } = options
   const tracer = options.tracer ?? noTracer
   const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
   const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
@@ -128,7 +131,7 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
     if (claim.generation === 1)
       metrics.flow_wait_seconds.observe({ flow: claim.name }, Math.max(0, clock.now() - claim.created_at_ms) / 1_000)
     try {
-      const outcome = await execute(flows.get(claim.name)!, claim, { context: contextOf(claim), journal, signal })
+      const outcome = await execute(flows.get(claim.name)!, claim, { context: contextOf(claim), journal, signal, stepTimeoutMs })
       const ms = Math.round(clock.monotonic() - startedAt)
       const counted = { flow: claim.name, outcome: outcome.toLowerCase() }
       metrics.flows_total.add(counted)

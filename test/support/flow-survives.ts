@@ -4,30 +4,15 @@
  * effects of a run without mishap, or with none.
  */
 import assert from 'node:assert/strict'
-import { sql } from 'kysely'
 import { type Db, isPostgresql } from '../../src/db/connection.ts'
 import type { Flow } from '../../src/flow/define.ts'
-import { execute, type Moment, type Outcome, type Probe } from '../../src/flow/execute.ts'
-import { Interrupted, Journal } from '../../src/flow/journal.ts'
+import type { Moment, Outcome, Probe } from '../../src/flow/execute.ts'
+import { Interrupted } from '../../src/flow/journal.ts'
 import { startFlow } from '../../src/flow/start.ts'
-import { systemClock } from '../../src/lib/clock.ts'
 import type { Json } from '../../src/lib/json.ts'
 import { forEachDatabase } from './databases.ts'
-
-/** What the flow is given. The rest of `G` is for the assertions: drivers in memory, functions that look into the database. */
-export interface Given<C, P> {
-  context: C
-  params: P
-}
-
-export interface Survival<C, P, G extends Given<C, P>> {
-  /** Called with an empty, migrated database for every single run, dozens of times: keep it quick. Everything outside the database is made anew here. */
-  given(db: Db): Promise<G>
-  /** Also after crashes, so that steps may have run twice. */
-  whenItSucceeds(given: G): Promise<void>
-  /** Every step is reverted and afterRevert has run. */
-  whenItReverts(given: G): Promise<void>
-}
+import { chosen, emptyTables, type Given, isFull, life, range, type Survival, Tally } from './flow-life.ts'
+import { flowMeetsMishaps } from './flow-mishaps.ts'
 
 /**
  * Registers the tests, on each database. `npm test` runs a fixed part of them: all moments and steps on SQLite; on PostgreSQL, where a run costs several
@@ -38,11 +23,15 @@ export function flowSurvives<C, P extends Json, G extends Given<C, P>>(flow: Flo
     const db = await open()
     const { outcome, moments } = await once(db, flow, survival)
     assert.equal(outcome, 'DONE')
+    const tally = new Tally(flow, 'worker', db)
     for (const crash of chosen(range(0, moments.length), amount(db).crashes)) {
-      await told(`after a crash at ${moments[crash]}`, async () => {
-        assert.equal((await once(db, flow, survival, { crash })).outcome, 'DONE')
+      await tally.run(`after a crash at ${moments[crash]}`, async () => {
+        const { outcome } = await once(db, flow, survival, { crash })
+        assert.equal(outcome, 'DONE')
+        return outcome
       })
     }
+    tally.end()
   })
 
   forEachDatabase(`${flow.name} leaves nothing when a step fails, also where reverting crashes`, async (open) => {
@@ -52,22 +41,32 @@ export function flowSurvives<C, P extends Json, G extends Given<C, P>>(flow: Flo
     // A step that failed at its very start, and one that did all its work first; the latter of the last step reverts the most.
     const steps = moments.filter((moment) => moment.startsWith('started '))
     const failing = chosen([...steps, ...steps.map((step) => step.replace('started ', 'executed '))], failures)
-    for (const [number, moment] of failing.entries()) {
-      await told(`when the flow fails at ${moment}`, async () => {
-        const failed = await once(db, flow, survival, { failing: moment })
-        assert.equal(failed.outcome, 'REVERTED')
-        const reverting = range(failed.moments.indexOf(moment) + 1, failed.moments.length)
-        const isLast = moment === failing.at(-1)
-        if (!isLast && number % revertingCrashes.oneOf > 0) return
-        // All moments of all failures would be a square of the flow's length.
-        for (const crash of isLast ? chosen(reverting, revertingCrashes.ofLast) : middleOf(reverting)) {
-          await told(`and its worker dies at ${failed.moments[crash]}`, async () => {
-            assert.equal((await once(db, flow, survival, { failing: moment, crash })).outcome, 'REVERTED')
-          })
-        }
-      })
+    const tally = new Tally(flow, 'step', db)
+    const reverts = async (mishap: Mishap) => {
+      const failed = await once(db, flow, survival, mishap)
+      assert.equal(failed.outcome, 'REVERTED')
+      return failed
     }
+    for (const [number, moment] of failing.entries()) {
+      const during: { at: number; name: string }[] = []
+      await tally.run(`when the flow fails at ${moment}`, async () => {
+        const { moments, outcome } = await reverts({ failing: moment })
+        const points = range(moments.indexOf(moment) + 1, moments.length).map((at) => ({ at, name: moments[at]! }))
+        // All moments of all failures would be a square of the flow's length.
+        if (moment === failing.at(-1)) during.push(...chosen(points, revertingCrashes.ofLast))
+        else if (number % revertingCrashes.oneOf === 0) during.push(...points.slice(Math.floor(points.length / 2)).slice(0, 1))
+        return outcome
+      })
+      for (const { at, name } of during) {
+        await tally.run(`when the flow fails at ${moment} and its worker dies at ${name}`, async () => {
+          return (await reverts({ failing: moment, crash: at })).outcome
+        })
+      }
+    }
+    tally.end()
   })
+
+  flowMeetsMishaps(flow, survival)
 }
 
 interface Amount {
@@ -90,15 +89,8 @@ const onSqlite: Amount = { ...everything, revertingCrashes: { oneOf: 3, ofLast: 
 const onPostgresql: Amount = { crashes: 8, failures: 6, revertingCrashes: { oneOf: 3, ofLast: 3 } }
 
 function amount(db: Db): Amount {
-  if (process.env.OTTAVIA_TEST_MATRIX === 'full') return everything
+  if (isFull) return everything
   return isPostgresql(db) ? onPostgresql : onSqlite
-}
-
-/** At most so many, spread evenly, always the same; the first and the last among them. */
-function chosen<T>(all: readonly T[], atMost: number): T[] {
-  if (all.length <= atMost) return [...all]
-  const count = Math.max(2, atMost)
-  return Array.from({ length: count }, (_, i) => all[Math.round((i * (all.length - 1)) / (count - 1))]!)
 }
 
 interface Mishap {
@@ -125,8 +117,8 @@ async function once<C, P extends Json, G extends Given<C, P>>(
     if (number === mishap.crash) throw new Interrupted(`a crash at ${name}`)
     if (name === mishap.failing) throw new Error(`a failure at ${name}`)
   }
-  let outcome = await life(db, flow, id, given.context, probe)
-  if (outcome === 'INTERRUPTED') outcome = await life(db, flow, id, given.context, probe)
+  let outcome = await life(db, flow, id, () => given.context, { probe })
+  if (outcome === 'INTERRUPTED') outcome = await life(db, flow, id, () => given.context, { probe })
   if (flow.onStart !== undefined) await tellsOfItself(db, id, outcome)
   if (outcome === 'DONE') await survival.whenItSucceeds(given)
   if (outcome === 'REVERTED') await survival.whenItReverts(given)
@@ -137,53 +129,4 @@ async function once<C, P extends Json, G extends Given<C, P>>(
 async function tellsOfItself(db: Db, flow_id: string, outcome: Outcome): Promise<void> {
   const events = await db.selectFrom('event').select(['id', 'outcome']).execute()
   assert.deepEqual(events, [{ id: flow_id, outcome: outcome === 'DONE' ? 'success' : 'failure' }])
-}
-
-async function life<C, P extends Json>(db: Db, flow: Flow<C, P>, id: string, context: C, probe: Probe): Promise<Outcome> {
-  const journal = new Journal({ db, clock: systemClock, leaseMs: 60_000 })
-  try {
-    await journal.expireDeadWorkers()
-    const [claim] = await journal.claim([flow.name], 1)
-    assert.equal(claim?.flow_id, id, 'the flow can be claimed')
-    return await execute(flow, claim, { context, journal, signal: new AbortController().signal, probe })
-  } finally {
-    journal.close()
-  }
-}
-
-const tablesOf = new WeakMap<Db, string[]>()
-
-/** Instead of a new database for each of hundreds of runs. */
-async function emptyTables(db: Db): Promise<void> {
-  let tables = tablesOf.get(db)
-  if (tables === undefined) {
-    const found = await db.introspection.getTables()
-    tables = [...new Set(found.map(({ name }) => name))].filter((name) => !name.startsWith('kysely'))
-    tablesOf.set(db, tables)
-  }
-  if (isPostgresql(db)) {
-    // In one round trip, since there are hundreds of runs.
-    await sql.raw(tables.map((name) => `delete from "${name}"`).join('; ')).execute(db)
-    return
-  }
-  await db.transaction().execute(async (tx) => {
-    for (const name of tables) await tx.deleteFrom(name as 'flow').execute()
-  })
-}
-
-async function told(circumstances: string, body: () => Promise<void>): Promise<void> {
-  try {
-    await body()
-  } catch (error) {
-    if (error instanceof Error) error.message = `${circumstances}: ${error.message}`
-    throw error
-  }
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
-}
-
-function middleOf(moments: readonly number[]): number[] {
-  return moments.slice(Math.floor(moments.length / 2)).slice(0, 1)
 }

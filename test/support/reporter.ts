@@ -7,6 +7,14 @@ export interface Totals {
   skipped: number
 }
 
+interface Manner {
+  concurrency: number
+  boxed?: { program: string; env: NodeJS.ProcessEnv }
+  names?: RegExp[]
+  /** Of each test and each file. */
+  timeoutMs?: number
+}
+
 /** A single test may take this long. */
 const TEST_TIMEOUT_MS = 170_000
 /** And a file; one that does not end, because something in it is left open, fails then. */
@@ -14,17 +22,13 @@ const FILE_TIMEOUT_MS = 240_000
 
 /**
  * Runs test files, each in a process of its own; prints a line per file and all that is known of a failure; adds to the totals. With `boxed` each has a
- * sandbox of its own, in which it sees no other's networks, and these variables.
+ * sandbox of its own, in which it sees no other's networks, and these variables. `names`: only the tests whose names match one.
  */
-export async function runFiles(
-  files: string[],
-  { concurrency, boxed }: { concurrency: number; boxed?: { program: string; env: NodeJS.ProcessEnv } },
-  totals: Totals,
-): Promise<void> {
+export async function runFiles(files: string[], { concurrency, boxed, names, timeoutMs }: Manner, totals: Totals): Promise<void> {
   const waiting = [...files]
   const runWaiting = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const { passed, failed, skipped } = await (boxed === undefined ? runFile(file) : runBoxed(file, boxed))
+      const { passed, failed, skipped } = await (boxed === undefined ? runFile(file, { names, timeoutMs }) : runBoxed(file, boxed))
       totals.passed += passed
       totals.failed += failed
       totals.skipped += skipped
@@ -43,11 +47,12 @@ async function runBoxed(file: string, { program, env }: { program: string; env: 
 }
 
 /** One file a run, since a test is reported by the place where it is defined, which may be a helper's. */
-async function runFile(file: string): Promise<Totals> {
+async function runFile(file: string, { names, timeoutMs }: Pick<Manner, 'names' | 'timeoutMs'>): Promise<Totals> {
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
   const failures: string[] = []
   const started = performance.now()
-  for await (const { type, data } of run({ files: [file], timeout: TEST_TIMEOUT_MS, signal: AbortSignal.timeout(FILE_TIMEOUT_MS) })) {
+  const signal = AbortSignal.timeout(timeoutMs ?? FILE_TIMEOUT_MS)
+  for await (const { type, data } of run({ files: [file], testNamePatterns: names, timeout: timeoutMs ?? TEST_TIMEOUT_MS, signal })) {
     if (type === 'test:stderr') process.stderr.write(data.message)
     if (type !== 'test:pass' && type !== 'test:fail') continue
     if (data.details.type === 'suite') {

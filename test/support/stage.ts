@@ -37,7 +37,7 @@ import {
 } from './builders.ts'
 import { MemoryTrust } from './trust.ts'
 
-const statusTables = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule'] as const
+export const statusTables = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule'] as const
 
 /** Occurs in the key that the stage's CA issues; must not be found in the journal. */
 export const SECRET = 'very-secret-key'

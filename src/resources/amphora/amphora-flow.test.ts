@@ -6,14 +6,15 @@ import { flowSurvives } from '../../../test/support/flow-survives.ts'
 import { runFlow } from '../../../test/support/run-flow.ts'
 import { Stage } from '../../../test/support/stage.ts'
 import type { Db } from '../../db/connection.ts'
+import type { LoadBalancerRow } from '../../db/tables.ts'
 import { configureAmphora } from './configure-flow.ts'
 import { deleteAmphora } from './delete-flow.ts'
 import { failoverAmphora } from './failover-flow.ts'
 
 /** A pair with a member on a network of its own, of which the BACKUP is to be replaced. */
-async function aPair(db: Db) {
+async function aPair(db: Db, loadBalancer: Partial<LoadBalancerRow> = {}) {
   const stage = new Stage(db)
-  await stage.insertServing('ACTIVE_STANDBY')
+  await stage.insertServing('ACTIVE_STANDBY', loadBalancer)
   const pool = await stage.insertPool()
   await stage.insertListener({ default_pool_id: pool.id })
   await stage.insertMember({ pool_id: pool.id, subnet_id: stage.memberSubnet.id })
@@ -35,8 +36,11 @@ async function aPair(db: Db) {
   }
 }
 
+/** Of a load balancer that no flow has. */
+const free = { provisioning_status: 'ACTIVE' } as const
+
 flowSurvives(failoverAmphora, {
-  given: aPair,
+  given: (db) => aPair(db),
   async whenItSucceeds({ stage, backup, master }) {
     assert.equal((await stage.statuses()).load_balancer, 'ACTIVE')
     const holders = await holdersOfPorts(stage)
@@ -131,7 +135,7 @@ test('a peer that does not answer is left for its own failover', async () => {
 
 flowSurvives(deleteAmphora, {
   async given(db) {
-    const { stage, context, backup } = await aPair(db)
+    const { stage, context, backup } = await aPair(db, free)
     await db.updateTable('amphora').set({ status: 'PENDING_DELETE' }).where('id', '=', backup.id).execute()
     return { context, params: { amphora_id: backup.id }, stage, backup }
   },
@@ -147,7 +151,7 @@ flowSurvives(deleteAmphora, {
 })
 
 flowSurvives(configureAmphora, {
-  given: aPair,
+  given: (db) => aPair(db, free),
   async whenItSucceeds({ stage, backup }) {
     assert.match(stage.amphora.agents.get(backup.id)?.agentConfiguration ?? '', new RegExp(`amphora_id = ${backup.id}`))
   },
