@@ -18,9 +18,13 @@ interface Kind {
   empty(): Promise<{ connection: string; drop(): Promise<void> }>
 }
 
-/** `connection` opens the same database in another process. */
-export function forEachDatabase(title: string, body: (open: Open, connection: string) => Promise<void>): void {
-  for (const kind of [sqlite, postgresql]) {
+/** `connection` opens the same database in another process. `kinds`: where the database hardly matters, and time does. */
+export function forEachDatabase(
+  title: string,
+  body: (open: Open, connection: string) => Promise<void>,
+  kinds: readonly Kind[] = [sqlite, postgresql],
+): void {
+  for (const kind of kinds) {
     const skip = kind.skip === undefined ? '' : ` (skipped: ${kind.skip})`
     test(`${title} [${kind.name}]${skip}`, { skip: kind.skip !== undefined }, async () => {
       const { connection, drop } = await kind.empty()
@@ -46,7 +50,7 @@ export async function aDatabase(): Promise<Db> {
   return db
 }
 
-const sqlite: Kind = {
+export const sqlite: Kind = {
   name: 'SQLite',
   async empty() {
     directory ??= makeDirectory()

@@ -15,7 +15,7 @@ import type { Claim, Journal } from '../../src/flow/journal.ts'
 import { startFlow } from '../../src/flow/start.ts'
 import type { Json } from '../../src/lib/json.ts'
 import type { Sleep } from '../../src/lib/retry.ts'
-import { forEachDatabase, type Open } from './databases.ts'
+import { forEachDatabase, type Open, sqlite } from './databases.ts'
 import { chosen, emptyTables, type Given, isFull, life, type MishapKind, range, type Survival, Tally } from './flow-life.ts'
 import { Stage } from './stage.ts'
 import { unsound } from './unsound.ts'
@@ -104,9 +104,9 @@ const driverNames = ['compute', 'network', 'amphora', 'certificates'] as const
 /** Registers the tests. What the flow is given has a `stage`, or there is nothing that could meet a mishap. */
 export function flowMeetsMishaps<C, P extends Json, G extends Given<C, P>>(flow: Flow<C, P>, survival: Survival<C, P, G>): void {
   for (const kind of kinds) {
-    forEachDatabase(`${flow.name} meets mishaps: ${kind}`, async (open, connection) => {
-      // What drivers and agents do has little to do with the kind of database.
-      if (!isFull && kind !== 'database' && sqliteFile(connection) === undefined) return
+    // What drivers and agents do has little to do with the kind of database.
+    const databases = isFull || kind === 'database' ? undefined : [sqlite]
+    const body = async (open: Open, connection: string) => {
       const db = await open()
       const breakDatabase = databaseBreaker(db, open, connection)
       const learnt = await meets(db, flow, survival, { breakDatabase })
@@ -120,7 +120,8 @@ export function flowMeetsMishaps<C, P extends Json, G extends Given<C, P>>(flow:
         }
       }
       tally.end()
-    })
+    }
+    forEachDatabase(`${flow.name} meets mishaps: ${kind}`, body, databases)
   }
 }
 
@@ -131,7 +132,7 @@ class World {
   readonly calls: Call[] = []
   /** The method that fails from now on. */
   broken: string | undefined
-  #hangs = Promise.withResolvers<void>()
+  readonly #timeouts = new Set<() => void>()
   readonly #late: (() => void)[] = []
 
   constructor(stage: Stage, breakDatabase: () => Promise<void>) {
@@ -141,15 +142,18 @@ class World {
 
   /** Resolves only when all is over. */
   hang(): Promise<void> {
-    this.#hangs.resolve()
+    for (const pass of this.#timeouts) pass()
     return new Promise((resolve) => this.#late.push(resolve))
   }
 
-  /** A step's timeout comes once a call hangs; all other waits are over at once. */
+  /** The timeouts of the steps that are under way come once a call hangs; all other waits are over at once. */
   readonly sleep: Sleep = async (ms, _value, options) => {
     if (ms !== STEP_TIMEOUT_MS) return turn()
-    await Promise.race([this.#hangs.promise, new Promise((resolve) => options?.signal?.addEventListener('abort', resolve))])
-    this.#hangs = Promise.withResolvers()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#timeouts.add(resolve)
+    options?.signal?.addEventListener('abort', () => resolve())
+    await promise
+    this.#timeouts.delete(resolve)
   }
 
   /** Who still waits for an answer gets it now, and does with it what it may. */

@@ -86,7 +86,7 @@ const everything: Amount = {
   revertingCrashes: { oneOf: 1, ofLast: Number.POSITIVE_INFINITY },
 }
 const onSqlite: Amount = { ...everything, revertingCrashes: { oneOf: 3, ofLast: 12 } }
-const onPostgresql: Amount = { crashes: 8, failures: 6, revertingCrashes: { oneOf: 3, ofLast: 3 } }
+const onPostgresql: Amount = { crashes: 6, failures: 4, revertingCrashes: { oneOf: 2, ofLast: 2 } }
 
 function amount(db: Db): Amount {
   if (isFull) return everything

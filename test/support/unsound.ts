@@ -3,19 +3,19 @@ import { SECRET, type Stage, statusTables } from './stage.ts'
 
 /**
  * What is wrong with a stage on which no flow is under way any more, in words; nothing, if all is well. `mayLeak`: what a flow could not remove
- * is known by its journal, until somebody has it try again.
+ * is known by its journal, until somebody has it try again; so are the amphorae concerned.
  */
 export async function unsound(stage: Stage, { mayLeak = false } = {}): Promise<string[]> {
   return [
-    ...(await unsettled(stage)),
+    ...(await unsettledObjects(stage)),
     ...(await untold(stage)),
     ...(await quotaDrift(stage.db)).map(({ resource, counted, real }) => `${counted} ${resource} counted, ${real} there`),
-    ...(mayLeak ? [] : await leaked(stage)),
+    ...(mayLeak ? [] : [...(await unsettledAmphorae(stage)), ...(await leaked(stage))]),
   ]
 }
 
-/** Objects and amphorae that a flow has left on their way, and those in ERROR that do not say why. */
-async function unsettled({ db }: Stage): Promise<string[]> {
+/** Objects that a flow has left on their way, and those in ERROR that do not say why. */
+async function unsettledObjects({ db }: Stage): Promise<string[]> {
   const found: string[] = []
   for (const table of statusTables) {
     for (const { id, provisioning_status, fault } of await db.selectFrom(table).select(['id', 'provisioning_status', 'fault']).execute()) {
@@ -23,6 +23,11 @@ async function unsettled({ db }: Stage): Promise<string[]> {
       if (provisioning_status === 'ERROR' && fault === null) found.push(`${table} ${id} is in ERROR and does not say why`)
     }
   }
+  return found
+}
+
+async function unsettledAmphorae({ db }: Stage): Promise<string[]> {
+  const found: string[] = []
   const settled = ['ALLOCATED', 'READY', 'ERROR', 'DELETED']
   for (const { id, status, cert_busy } of await db.selectFrom('amphora').select(['id', 'status', 'cert_busy']).execute()) {
     if (!settled.includes(status)) found.push(`amphora ${id} is ${status}`)

@@ -32,6 +32,14 @@ export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
     await run(deleteRows, load_balancer_id)
   },
   async afterRevert(context, { load_balancer_id }, reason) {
+    const { db, clock } = context
+    // So that they can be deleted, too, and are not taken for what somebody removes.
+    await db
+      .updateTable('amphora')
+      .set({ status: 'ERROR', updated_at: timestamp(clock.now()) })
+      .where('loadbalancer_id', '=', load_balancer_id)
+      .where('status', '=', 'PENDING_DELETE')
+      .execute()
     await endLoadBalancerInError(context, load_balancer_id, reason)
   },
 })
