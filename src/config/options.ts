@@ -468,6 +468,15 @@ export const options = {
     load_balancer_expiry_age: number(604800, 'Seconds a deleted load balancer is remembered.', { min: 0 }),
     event_expiry_age: number(604800, 'Seconds what happened to a load balancer is remembered.', { min: 0, ...ours }),
     max_events_per_load_balancer: number(1000, 'Events of one load balancer that are kept; older ones go.', { min: 1, ...ours }),
+    orphan_check_interval: number(300, 'Seconds between looks for machines, ports and security groups that no row knows.', {
+      min: 1,
+      ...ours,
+    }),
+    orphan_grace_seconds: number(
+      -1,
+      'Seconds after which such a thing is deleted if it is known to have been made here; -1: never, they are only told of (600 in the embedded cloud).',
+      { min: -1, ...ours },
+    ),
     reservation_expiry_age: number(60, 'Seconds until the reservation of a VIP that led to nothing is undone.', { min: 1, ...ours }),
   },
   networking: {

@@ -394,6 +394,18 @@ export interface VipReservationRow {
   created_at_ms: number
 }
 
+/** Something in a driver's backend that no row of a load balancer or amphora knows, and no flow is at work on. */
+export interface OrphanRow {
+  /** In the backend. */
+  id: string
+  kind: 'server' | 'port' | 'security_group'
+  name: string
+  made_by: string
+  /** It is known to have been made by this installation, and not by another one of the same cloud. */
+  is_ours: boolean
+  first_seen_ms: number
+}
+
 /** Small facts about the installation, such as the chosen address ranges. */
 export interface SettingRow {
   key: string
@@ -431,6 +443,7 @@ export interface Tables
   availability_zone_profile: AvailabilityZoneProfileRow
   availability_zone: AvailabilityZoneRow
   vip_reservation: VipReservationRow
+  orphan: OrphanRow
   setting: SettingRow
   flow: FlowRow
   flow_step: FlowStepRow
@@ -448,6 +461,7 @@ export const booleanColumns: ReadonlySet<string> = new Set([
   'cert_busy',
   'busy',
   'takes_client_cas',
+  'is_ours',
   'enabled',
   'shared',
   'external',

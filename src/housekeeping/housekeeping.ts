@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import { advanceRotation } from './advance-rotation.ts'
 import { deleteExpiredAmphorae } from './delete-expired-amphorae.ts'
 import { deleteExpiredLoadBalancers } from './delete-expired-load-balancers.ts'
+import { huntOrphans } from './hunt-orphans.ts'
 import type { PeriodicJob } from './periodic-job.ts'
 import { pruneEvents } from './prune-events.ts'
 import { pruneFlowHistory } from './prune-flow-history.ts'
@@ -29,6 +30,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   refillSpareAmphorae,
   advanceRotation,
   rollUpStatistics,
+  huntOrphans,
 ]
 
 /** Does not wait for the first round; `stop` waits for the jobs that run. */

@@ -37,7 +37,7 @@ const embeddedDefaults: ConfigSource['defaults'] = {
   certificates: { renewal_check_interval: 10 },
   health_manager: { heartbeat_interval: 1, heartbeat_timeout: 10, health_check_interval: 1 },
   monitoring: { bind_port: 9877 },
-  house_keeping: { spare_check_interval: 5 },
+  house_keeping: { spare_check_interval: 5, orphan_grace_seconds: 600 },
   keepalived_vrrp: { vrrp_advert_int: 0.1 },
 }
 

@@ -56,6 +56,12 @@ if (process.argv[2] === 'rotate')
   )
 else program.command('rotate').description('exchange CAs, certificates and keys between controllers and amphorae while they serve')
 
+if (process.argv[2] === 'orphans')
+  (await import('../cli/orphans.ts')).addOrphanCommands(program, async (state) =>
+    (await import('./installation.ts')).openInstallation(state),
+  )
+else program.command('orphans').description('machines, ports and security groups that no load balancer and no amphora knows')
+
 if (process.argv[2] === 'secret') (await import('../cli/secret.ts')).addSecretCommands(program)
 else program.command('secret').description('secrets of the embedded cloud, beside `openstack secret ...`')
 

@@ -27,6 +27,7 @@ export interface OwnMigration extends Migration {
 }
 
 import * as statisticsOfAmphorae from './0027-statistics-of-amphorae.ts'
+import * as orphans from './0028-orphans.ts'
 
 export const migrations: Record<string, OwnMigration> = {
   '0001-initial': initial,
@@ -46,6 +47,7 @@ export const migrations: Record<string, OwnMigration> = {
   '0025-controllers': controllers,
   '0026-flow-origin': flowOrigin,
   '0027-statistics-of-amphorae': statisticsOfAmphorae,
+  '0028-orphans': orphans,
 }
 
 export const newestMigration = Object.keys(migrations).at(-1)!

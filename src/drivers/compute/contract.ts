@@ -74,10 +74,13 @@ export function computeContract(name: string, open: () => Promise<ComputeUnderTe
       await running(compute_id)
       const nobody = '00000000-0000-4000-8000-00000000dead'
       assert.deepEqual(await it.driver.listGone([compute_id, nobody]), [nobody])
+      const made = [{ id: compute_id, name: `amphora-${amphora_id}`, made_by: 'flow-1' }]
       await it.kill(compute_id)
       await it.eventually(async () => assert.equal((await it.driver.getServer(compute_id)).status, 'GONE'))
       assert.deepEqual(await it.driver.listGone([nobody, compute_id]), [nobody, compute_id])
+      assert.deepEqual(await it.driver.listMadeServers(), made)
       await it.driver.deleteServer(compute_id)
+      assert.deepEqual(await it.driver.listMadeServers(), [])
       assert.deepEqual(await it.network.listPortsOfDevice(compute_id), [])
       assert.equal(await it.driver.findServer(`amphora-${amphora_id}`), null)
     })

@@ -1,5 +1,5 @@
 /** Where amphorae run: Nova's model, as much of it as load balancing needs. */
-import type { Fence } from '../network/driver.ts'
+import type { Fence, Made } from '../network/driver.ts'
 
 export type WantedServer = {
   amphora_id: string
@@ -39,6 +39,8 @@ export interface ComputeDriver {
   getServer(compute_id: string): Promise<Server>
   /** Those of them whose status is GONE, at the cost of few questions however many they are. */
   listGone(compute_ids: readonly string[]): Promise<string[]>
+  /** All machines that were made through this driver and not deleted, dead ones among them. */
+  listMadeServers(): Promise<Made[]>
   /** By `amphora-<id>`: finds what an interrupted ensureServer left. */
   findServer(name: string): Promise<string | null>
   /** Gone afterwards with its management ports; not an error if it already was. With `made_by`, another flow's machine stays. */

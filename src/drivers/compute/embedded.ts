@@ -1,7 +1,7 @@
 /** Amphorae as sandboxes on this host. All are alike: there is one flavor, one image and one zone. */
 import type { EmbeddedCompute } from '../../embedded/compute/service.ts'
 import { NotFoundError } from '../errors.ts'
-import type { Fence } from '../network/driver.ts'
+import type { Fence, Made } from '../network/driver.ts'
 import type { ComputeDriver, Server, WantedServer } from './driver.ts'
 
 /** What amphorae are called that are all alike. */
@@ -30,6 +30,10 @@ export class EmbeddedComputeDriver implements ComputeDriver {
 
   listGone(compute_ids: readonly string[]): Promise<string[]> {
     return this.#compute.listGone(compute_ids)
+  }
+
+  listMadeServers(): Promise<Made[]> {
+    return this.#compute.listMadeServers()
   }
 
   findServer(name: string): Promise<string | null> {

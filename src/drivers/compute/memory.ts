@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { NotFoundError } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
-import type { Fence, NetworkDriver } from '../network/driver.ts'
+import type { Fence, Made, NetworkDriver } from '../network/driver.ts'
 import type { ComputeDriver, Server, WantedServer } from './driver.ts'
 
 export type MemoryServer = { wanted: WantedServer; state: Server; management_port_ids: string[]; attached_port_ids: string[] }
@@ -103,6 +103,12 @@ export class MemoryCompute implements ComputeDriver {
   listGone(compute_ids: readonly string[]): Promise<string[]> {
     const isGone = (id: string) => (this.servers.find(({ state }) => state.compute_id === id)?.state.status ?? 'GONE') === 'GONE'
     return this.failures.around('listGone', () => compute_ids.filter(isGone))
+  }
+
+  listMadeServers(): Promise<Made[]> {
+    return this.failures.around('listMadeServers', () =>
+      this.servers.map(({ wanted, state }) => ({ id: state.compute_id, name: wanted.name, made_by: wanted.made_by })),
+    )
   }
 
   findServer(name: string): Promise<string | null> {

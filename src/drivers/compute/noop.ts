@@ -1,5 +1,6 @@
 /** Machines that are not there: any id is accepted, ids are derived from names, nothing is kept. For benchmarks and tests of the API. */
 import { derivedId } from '../../lib/derived-id.ts'
+import type { Made } from '../network/driver.ts'
 import type { ComputeDriver, Server, WantedServer } from './driver.ts'
 
 /** What upstream's no-op driver gives as an amphora's management address. */
@@ -23,6 +24,10 @@ export class NoopCompute implements ComputeDriver {
       compute_flavor: null,
       availability_zone: null,
     }
+  }
+
+  async listMadeServers(): Promise<Made[]> {
+    return []
   }
 
   async listGone(): Promise<string[]> {

@@ -149,6 +149,16 @@ export function networkContract(name: string, open: () => Promise<NetworkUnderTe
       await assert.rejects(it.driver.setSecurityGroupRules(id, []), NotFoundError)
     })
 
+    test('what was made is listed, with who made it', async () => {
+      const port = await it.driver.ensurePort(wanted())
+      const id = await it.driver.ensureSecurityGroup({ name: 'lb-1', made_by: 'flow-1' })
+      assert.deepEqual(await it.driver.listMadePorts(), [{ id: port.id, name: 'octavia-lb-1', made_by: 'flow-1' }])
+      assert.deepEqual(await it.driver.listMadeSecurityGroups(), [{ id, name: 'lb-1', made_by: 'flow-1' }])
+      await it.driver.deletePort(port.id)
+      await it.driver.deleteSecurityGroup(id)
+      assert.deepEqual([await it.driver.listMadePorts(), await it.driver.listMadeSecurityGroups()], [[], []])
+    })
+
     test('a worker that has a successor is refused, and changes nothing', async () => {
       const port = await it.driver.ensurePort(wanted(), fence(2))
       await assert.rejects(it.driver.updatePort(port.id, { device_id: 'late' }, fence(1)), FencedError)

@@ -89,6 +89,9 @@ export interface QosPolicy {
   shared: boolean
 }
 
+/** Something that a flow or request made, and who: `made_by` as it was asked for. Never a user's own. */
+export type Made = { id: string; name: string; made_by: string }
+
 /**
  * Ids that do not exist throw NotFoundError; what a user can mend throws RefusedError. `ensure` calls find an earlier call's work and
  * return it; removing calls are content when the thing is gone. No call changes the database of load balancers.
@@ -103,6 +106,9 @@ export interface NetworkDriver {
   listPortsOfDevice(device_id: string): Promise<Port[]>
   /** Those that no port has any more, or one whose `admin_state_up` is false; at the cost of few questions however many they are. */
   listDown(ports: readonly PortOfDevice[]): Promise<PortOfDevice[]>
+  /** All ports, and all security groups, that were made through this driver and are there. */
+  listMadePorts(): Promise<Made[]>
+  listMadeSecurityGroups(): Promise<Made[]>
   /** Throws NotFoundError. */
   getQosPolicy(id: string): Promise<QosPolicy>
   getSecurityGroup(id: string): Promise<SecurityGroup>

@@ -6,7 +6,18 @@ import type { IngressRule } from '../../embedded/network/security-groups.ts'
 import type { EmbeddedNetwork } from '../../embedded/network/service.ts'
 import type { PortRow } from '../../embedded/network/tables.ts'
 import { NotFoundError, RefusedError } from '../errors.ts'
-import type { Fence, Network, NetworkDriver, Port, PortOfDevice, SecurityGroup, SecurityGroupRule, Subnet, WantedPort } from './driver.ts'
+import type {
+  Fence,
+  Made,
+  Network,
+  NetworkDriver,
+  Port,
+  PortOfDevice,
+  SecurityGroup,
+  SecurityGroupRule,
+  Subnet,
+  WantedPort,
+} from './driver.ts'
 import { withoutPortUp } from './port-of-device.ts'
 
 export class EmbeddedNetworkDriver implements NetworkDriver {
@@ -47,6 +58,14 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
   async listDown(ports: readonly PortOfDevice[]): Promise<PortOfDevice[]> {
     const found = await this.#network.listPorts({ device_id: ports.map(({ device_id }) => device_id) })
     return withoutPortUp(ports, found.map(shown))
+  }
+
+  async listMadePorts(): Promise<Made[]> {
+    return madeAmong(await this.#network.listPorts())
+  }
+
+  async listMadeSecurityGroups(): Promise<Made[]> {
+    return madeAmong(await this.#network.listSecurityGroups())
   }
 
   /** There is no quality of service yet. */
@@ -111,6 +130,10 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
     }
     return {} // the network says what is wrong with it
   }
+}
+
+function madeAmong(rows: readonly { id: string; name: string; made_by: string | null }[]): Made[] {
+  return rows.flatMap(({ id, name, made_by }) => (made_by === null ? [] : [{ id, name, made_by }]))
 }
 
 function shown(port: PortRow): Port {

@@ -7,6 +7,7 @@ import { Fences } from '../fences.ts'
 import type {
   Fence,
   FixedIp,
+  Made,
   Network,
   NetworkDriver,
   Port,
@@ -108,6 +109,14 @@ export class MemoryNetwork implements NetworkDriver {
 
   listDown(ports: readonly PortOfDevice[]): Promise<PortOfDevice[]> {
     return this.failures.around('listDown', () => withoutPortUp(ports, this.ports))
+  }
+
+  listMadePorts(): Promise<Made[]> {
+    return this.failures.around('listMadePorts', () => this.ports.filter(({ made_by }) => made_by !== '').map(madeOf))
+  }
+
+  listMadeSecurityGroups(): Promise<Made[]> {
+    return this.failures.around('listMadeSecurityGroups', () => this.securityGroups.filter(({ made_by }) => made_by !== '').map(madeOf))
   }
 
   getQosPolicy(id: string): Promise<QosPolicy> {
@@ -240,4 +249,8 @@ function withoutMaker({ made_by: _, ...port }: MemoryPort): Port {
 function remove(things: { id: string; made_by: string }[], id: string, made_by: string | undefined): void {
   const index = things.findIndex((thing) => thing.id === id && (made_by === undefined || thing.made_by === made_by))
   if (index >= 0) things.splice(index, 1)
+}
+
+function madeOf({ id, name, made_by }: Made): Made {
+  return { id, name, made_by }
 }

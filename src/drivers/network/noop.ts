@@ -1,6 +1,6 @@
 /** A network that is not there: any id is accepted, ids are derived from names, nothing is kept. For benchmarks and tests of the API. */
 import { derivedId } from '../../lib/derived-id.ts'
-import type { Network, NetworkDriver, Port, PortOfDevice, QosPolicy, SecurityGroup, Subnet, WantedPort } from './driver.ts'
+import type { Made, Network, NetworkDriver, Port, PortOfDevice, QosPolicy, SecurityGroup, Subnet, WantedPort } from './driver.ts'
 
 /** What upstream's no-op driver gives to a VIP without an address. */
 const ADDRESS = '198.51.100.1'
@@ -53,6 +53,14 @@ export class NoopNetwork implements NetworkDriver {
   }
 
   async listDown(): Promise<PortOfDevice[]> {
+    return []
+  }
+
+  async listMadePorts(): Promise<Made[]> {
+    return []
+  }
+
+  async listMadeSecurityGroups(): Promise<Made[]> {
     return []
   }
 

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { Db } from '../../db/connection.ts'
 import type { Server, WantedServer } from '../../drivers/compute/driver.ts'
 import { NotFoundError } from '../../drivers/errors.ts'
-import type { Fence, Port } from '../../drivers/network/driver.ts'
+import type { Fence, Made, Port } from '../../drivers/network/driver.ts'
 import { type Clock, timestamp } from '../../lib/clock.ts'
 import { KeyedLock } from '../../lib/keyed-lock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -120,6 +120,10 @@ export class EmbeddedCompute {
   async listGone(compute_ids: readonly string[]): Promise<string[]> {
     const rows = new Map((await findServers(this.#options.db, compute_ids)).map((row) => [row.compute_id, row]))
     return compute_ids.filter((id) => statusOf(rows.get(id)) === 'GONE')
+  }
+
+  async listMadeServers(): Promise<Made[]> {
+    return (await listServers(this.#options.db)).map(({ compute_id, name, made_by }) => ({ id: compute_id, name, made_by }))
   }
 
   async findServer(name: string): Promise<string | null> {
