@@ -2,16 +2,16 @@
  * One load balancer's HAProxy: what its controller has stored, what runs, and how the one becomes the other. What only differs in servers or
  * contents of certificate files is told to the running process; anything else is a seamless reload (docs/decisions/0020-changes-without-a-reload.md).
  */
-import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { md5, type Paths, readIfThere, writeAtomically } from './files.ts'
 import { writeAdditions } from './haproxy-additions.ts'
-import { checkCertificateFile } from './haproxy-certificates.ts'
+import { CertificateFiles } from './haproxy-certificate-files.ts'
 import { isSureToBeValid, type Plan, planChange, type ReloadReason, removedServers, serversOf } from './haproxy-change.ts'
 import { Draining } from './haproxy-draining.ts'
 import { hardStopAfterMs, withoutKeepAlive } from './haproxy-file.ts'
 import { HaproxyProcess } from './haproxy-process.ts'
 import { carryOut } from './haproxy-runtime.ts'
-import { type NamedFile, type Snapshot, takeSnapshot } from './haproxy-snapshot.ts'
+import { type Snapshot, takeSnapshot } from './haproxy-snapshot.ts'
 import { parseStat } from './haproxy-socket.ts'
 import type { AgentLog } from './log.ts'
 import { Serial } from './serial.ts'
@@ -56,6 +56,7 @@ export class Haproxy {
   private readonly log: AgentLog
   private readonly events: HaproxyEvents
   private readonly process: HaproxyProcess
+  private readonly certificates: CertificateFiles
   private readonly serial = new Serial()
   /** The ETag of the stored file, if it and the certificate files are as HAProxy has accepted them. */
   private accepted: string | undefined
@@ -74,6 +75,7 @@ export class Haproxy {
     this.log = log
     this.events = events
     this.hardStopAfterMs = settings.hardStopAfterSeconds * 1000
+    this.certificates = new CertificateFiles(paths.certificates(id))
     this.process = new HaproxyProcess(id, settings, paths, log, {
       beforeLaunch: () => {
         this.forgetApplied()
@@ -135,7 +137,7 @@ export class Haproxy {
       const etag = md5(bytes)
       const stored = this.paths.haproxyCfg(this.id)
       if (this.accepted === etag && existsSync(stored)) {
-        // Certificate files that are older and that it does not name are nobody's (removeStaleCertificates).
+        // Certificate files that are older and that it does not name are nobody's (`CertificateFiles.removeStale`).
         utimesSync(stored, new Date(), new Date())
         return etag
       }
@@ -158,20 +160,13 @@ export class Haproxy {
   }
 
   storeCertificate(name: string, contents: Buffer): string {
-    const path = this.paths.certificate(this.id, name)
-    const before = readIfThere(path)
-    const text = contents.toString('utf8')
-    if (text === before) return md5(contents)
-    const material = checkCertificateFile(text, before)
-    if (before !== null && !existsSync(keptName(path))) linkSync(path, keptName(path))
-    writeAtomically(path, contents, { mode: 0o600, sync: true })
     // A list names other files, which only HAProxy can judge.
-    if (material === 'other') this.accepted = undefined
+    if (this.certificates.store(name, contents) === 'other') this.accepted = undefined
     return md5(contents)
   }
 
   removeCertificate(name: string): void {
-    rmSync(this.paths.certificate(this.id, name), { force: true })
+    this.certificates.remove(name)
     this.accepted = undefined
   }
 
@@ -325,7 +320,7 @@ export class Haproxy {
       // The old worker goes on; what it was started from has to be there when it dies.
       link(previous, file)
       writeAdditions(this.paths, this.id, this.runningConfiguration())
-      this.restoreCertificates()
+      this.certificates.restore()
       if (reason !== 'refused' && running !== null) this.rememberApplied(running)
       throw error
     }
@@ -346,7 +341,7 @@ export class Haproxy {
     if (applied !== null) this.rememberApplied(applied)
     const { configuration, files } = applied ?? this.applied() ?? takeSnapshot(this.runningConfiguration())
     this.hardStopAfterMs = this.hardStopIn(configuration)
-    this.removeStaleCertificates(files)
+    this.certificates.removeStale(files, statSync(this.paths.haproxyCfg(this.id)).mtimeMs)
   }
 
   // What runs. Its file is another name of the stored one, until that is replaced.
@@ -379,29 +374,6 @@ export class Haproxy {
   private forgetApplied(): void {
     this.started = undefined
     rmSync(this.paths.haproxyApplied(this.id), { force: true })
-  }
-
-  // Certificate files: of each that was replaced the old one is kept until HAProxy has taken the new one.
-
-  private restoreCertificates(): void {
-    for (const name of this.certificateNames().filter(isKept)) {
-      const path = this.paths.certificate(this.id, name)
-      renameSync(path, path.slice(0, -KEPT.length))
-    }
-  }
-
-  /** What nothing names is removed, unless it came after the configuration: then it belongs to the next one. */
-  private removeStaleCertificates(files: Record<string, NamedFile>): void {
-    const since = statSync(this.paths.haproxyCfg(this.id)).mtimeMs
-    for (const name of this.certificateNames()) {
-      const path = this.paths.certificate(this.id, name)
-      if (isKept(name) || (!Object.hasOwn(files, path) && statSync(path).mtimeMs < since)) rmSync(path)
-    }
-  }
-
-  private certificateNames(): string[] {
-    const directory = this.paths.certificates(this.id)
-    return existsSync(directory) ? readdirSync(directory) : []
   }
 
   // Checks
@@ -465,14 +437,4 @@ function link(file: string, name: string): void {
   renameSync(`${name}.new`, name)
   // Between two names of one file a rename does nothing and leaves both.
   rmSync(`${name}.new`, { force: true })
-}
-
-const KEPT = '.kept'
-
-function keptName(path: string): string {
-  return `${path}${KEPT}`
-}
-
-function isKept(name: string): boolean {
-  return name.endsWith(KEPT)
 }
