@@ -183,13 +183,23 @@ export class Daemon {
   }
 }
 
-/** A process of this number whose command line has the mark; a zombie has none. */
+/**
+ * A process of this number whose command line has the mark. One that executes itself anew, as HAProxy does at a reload, has no command line for a
+ * moment; a zombie has none for ever.
+ */
 export function isRunning(pid: number, mark: string): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(mark)
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    return commandLine === '' ? !hasEnded(pid) : commandLine.split('\0').includes(mark)
   } catch {
     return false
   }
+}
+
+function hasEnded(pid: number): boolean {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // After the program's name, which may itself hold parentheses.
+  return /^[ZX]/.test(text.slice(text.lastIndexOf(')') + 2))
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

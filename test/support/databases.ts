@@ -45,9 +45,8 @@ export function forEachDatabase(
 
 /** A SQLite database for a test that is not about databases; close it with `destroy`. */
 export async function aDatabase(): Promise<Db> {
-  const db = await openDatabase({ connection: 'sqlite://' })
-  await migrate(db)
-  return db
+  const { connection } = await sqlite.empty()
+  return openDatabase({ connection })
 }
 
 export const sqlite: Kind = {
