@@ -1,4 +1,4 @@
-import { type Dialect, Kysely, PostgresAdapter, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type Dialect, Kysely, type Logger, PostgresAdapter, type RawBuilder, sql, type Transaction } from 'kysely'
 import { type Guard, postgresqlDialects } from './postgresql.ts'
 import { sqliteDialects } from './sqlite.ts'
 import type { Tables } from './tables.ts'
@@ -14,23 +14,31 @@ const unhurriedDatabases = new WeakMap<Db, Db>()
 /**
  * Opens the database that `[database] connection` names: `sqlite:///absolute/path`, `sqlite://` (in memory) or `postgresql://...`.
  * Booleans, objects and arrays may be given as parameters; results are converted by column name (`tables.ts`). Throws on any other URL. PostgreSQL
- * counts as gone when it is asked and silent for `stallMs`.
+ * counts as gone when it is asked and silent for `stallMs`. `onError` is told of each statement that failed, whatever becomes of it.
  */
-export async function openDatabase(options: { connection: string; maxPoolSize?: number; stallMs?: number }): Promise<Db> {
-  const { connection } = options
+export async function openDatabase(options: {
+  connection: string
+  maxPoolSize?: number
+  stallMs?: number
+  onError?(error: unknown): void
+}): Promise<Db> {
+  const { connection, onError } = options
+  const log: Logger = ({ level, ...event }) => {
+    if (level === 'error' && 'error' in event) onError?.(event.error)
+  }
   const scheme = connection.slice(0, connection.indexOf('://') + 3)
   const file = sqliteFile(connection)
   if (file !== undefined) {
     const { waiting, unhurried } = sqliteDialects(file)
-    const db = new Kysely<Tables>({ dialect: waiting })
-    unhurriedDatabases.set(db, new Kysely<Tables>({ dialect: unhurried }))
+    const db = new Kysely<Tables>({ dialect: waiting, log })
+    unhurriedDatabases.set(db, new Kysely<Tables>({ dialect: unhurried, log }))
     return db
   }
   if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
     // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
     const uri = `postgresql://${connection.slice(scheme.length)}`
     const { dialect, guarded } = postgresqlDialects(uri, { ...options, maxPoolSize: options.maxPoolSize ?? DEFAULT_POOL_SIZE })
-    const db = new Kysely<Tables>({ dialect })
+    const db = new Kysely<Tables>({ dialect, log })
     postgresqlConnections.set(db, { uri, guarded })
     return db
   }

@@ -156,7 +156,10 @@ export class Watch implements AbsenceObserver {
 
   #tell({ begun, failed, heldBack, stopped, resumed }: Decision): void {
     const { log, clock, metrics } = this.#context
-    for (const failover of begun) log.warn(failover, 'a dead amphora is being replaced')
+    for (const failover of begun) {
+      log.warn(failover, 'a dead amphora is being replaced')
+      metrics.failovers_total.add({ cause: failover.cause })
+    }
     for (const { retry_at_ms, ...attempt } of failed) {
       log.error({ ...attempt, retry_in_seconds: Math.round((retry_at_ms - clock.now()) / 1000) }, 'a dead amphora could not be replaced')
     }

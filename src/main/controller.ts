@@ -6,9 +6,11 @@ import { createApi } from '../api/server.ts'
 import type { Config } from '../config/config.ts'
 import { livingControllers, registerController } from '../controllers/registry.ts'
 import type { ControllerRow } from '../controllers/tables.ts'
+import { isBusy } from '../db/busy.ts'
 import { openDatabase } from '../db/connection.ts'
 import { migrate } from '../db/migrate.ts'
 import { newestMigration } from '../db/migrations/index.ts'
+import { isUnavailable } from '../db/unavailable.ts'
 import { servedByAmphorae, withoutSctp } from '../drivers/amphora/capabilities.ts'
 import type { ProviderCapabilities } from '../drivers/amphora/driver.ts'
 import { HaproxyRestDriver } from '../drivers/amphora/haproxy-rest.ts'
@@ -61,7 +63,13 @@ export async function startController(options: ControllerOptions): Promise<Runni
     for (const service of started.splice(0)) await service.stop()
   }
   try {
-    const db = await openDatabase({ connection: databaseConnection(given), maxPoolSize: given.database.max_pool_size })
+    const metrics = createMetrics()
+    const db = await openDatabase({
+      connection: databaseConnection(given),
+      maxPoolSize: given.database.max_pool_size,
+      onError: (error) =>
+        metrics.database_query_errors_total.add({ kind: isUnavailable(error) ? 'unavailable' : isBusy(error) ? 'busy' : 'other' }),
+    })
     started.unshift({ stop: () => db.destroy() })
     await migrate(db)
     const id = enlistWorker()
@@ -83,7 +91,6 @@ export async function startController(options: ControllerOptions): Promise<Runni
         }),
     })
     const certificates = await openCertificates(config, { embedded: cloud.certificates })
-    const metrics = createMetrics()
     const tracer = await openTracer({ config, log, metrics }, process.env)
     started.unshift(tracer)
     const context: ApiContext = {

@@ -37,7 +37,9 @@ export const metricTable = {
   heartbeat_lag_seconds: gauge('How long the oldest heartbeat of the last batch had waited to be stored.'),
   amphorae_silent: gauge('Amphorae that were not heard of for heartbeat_timeout, as this health manager sees it.'),
 
-  failovers_total: counter('Failovers that ended, by what asked for them and outcome.', ['cause', 'outcome']),
+  failovers_total: counter('Failovers that a health manager began, by why the amphora seemed dead; how they ended is in flows_total.', [
+    'cause',
+  ]),
   failovers_held_back_total: counter('Failovers that were not begun although an amphora seems dead, by reason.', ['reason']),
 
   periodic_jobs_total: counter('Runs of periodic jobs, by outcome.', ['job', 'outcome']),
@@ -54,11 +56,7 @@ export const metricTable = {
   ]),
 
   database_up: gauge('1 when the database answered while these metrics were collected.'),
-  database_query_errors_total: counter('Statements that failed, by kind: connection, busy, constraint, other.', ['kind']),
-  database_retries_total: counter('Attempts that were repeated because the database was away or another transaction was in the way.', [
-    'what',
-  ]),
-  database_pool_connections: gauge('Connections to PostgreSQL: in use, idle; and callers that wait for one.', ['state']),
+  database_query_errors_total: counter('Statements that failed, by kind: unavailable, busy, other.', ['kind']),
 
   load_balancers: gauge('Load balancers in the database.', ['provisioning_status', 'operating_status']),
   amphorae: gauge('Amphorae in the database, by status.', ['status']),
