@@ -13,6 +13,7 @@ import { OpenstackClient } from '../support/openstack-client.ts'
 /** Delay, down retries and timeout of the story's monitor, in seconds, and what the reporting may add. */
 const MONITOR = { delay: 1, max_retries_down: 2, timeout: 1 }
 const REPORTING_SECONDS = 2
+const REPLACED_WITHIN_MS = 20_000
 
 const webServer = (name: string) => `require('node:http').createServer((q, r) => r.end(${JSON.stringify(name)})).listen(80, '0.0.0.0')`
 
@@ -180,7 +181,10 @@ async function story(controller: Controller, topology: 'SINGLE' | 'ACTIVE_STANDB
   await controller.ottavia('lab', 'host', 'delete', 'web-a')
   const bound = (delay * max_retries_down + timeout + REPORTING_SECONDS) * 1000
   await eventually(async () => (await memberStatus('a')) === 'ERROR', bound)
-  for (let request = 0; request < 6; request++) assert.equal(await curl(vip), 'web-b', 'no request goes to a member in ERROR')
+  // Of a pair, the amphora that does not serve may have told it first.
+  await eventually(async () => {
+    for (let request = 0; request < 6; request++) assert.equal(await curl(vip), 'web-b', 'no request goes to a member in ERROR')
+  }, bound)
 
   assert.equal((await openstack.show('loadbalancer', 'show', 'test_1')).operating_status, 'DEGRADED')
   const { loadbalancer: tree } = JSON.parse(await openstack.run('loadbalancer', 'status', 'show', 'test_1')) as {
@@ -252,7 +256,7 @@ async function checkAgent(controller: Controller, id: string, lb_network_ip: str
   await assert.rejects(exec('curl', [...connect, `https://${id}:9443/1.0/info`]))
 }
 
-/** The longest time without an answer when the amphora that has the VIP dies: at most 0.4 s. */
+/** When the amphora that has the VIP dies, nobody answers for 0.4 s at most; then another takes its place by itself. */
 async function killMaster(controller: Controller, openstack: ClientSession, vip: string): Promise<void> {
   const amphorae = await openstack.list('loadbalancer', 'amphora', 'list', '--long')
   const shown = await Promise.all(amphorae.map(({ id }) => openstack.show('loadbalancer', 'amphora', 'show', String(id))))
@@ -278,6 +282,12 @@ async function killMaster(controller: Controller, openstack: ClientSession, vip:
   await controller.ottavia('lab', 'amphora', 'kill', master)
   const gapMs = await probe.gapEnded()
   assert.ok(gapMs <= 400, `the VIP was silent for ${gapMs} ms`)
+  await eventually(async () => {
+    const now = await openstack.list('loadbalancer', 'amphora', 'list', '--status', 'ALLOCATED')
+    const isNew = now.some(({ id }) => amphorae.every((old) => old.id !== id))
+    const { provisioning_status } = await openstack.show('loadbalancer', 'show', 'test_1')
+    assert.deepEqual([now.length, isNew, provisioning_status], [2, true, 'ACTIVE'])
+  }, REPLACED_WITHIN_MS)
 }
 
 /** Asks every few milliseconds until an answer comes after at least one failure; tells the longest time between two answers. */
