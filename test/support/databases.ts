@@ -45,8 +45,9 @@ export function forEachDatabase(
 
 /** A SQLite database for a test that is not about databases; close it with `destroy`. */
 export async function aDatabase(): Promise<Db> {
-  const { connection } = await sqlite.empty()
-  return openDatabase({ connection })
+  const db = await openDatabase({ connection: 'sqlite://' })
+  await migrate(db)
+  return db
 }
 
 export const sqlite: Kind = {
