@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
+import { missingRoles } from '../controllers/registry.ts'
 import { within } from '../lib/within.ts'
 import { methodNotAllowed, pathNotFound } from './faults.ts'
 import type { ApiContext } from './route.ts'
@@ -18,6 +19,9 @@ type Backend = (context: ApiContext) => Promise<Omit<Result, 'backend'>>
 /** A database that takes longer to say one word is as good as gone. */
 const DATABASE_TIMEOUT_MS = 2_000
 
+/** Without them what the API accepts is not done, or nobody looks after what was done. */
+const ROLES = ['worker', 'health-manager', 'housekeeping']
+
 /** By the values of `[healthcheck] backends`. */
 const backends: Record<ApiContext['config']['healthcheck']['backends'][number], Backend> = {
   async octavia_db_check({ db, config }) {
@@ -27,6 +31,16 @@ const backends: Record<ApiContext['config']['healthcheck']['backends'][number], 
       return { available: true, reason: 'OK', details: `asked at most every ${api_settings.healthcheck_refresh_interval} s` }
     } catch (error) {
       return { available: false, reason: 'The Octavia database is unavailable.', details: (error as Error).message }
+    }
+  },
+  async ottavia_roles_check({ db }) {
+    try {
+      const missing = await within(DATABASE_TIMEOUT_MS, missingRoles(db, ROLES))
+      return missing.length === 0
+        ? { available: true, reason: 'OK', details: `${ROLES.join(', ')}: a process has been heard of lately` }
+        : { available: false, reason: `No process with the role ${missing.join(', ')} runs.`, details: 'ottavia status tells more' }
+    } catch (error) {
+      return { available: false, reason: 'Which processes run is not known.', details: (error as Error).message }
     }
   },
   async disable_by_file({ config }) {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type ApiClient, fault } from '../../test/support/api-client.ts'
 import { aCloud } from '../../test/support/cloud.ts'
+import { registerController } from '../controllers/registry.ts'
 import { canonicalUrl } from './server.ts'
 
 test('versions are listed oldest first, the current one last', async () => {
@@ -212,6 +213,30 @@ test('the health check says so when the database is gone or an operator has take
   rmSync(file)
   await cloud.db.destroy()
   assert.deepEqual(await check(), [503, 'The Octavia database is unavailable.', 'OK'])
+  await stop()
+})
+
+test('the health check says which part of the service has no process', async () => {
+  const { api, cloud, stop } = await aCloud({
+    worker: false,
+    config: {
+      api_settings: { healthcheck_enabled: true, healthcheck_refresh_interval: 0 },
+      healthcheck: { backends: ['ottavia_roles_check'] },
+    },
+  }).empty()
+  const controller = (serves: string[]) =>
+    registerController({ db: cloud.db, log: cloud.context.log }, { id: serves.join(), serves, program: '' })
+  const check = async () => {
+    const { status, body } = await api.request('GET', '/healthcheck')
+    return [status, ...(body as { reasons: string[] }).reasons]
+  }
+  const manager = await controller(['health-manager', 'housekeeping'])
+  assert.deepEqual(await check(), [503, 'No process with the role worker runs.'])
+  const worker = await controller(['api', 'worker'])
+  assert.deepEqual(await check(), [200, 'OK'])
+  await manager.stop()
+  assert.deepEqual(await check(), [503, 'No process with the role health-manager, housekeeping runs.'])
+  await worker.stop()
   await stop()
 })
 

@@ -266,7 +266,10 @@ export const options = {
     allow_headers: list(['X-Auth-Token', 'X-Openstack-Request-Id'], 'Headers they may send.'),
   },
   healthcheck: {
-    backends: manyOf(['octavia_db_check', 'disable_by_file'], 'What /healthcheck checks.'),
+    backends: manyOf(
+      ['octavia_db_check', 'disable_by_file', 'ottavia_roles_check'],
+      'What /healthcheck checks; the last, ours: whether workers, health managers and housekeeping run.',
+    ),
     detailed: flag(false, 'Tell more than the reason.'),
     disable_by_file_path: text(null, 'While this file exists, disable_by_file says that the service is unavailable.'),
   },

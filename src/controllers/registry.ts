@@ -47,6 +47,12 @@ export async function registerController(
   }
 }
 
+/** Of these roles those that no process has which was heard of lately. */
+export async function missingRoles(db: Db, roles: readonly string[]): Promise<string[]> {
+  const served = new Set((await livingControllers(db)).flatMap(({ serves }) => serves.split(',')))
+  return roles.filter((role) => !served.has(role))
+}
+
 /** Those that were heard of lately, the oldest first. */
 export function livingControllers(db: Db): Promise<ControllerRow[]> {
   return db

@@ -1,4 +1,4 @@
-import { livingControllers } from '../controllers/registry.ts'
+import { livingControllers, missingRoles } from '../controllers/registry.ts'
 import { type Check, lasting, MAX_TOLD, type Trouble, tellEach } from './trouble.ts'
 
 /** What stands still while no process does it. */
@@ -12,9 +12,7 @@ const consequences: Readonly<Record<string, string>> = {
 /** Roles that no living process has, and processes that ended otherwise than in good order, or stand still. */
 export const controllers: Check = async ({ db, nowMs }) => {
   const living = await livingControllers(db)
-  const served = new Set(living.flatMap(({ serves }) => serves.split(',')))
-  const missing = Object.keys(consequences).filter((role) => !served.has(role))
-  const roles = missing.map(
+  const roles = (await missingRoles(db, Object.keys(consequences))).map(
     (role): Trouble => ({
       level: 'error',
       kind: 'role_missing',
