@@ -100,11 +100,17 @@ describe('health monitors', () => {
     eventually(async () => assert.deepEqual(await statuses(pool), wanted), NOTICED_WITHIN_MS)
   const behind = async (port: number) => new Set(await client.membersBehind(`http://${made.vip}:${port}/`, 4))
   const setHealth = (port: number, status: number) => client.ask({ url: `http://${web}:${port}/set-health?status=${status}` })
-  const checksSeen = async (url: string) => JSON.parse((await client.ask({ url }))[0]!.body) as Echo[]
+  /** Waits for one: until the first check a member is taken for ONLINE. */
+  const lastCheckSeen = (url: string) =>
+    eventually(async () => {
+      const seen = JSON.parse((await client.ask({ url }))[0]!.body) as Echo[]
+      assert.ok(seen.length > 0, 'there was a check')
+      return seen.at(-1)!
+    }, NOTICED_WITHIN_MS)
 
   test('HTTP asks by the method, path, version and host it was given, and takes the codes it was given', async () => {
     await eventuallyAre('http', { 8001: 'ONLINE', 8002: 'ONLINE' })
-    const check = (await checksSeen(`http://${web}:8001/checks`)).at(-1)!
+    const check = await lastCheckSeen(`http://${web}:8001/checks`)
     assert.deepEqual([check.method, check.url, check.version, check.headers.host], ['HEAD', '/health/deep', '1.1', ['check.example']])
     await setHealth(8002, 201)
     await eventuallyAre('http', { 8001: 'ONLINE', 8002: 'ERROR' })
@@ -116,7 +122,7 @@ describe('health monitors', () => {
 
   test('HTTPS asks over TLS', async () => {
     await eventuallyAre('https', { 8441: 'ONLINE', 8442: 'ONLINE' })
-    const check = (await checksSeen(`https://${web}:8441/checks`)).at(-1)!
+    const check = await lastCheckSeen(`https://${web}:8441/checks`)
     assert.equal(check.url, '/health')
     assert.notEqual(check.tls, null)
     await client.ask({ url: `https://${web}:8442/set-health?status=500` })
