@@ -22,19 +22,30 @@ const FILE_TIMEOUT_MS = 240_000
 
 /**
  * Runs test files, each in a process of its own; prints a line per file and all that is known of a failure; adds to the totals. With `boxed` each has a
- * sandbox of its own, in which it sees no other's networks, and these variables. `names`: only the tests whose names match one.
+ * sandbox of its own, in which it sees no other's networks, and these variables. A file that failed beside another is judged when it runs alone.
+ * `names`: only the tests whose names match one.
  */
 export async function runFiles(files: string[], { concurrency, boxed, names, timeoutMs }: Manner, totals: Totals): Promise<void> {
+  const runOne = (file: string) => (boxed === undefined ? runFile(file, { names, timeoutMs }) : runBoxed(file, boxed))
+  const add = ({ passed, failed, skipped }: Totals) => {
+    totals.passed += passed
+    totals.failed += failed
+    totals.skipped += skipped
+  }
   const waiting = [...files]
+  const starved: string[] = []
   const runWaiting = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const { passed, failed, skipped } = await (boxed === undefined ? runFile(file, { names, timeoutMs }) : runBoxed(file, boxed))
-      totals.passed += passed
-      totals.failed += failed
-      totals.skipped += skipped
+      const result = await runOne(file)
+      if (result.failed > 0 && concurrency > 1) starved.push(file)
+      else add(result)
     }
   }
   await Promise.all(Array.from({ length: concurrency }, runWaiting))
+  for (const file of starved) {
+    console.log(`once more, alone: ${file}`)
+    add(await runOne(file))
+  }
 }
 
 /** `program` runs the file it is given and ends with a line `N passed, N failed[, N skipped]`. */
