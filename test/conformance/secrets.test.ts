@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,13 +36,13 @@ test('no key, token or password is found in the database, in the logs or in the 
       token,
       'password of admin': controller.credentials().OS_PASSWORD!,
       'password of demo': controller.credentials('openrc-demo').OS_PASSWORD!,
-      "key of an agent's certificate": keyLine(serverPem),
-      "key of a user's certificate": keyLine(users.first),
-      'key of its renewal': keyLine(users.renewed),
+      "key of an agent's certificate": privateText(serverPem),
+      "key of a user's certificate": privateText(users.first),
+      'key of its renewal': privateText(users.renewed),
     }
     for (const name of ['heartbeat.key', 'server-certificates.key']) secrets[name] = readFileSync(join(stateDirectory, name), 'utf8').trim()
     for (const name of ['server_ca.key', 'client_ca.key', 'client.pem'])
-      secrets[name] = keyLine(readFileSync(join(stateDirectory, 'certs', name), 'utf8'))
+      secrets[name] = privateText(readFileSync(join(stateDirectory, 'certs', name), 'utf8'))
 
     const places: Record<string, string> = { 'output of the controller': controller.output }
     for (const name of ['ottavia.db', 'ottavia.db-wal']) {
@@ -107,8 +107,12 @@ async function bundled({ certificate, private_key }: Issued): Promise<Buffer> {
   }
 }
 
-/** A line from the middle of the private key in the PEM: enough to recognise it, however its lines are wrapped. */
-function keyLine(pem: string): string {
-  const key = /-----BEGIN [A-Z ]*PRIVATE KEY-----\n([\s\S]+?)-----END/.exec(pem)?.[1] ?? ''
-  return key.split('\n').filter(Boolean).at(-1)!
+/**
+ * A part of a private key's text that holds nothing but the private number: behind it, in keys of P-256 by PKCS#8, stands the public one, which is
+ * in certificates, too, and with luck in the same letters.
+ */
+function privateText(pem: string): string {
+  const [key = '', body = ''] = /-----BEGIN PRIVATE KEY-----\n([\s\S]+?)-----END PRIVATE KEY-----/.exec(pem) ?? []
+  assert.equal(createPrivateKey(key).asymmetricKeyDetails?.namedCurve, 'prime256v1')
+  return body.split('\n')[1]!.slice(0, 24)
 }
