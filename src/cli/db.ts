@@ -1,10 +1,9 @@
 /** `ottavia db show|upgrade`: the schema of the database, and which programs can use it. */
 import type { Command } from 'commander'
 import { migrate, schemaState } from '../db/migrate.ts'
-import type { Installation } from '../main/installation.ts'
+import type { WithInstallation } from '../main/installation.ts'
 
-/** `open` opens the installation of a state directory; undefined: the default one. */
-export function addDbCommands(program: Command, open: (state: string | undefined) => Promise<Installation>): void {
+export function addDbCommands(program: Command, withInstallation: WithInstallation): void {
   const db = program.command('db').description("the database's schema")
   const option = ['--state <directory>', 'the state directory'] as const
 
@@ -12,7 +11,7 @@ export function addDbCommands(program: Command, open: (state: string | undefined
     .description('what has been done to it, and what this program would do')
     .option(...option)
     .action((options: { state?: string }) =>
-      withInstallation(open, options.state, async (installation) => {
+      withInstallation(options.state, async (installation) => {
         const { done, missing, unknown, needed } = await schemaState(installation.db)
         console.log(`done: ${done.at(-1) ?? 'nothing'} and all before it`)
         console.log(`to be done by this program: ${missing.join(', ') || 'nothing'}`)
@@ -25,23 +24,10 @@ export function addDbCommands(program: Command, open: (state: string | undefined
     .description('brings it up to date, as the first process of a new version does when it starts')
     .option(...option)
     .action((options: { state?: string }) =>
-      withInstallation(open, options.state, async (installation) => {
+      withInstallation(options.state, async (installation) => {
         const { missing } = await schemaState(installation.db)
         await migrate(installation.db)
         console.log(missing.length === 0 ? 'nothing to do' : `done: ${missing.join(', ')}`)
       }),
     )
-}
-
-async function withInstallation(
-  open: (state: string | undefined) => Promise<Installation>,
-  state: string | undefined,
-  work: (installation: Installation) => Promise<void>,
-): Promise<void> {
-  const installation = await open(state)
-  try {
-    await work(installation)
-  } finally {
-    await installation.db.destroy()
-  }
 }

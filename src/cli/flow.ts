@@ -3,14 +3,13 @@ import { Argument, type Command, Option } from 'commander'
 import { listFlows, revertAgain, showFlow } from '../flow/history.ts'
 import type { FlowState } from '../flow/tables.ts'
 import { timestamp } from '../lib/clock.ts'
-import type { Installation } from '../main/installation.ts'
+import type { WithInstallation } from '../main/installation.ts'
 import { formatTable } from './table.ts'
 
 const STATES: FlowState[] = ['READY', 'RUNNING', 'REVERTING', 'DONE', 'REVERTED', 'REVERT_FAILURE']
 const MAX_LISTED = 1_000
 
-/** `open` opens the installation of a state directory; undefined: the default one. */
-export function addFlowCommands(program: Command, open: (state: string | undefined) => Promise<Installation>): void {
+export function addFlowCommands(program: Command, withInstallation: WithInstallation): void {
   const flow = program.command('flow').description('what the controller did, and why something failed')
   const stateDirectory = () => new Option('--state <directory>', 'the state directory')
 
@@ -23,7 +22,7 @@ export function addFlowCommands(program: Command, open: (state: string | undefin
     .option('--request <id>', 'only those that this API request started (x-openstack-request-id of its answer)')
     .option('--limit <number>', 'at most so many', limit, 50)
     .action((options: { state?: string; loadBalancer?: string; in?: FlowState; request?: string; limit: number }) =>
-      withDatabase(open, options.state, async ({ db }) => {
+      withInstallation(options.state, async ({ db }) => {
         const flows = await listFlows(db, {
           subject: options.loadBalancer,
           state: options.in,
@@ -49,7 +48,7 @@ export function addFlowCommands(program: Command, open: (state: string | undefin
     .addArgument(new Argument('<id>'))
     .addOption(stateDirectory())
     .action((id: string, options: { state?: string }) =>
-      withDatabase(open, options.state, async ({ db }) => {
+      withInstallation(options.state, async ({ db }) => {
         const found = await showFlow(db, id)
         if (found === null) throw new Error(`there is no flow ${id}`)
         const {
@@ -98,25 +97,12 @@ export function addFlowCommands(program: Command, open: (state: string | undefin
     .addArgument(new Argument('<id>'))
     .addOption(stateDirectory())
     .action((id: string, options: { state?: string }) =>
-      withDatabase(open, options.state, async ({ db }) => {
+      withInstallation(options.state, async ({ db }) => {
         const found = await db.transaction().execute((tx) => revertAgain(tx, id))
         if (!found) throw new Error(`there is no flow ${id} in the state REVERT_FAILURE`)
         console.log(`flow ${id} is reverted again`)
       }),
     )
-}
-
-async function withDatabase(
-  open: (state: string | undefined) => Promise<Installation>,
-  state: string | undefined,
-  work: (installation: Installation) => Promise<void>,
-): Promise<void> {
-  const installation = await open(state)
-  try {
-    await work(installation)
-  } finally {
-    await installation.db.destroy()
-  }
 }
 
 function limit(text: string): number {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Argument, type Command, Option } from 'commander'
 import { timestamp } from '../lib/clock.ts'
-import type { Installation } from '../main/installation.ts'
+import type { Installation, WithInstallation } from '../main/installation.ts'
 import { withSecrets } from '../main/secrets.ts'
 import { readTrust } from '../main/trust.ts'
 import { listWithout } from '../resources/amphora/agents.ts'
@@ -28,19 +28,11 @@ const stages: Record<RotationStage, string> = {
 
 type Options = { state?: string }
 
-export function addRotateCommands(program: Command, open: (state: string | undefined) => Promise<Installation>): void {
+export function addRotateCommands(program: Command, withInstallation: WithInstallation): void {
   const rotate = program
     .command('rotate')
     .description('exchange CAs, certificates and keys between controllers and amphorae while they serve')
   const stateDirectory = () => new Option('--state <directory>', 'the state directory')
-  const action = async ({ state }: Options, work: (installation: Installation) => Promise<void>) => {
-    const installation = await open(state)
-    try {
-      await work(installation)
-    } finally {
-      await installation.db.destroy()
-    }
-  }
 
   rotate
     .command('begin', { isDefault: true, hidden: true })
@@ -48,18 +40,20 @@ export function addRotateCommands(program: Command, open: (state: string | undef
     .description('exchange it; a running controller does the work')
     .addOption(stateDirectory())
     .option('--wait', 'until it is done')
-    .action((what: Rotatable, options: Options & { wait?: true }) => action(options, (it) => begin(it, what, options.wait === true)))
+    .action((what: Rotatable, options: Options & { wait?: true }) =>
+      withInstallation(options.state, (it) => begin(it, what, options.wait === true)),
+    )
   rotate
     .command('status')
     .description('how far it is, and which amphorae lack something')
     .addOption(stateDirectory())
-    .action((options: Options) => action(options, showStatus))
+    .action((options: Options) => withInstallation(options.state, showStatus))
   rotate
     .command('cancel')
     .description('take back what is new, as long as nobody uses it')
     .addOption(stateDirectory())
     .action((options: Options) =>
-      action(options, async ({ db }) => {
+      withInstallation(options.state, async ({ db }) => {
         if (!(await cancelRotation(db, Date.now()))) throw new Error('nothing is being rotated')
         console.log('cancelled; agents are told by and by')
       }),

@@ -1,26 +1,22 @@
 /** `ottavia status`: what is wrong, in words, and what to type. Ends with 0 when all is well, 1 with warnings, 2 with errors, as monitoring plugins do. */
 import type { Command } from 'commander'
-import type { Installation } from '../main/installation.ts'
+import type { WithInstallation } from '../main/installation.ts'
 import type { Status } from '../status/status.ts'
 
-/** `open` opens the installation of a state directory; undefined: the default one. */
-export function addStatusCommand(program: Command, open: (state: string | undefined) => Promise<Installation>): void {
+export function addStatusCommand(program: Command, withInstallation: WithInstallation): void {
   program
     .command('status')
     .description('what is wrong, in words, and what to type; ends with 0, 1 (warnings) or 2 (errors)')
     .option('--state <directory>', 'the state directory')
     .option('--json', 'for programs')
-    .action(async ({ state, json }: { state?: string; json?: true }) => {
-      const { lookForTroubles } = await import('../status/status.ts')
-      const { config, db } = await open(state)
-      try {
+    .action(({ state, json }: { state?: string; json?: true }) =>
+      withInstallation(state, async ({ config, db }) => {
+        const { lookForTroubles } = await import('../status/status.ts')
         const status = await lookForTroubles({ config, db, nowMs: Date.now() })
         console.log(json ? JSON.stringify(status, null, 2) : textOf(status))
         process.exitCode = exitCodeOf(status)
-      } finally {
-        await db.destroy()
-      }
-    })
+      }),
+    )
 }
 
 export function textOf({ summary, troubles }: Status): string {

@@ -26,6 +26,18 @@ export interface Installation {
   db: Db
 }
 
+/** Does `work` with the installation of a state directory; undefined: the default one. */
+export type WithInstallation = (state: string | undefined, work: (installation: Installation) => Promise<void>) => Promise<void>
+
+export const withInstallation: WithInstallation = async (state, work) => {
+  const installation = await openInstallation(state)
+  try {
+    await work(installation)
+  } finally {
+    await installation.db.destroy()
+  }
+}
+
 /** Throws when nothing was ever started on that state. Close `db` afterwards. */
 export async function openInstallation(state: string | undefined): Promise<Installation> {
   const stateDirectory = stateDirectoryOf(state)

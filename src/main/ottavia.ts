@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addDbCommands } from '../cli/db.ts'
 import { addFlowCommands } from '../cli/flow.ts'
 import { addStatusCommand } from '../cli/status.ts'
+import type { WithInstallation } from './installation.ts'
 
 const program = new Command('ottavia')
   .description('Load balancers as a service: the API of OpenStack Octavia, on any Linux machine')
@@ -26,10 +27,10 @@ program
   .option(...stateOption)
   .action(async (options) => (await import('./down.ts')).down(options))
 
-const openInstallation = async (state: string | undefined) => (await import('./installation.ts')).openInstallation(state)
-addDbCommands(program, openInstallation)
-addFlowCommands(program, openInstallation)
-addStatusCommand(program, openInstallation)
+const withInstallation: WithInstallation = async (state, work) => (await import('./installation.ts')).withInstallation(state, work)
+addDbCommands(program, withInstallation)
+addFlowCommands(program, withInstallation)
+addStatusCommand(program, withInstallation)
 
 program
   .command('agent')
@@ -50,16 +51,10 @@ else program.command('loadbalancer').description('load balancers and all that be
 if (process.argv[2] === 'amphora') (await import('../cli/amphora.ts')).addAmphoraCommands(program)
 else program.command('amphora').description('replacing amphorae for a new image or agent, beside `openstack loadbalancer amphora ...`')
 
-if (process.argv[2] === 'rotate')
-  (await import('../cli/rotate.ts')).addRotateCommands(program, async (state) =>
-    (await import('./installation.ts')).openInstallation(state),
-  )
+if (process.argv[2] === 'rotate') (await import('../cli/rotate.ts')).addRotateCommands(program, withInstallation)
 else program.command('rotate').description('exchange CAs, certificates and keys between controllers and amphorae while they serve')
 
-if (process.argv[2] === 'orphans')
-  (await import('../cli/orphans.ts')).addOrphanCommands(program, async (state) =>
-    (await import('./installation.ts')).openInstallation(state),
-  )
+if (process.argv[2] === 'orphans') (await import('../cli/orphans.ts')).addOrphanCommands(program, withInstallation)
 else program.command('orphans').description('machines, ports and security groups that no load balancer and no amphora knows')
 
 if (process.argv[2] === 'secret') (await import('../cli/secret.ts')).addSecretCommands(program)
