@@ -38,6 +38,8 @@ export async function registerController(
         saying = undefined
       })
   }, SAY_INTERVAL_MS)
+  // Nobody is here for the sake of saying so.
+  timer.unref()
   return {
     async stop() {
       clearInterval(timer)
