@@ -438,6 +438,7 @@ export const options = {
     ),
   },
   certificates: {
+    cert_generator: choice(['local_cert_generator'], 'local_cert_generator', "Who signs agents' certificates: the controllers themselves."),
     ca_certificate: text(null, "Signs agents' certificates; default: made in the state directory."),
     ca_private_key: text(null, 'Its key.'),
     ca_private_key_passphrase: text(null, "Its key's passphrase.", { secret: true }),

@@ -54,6 +54,9 @@ else program.command('amphora').description('replacing amphorae for a new image 
 if (process.argv[2] === 'rotate') (await import('../cli/rotate.ts')).addRotateCommands(program, withInstallation)
 else program.command('rotate').description('exchange CAs, certificates and keys between controllers and amphorae while they serve')
 
+if (process.argv[2] === 'certificates') (await import('../cli/certificates.ts')).addCertificatesCommands(program)
+else program.command('certificates').description('the CAs and the certificate of controllers, made before the first start')
+
 if (process.argv[2] === 'orphans') (await import('../cli/orphans.ts')).addOrphanCommands(program, withInstallation)
 else program.command('orphans').description('machines, ports and security groups that no load balancer and no amphora knows')
 

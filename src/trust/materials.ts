@@ -93,12 +93,15 @@ export async function activeCa(db: Db, box: SecretBox, kind: 'server_ca' | 'clie
 export const makeHeartbeatKey = () => randomBytes(HEARTBEAT_KEY_BYTES).toString('base64url')
 
 /** Its name has a part made at random: of two CAs of one name that count at the same time, OpenSSL may ask only one. */
-export function makeCa(name: string): Promise<{ certificate: string; key: string }> {
+export function makeCa(name: string, validitySeconds = CA_VALIDITY_SECONDS): Promise<{ certificate: string; key: string }> {
   const common_name = `${name} ${randomBytes(4).toString('hex')}`
-  return createCertificateAuthority({ common_name, validitySeconds: CA_VALIDITY_SECONDS })
+  return createCertificateAuthority({ common_name, validitySeconds })
 }
 
-export async function issueClientCertificate(ca: { certificate: string; key: string }): Promise<{ certificate: string; key: string }> {
+export async function issueClientCertificate(
+  ca: { certificate: string; key: string },
+  validitySeconds = CLIENT_CERTIFICATE_VALIDITY_SECONDS,
+): Promise<{ certificate: string; key: string }> {
   const authority = await loadCertificateAuthority(ca)
-  return authority.issue({ common_name: 'ottavia-controller', usage: 'client', validitySeconds: CLIENT_CERTIFICATE_VALIDITY_SECONDS })
+  return authority.issue({ common_name: 'ottavia-controller', usage: 'client', validitySeconds })
 }
