@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
-import { type Option, type Options, options } from './options.ts'
+import type { Option } from './option.ts'
+import { type Options, options } from './options.ts'
 import { parseOsloConfig } from './parse.ts'
 
 /** The values of all options, and where the state lies. */

@@ -3,156 +3,8 @@
  * `npm run generate` prints it as a page.
  */
 
-export interface Option<T> {
-  readonly parse: (text: string) => T
-  readonly default: T
-  readonly help: string
-  /** Ours, not upstream's. */
-  readonly ours: boolean
-  /** May be given several times; `parse` gets the values joined by newlines. */
-  readonly repeated: boolean
-  readonly secret: boolean
-}
-
-interface Extras {
-  ours?: boolean
-  repeated?: boolean
-  secret?: boolean
-}
-
-function option<T>(parse: (text: string) => T, defaultValue: T, help: string, extras: Extras = {}): Option<T> {
-  return {
-    parse,
-    default: defaultValue,
-    help,
-    ours: extras.ours ?? false,
-    repeated: extras.repeated ?? false,
-    secret: extras.secret ?? false,
-  }
-}
-
-const text = <D extends string | null>(defaultValue: D, help: string, extras?: Extras): Option<string | D> =>
-  option<string | D>((value) => value, defaultValue, help, extras)
-
-function number<D extends number | null>(
-  defaultValue: D,
-  help: string,
-  limits: { min?: number; max?: number; fraction?: boolean } & Extras = {},
-): Option<number | D> {
-  return option<number | D>(
-    (value) => {
-      const parsed = Number(value)
-      if (value.trim() === '' || !Number.isFinite(parsed)) throw new Error('is not a number')
-      if (!limits.fraction && !Number.isInteger(parsed)) throw new Error('is not a whole number')
-      if (limits.min !== undefined && parsed < limits.min) throw new Error(`should be greater than or equal to ${limits.min}`)
-      if (limits.max !== undefined && parsed > limits.max) throw new Error(`should be less than or equal to ${limits.max}`)
-      return parsed
-    },
-    defaultValue,
-    help,
-    limits,
-  )
-}
-
-const tcpPort = (defaultValue: number, help: string, extras?: Extras) => number(defaultValue, help, { min: 1, max: 65535, ...extras })
-
-const flag = (defaultValue: boolean, help: string, extras?: Extras) =>
-  option(
-    (value) => {
-      const word = value.trim().toLowerCase()
-      if (['true', '1', 'on', 'yes'].includes(word)) return true
-      if (['false', '0', 'off', 'no'].includes(word)) return false
-      throw new Error('is not a boolean')
-    },
-    defaultValue,
-    help,
-    extras,
-  )
-
-function choice<const V extends string, D extends NoInfer<V> | null>(
-  values: readonly V[],
-  defaultValue: D,
-  help: string,
-  extras?: Extras,
-): Option<V | D> {
-  return option<V | D>(
-    (value) => {
-      const found = values.find((known) => known === value.trim())
-      if (found === undefined) throw new Error(`should be one of ${values.join(', ')}`)
-      return found
-    },
-    defaultValue,
-    help,
-    extras,
-  )
-}
-
-/** Comma-separated, or given several times. */
-const list = (defaultValue: string[], help: string, extras?: Extras) =>
-  option(
-    (value) =>
-      value
-        .split(/[,\n]/)
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    defaultValue,
-    help,
-    { repeated: true, ...extras },
-  )
-
-/** Given several times, since a comma may be part of one. */
-const lines = (defaultValue: string[], help: string, extras?: Extras) =>
-  option((value) => value.split('\n'), defaultValue, help, { repeated: true, ...extras })
-
-/** `host:port`, comma-separated; IPv6 addresses in brackets or, as with upstream, without. */
-const hostsWithPorts = (help: string) => {
-  const hosts = list([], help)
-  return option<string[]>(
-    (value) => {
-      const found = hosts.parse(value)
-      const wrong = found.find((item) => !/^(\[[\da-f:.]+\]|[\w.:-]+):\d{1,5}$/i.test(item) || Number(item.split(':').at(-1)) > 65_535)
-      if (wrong !== undefined) throw new Error(`should be a list of addresses with their ports, which '${wrong}' is not`)
-      return found
-    },
-    [],
-    help,
-    { repeated: true },
-  )
-}
-
-/** Some of the words given, comma-separated or given several times; none is the default. */
-const manyOf = <const V extends string>(values: readonly V[], help: string, extras?: Extras) =>
-  option<V[]>(
-    (value) =>
-      list([], help)
-        .parse(value)
-        .map((word) => {
-          const found = values.find((known) => known === word)
-          if (found === undefined) throw new Error(`should be some of ${values.join(', ')}`)
-          return found
-        }),
-    [],
-    help,
-    { repeated: true, ...extras },
-  )
-
-/** `name:description` pairs, comma-separated. */
-const dictionary = (defaultValue: Record<string, string>, help: string, extras?: Extras) =>
-  option(
-    (value) =>
-      Object.fromEntries(
-        value.split(',').map((pair) => {
-          const colon = pair.indexOf(':')
-          if (colon < 0) throw new Error('should be a list of name:description')
-          return [pair.slice(0, colon).trim(), pair.slice(colon + 1).trim()]
-        }),
-      ) as Record<string, string>,
-    defaultValue,
-    help,
-    extras,
-  )
-
-const ours = { ours: true }
+import { barbicanService, keystone_authtoken, networkingRetries, servicesOptions } from './openstack-options.ts'
+import { choice, dictionary, flag, hostsWithPorts, lines, list, manyOf, number, type Option, ours, tcpPort, text } from './option.ts'
 
 export const options = {
   DEFAULT: {
@@ -216,40 +68,7 @@ export const options = {
     bind_port: tcpPort(5000, 'The port the embedded identity service listens on.', ours),
     token_lifetime: number(3600, 'How long a token of the embedded identity service is valid, in seconds.', { min: 1, ...ours }),
   },
-  keystone_authtoken: {
-    www_authenticate_uri: text(null, 'Where clients without a valid token are sent.'),
-    auth_url: text(null, 'Keystone, with or without /v3.'),
-    auth_type: choice(['password', 'v3password'], 'password', 'How the service user logs in.'),
-    username: text(null, 'The service user, by whose token others are validated; he needs the role admin or service.'),
-    user_id: text(null, 'The same by id.'),
-    user_domain_name: text(null, 'Its domain; default: the one with the id default.'),
-    user_domain_id: text(null, 'The same by id.'),
-    password: text(null, 'Its password.', { secret: true }),
-    project_name: text(null, 'The project its token is for.'),
-    project_id: text(null, 'The same by id.'),
-    project_domain_name: text(null, "The project's domain."),
-    project_domain_id: text(null, 'The same by id.'),
-    default_domain_name: text(null, 'Both domains, where they are not given.'),
-    default_domain_id: text(null, 'The same by id.'),
-    system_scope: choice(['all'], null, 'Its token is for the system instead.'),
-    region_name: text(null, "The region of Keystone's endpoint in the catalog."),
-    interface: choice(['public', 'internal', 'admin'], 'internal', "Which of Keystone's endpoints is asked."),
-    cafile: text(null, "PEM file of the CAs that sign Keystone's certificate; default: the system's."),
-    certfile: text(null, 'PEM file of a client certificate, where Keystone asks for one.'),
-    keyfile: text(null, 'Its key; default: in certfile.'),
-    insecure: flag(false, "Do not verify Keystone's certificate."),
-    http_connect_timeout: number(null, 'Seconds for one request to Keystone; default: 10.', { min: 1 }),
-    http_request_max_retries: number(3, 'How often a request is tried again when Keystone fails or is silent.', { min: 0, max: 10 }),
-    token_cache_time: number(300, 'For how many seconds a validation is remembered: 60 at most, whatever this says; -1: not at all.', {
-      min: -1,
-    }),
-    service_token_roles: list(['service'], 'Roles of which a service token has one.'),
-    service_token_roles_required: flag(
-      true,
-      'False: any valid token is a service token, but only those with a role let expired ones pass.',
-    ),
-    service_type: text(null, "This service's type in access rules (load-balancer); without it tokens with access rules are refused."),
-  },
+  keystone_authtoken,
   oslo_policy: {
     policy_file: text('policy.yaml', 'Rules that differ from the default ones; a relative name is beside octavia.conf.'),
     policy_dirs: list(['policy.d'], 'Directories of more such files, which win over policy_file.'),
@@ -438,6 +257,7 @@ export const options = {
     ),
   },
   certificates: {
+    ...barbicanService,
     cert_generator: choice(['local_cert_generator'], 'local_cert_generator', "Who signs agents' certificates: the controllers themselves."),
     ca_certificate: text(null, "Signs agents' certificates; default: made in the state directory."),
     ca_private_key: text(null, 'Its key.'),
@@ -484,6 +304,7 @@ export const options = {
     reservation_expiry_age: number(60, 'Seconds until the reservation of a VIP that led to nothing is undone.', { min: 1, ...ours }),
   },
   networking: {
+    ...networkingRetries,
     allow_vip_network_id: flag(true, 'Allow vip_network_id.'),
     allow_vip_subnet_id: flag(true, 'Allow vip_subnet_id.'),
     allow_vip_port_id: flag(true, 'Allow vip_port_id.'),
@@ -491,11 +312,7 @@ export const options = {
     denylist_vip_networks: list([], 'Networks VIPs may not be on.'),
     reserved_ips: list(['169.254.169.254'], 'Addresses members may not have.'),
   },
-  nova: {
-    availability_zone: text(null, 'The availability zone of amphorae, where the load balancer is in none of its own.'),
-    enable_anti_affinity: flag(false, 'Put the amphorae of a pair on different hosts.'),
-    anti_affinity_policy: choice(['anti-affinity', 'soft-anti-affinity'], 'anti-affinity', 'How strictly.'),
-  },
+  ...servicesOptions,
   quotas: {
     default_load_balancer_quota: number(-1, 'Load balancers of a project.', { min: -1 }),
     default_listener_quota: number(-1, 'Listeners of a project.', { min: -1 }),

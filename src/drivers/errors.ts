@@ -76,6 +76,32 @@ export class NoSecretStoreError extends Error {
   }
 }
 
+/**
+ * A service of OpenStack failed, refused, or gave no answer within its attempts (status 0). `message` has its own words, for admins; drivers translate
+ * what users can mend to the errors above.
+ */
+export class ServiceError extends Error {
+  /** Nova, Neutron, ... */
+  readonly service: string
+  readonly status: number
+  /** Its own name for what is wrong, where it has one (Neutron: `IpAddressInUse`). */
+  readonly type: string | null
+  /** Its words alone. */
+  readonly words: string
+  constructor(service: string, request: string, answer: { status: number; words: string; type?: string | null }) {
+    super(
+      answer.status === 0
+        ? `${service} gave no answer to ${request}: ${answer.words}`
+        : `${service} answered ${request} with ${answer.status}: ${answer.words}`,
+    )
+    this.name = 'ServiceError'
+    this.service = service
+    this.status = answer.status
+    this.type = answer.type ?? null
+    this.words = answer.words
+  }
+}
+
 /** Null instead of NotFoundError, for who is content when the thing is gone. */
 export async function ifThere<T>(found: Promise<T>): Promise<T | null> {
   try {

@@ -19,22 +19,35 @@ export interface HttpAnswer {
   body: string
 }
 
+export interface HttpRequest {
+  method: string
+  headers: Record<string, string>
+  body?: string
+  signal?: AbortSignal
+  /** Instead of the client's. */
+  timeoutMs?: number
+  /** On a connection of its own: on one that was kept, it is not known whether a request arrived that the service closes it upon. */
+  onNewConnection?: boolean
+}
+
 export interface HttpClient {
   /** Rejects when there is no whole answer in time. */
-  send(url: string, wanted: { method: string; headers: Record<string, string>; body?: string; signal?: AbortSignal }): Promise<HttpAnswer>
+  send(url: string, wanted: HttpRequest): Promise<HttpAnswer>
   close(): void
 }
 
-export function createHttpClient({ maxConnections, maxAnswerBytes, timeoutMs, tls }: HttpClientOptions): HttpClient {
+export function createHttpClient({ maxConnections, maxAnswerBytes, timeoutMs: usualTimeoutMs, tls }: HttpClientOptions): HttpClient {
   const pool = { keepAlive: true, maxSockets: maxConnections }
   const agents = { 'http:': new HttpAgent(pool), 'https:': new HttpsAgent({ ...pool, ...tls }) }
+  const single = { keepAlive: false, maxSockets: maxConnections }
+  const newConnections = { 'http:': new HttpAgent(single), 'https:': new HttpsAgent({ ...single, ...tls }) }
   return {
-    send(url, { method, headers, body, signal }) {
+    send(url, { method, headers, body, signal, timeoutMs = usualTimeoutMs, onNewConnection = false }) {
       const { protocol } = new URL(url)
       const isTls = protocol === 'https:'
       return new Promise((resolve, reject) => {
         const outgoing = (isTls ? httpsRequest : httpRequest)(url, {
-          agent: agents[isTls ? 'https:' : 'http:'],
+          agent: (onNewConnection ? newConnections : agents)[isTls ? 'https:' : 'http:'],
           method,
           signal,
           headers: { ...headers, ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }) },
@@ -63,8 +76,7 @@ export function createHttpClient({ maxConnections, maxAnswerBytes, timeoutMs, tl
       })
     },
     close() {
-      agents['http:'].destroy()
-      agents['https:'].destroy()
+      for (const agent of [...Object.values(agents), ...Object.values(newConnections)]) agent.destroy()
     },
   }
 }

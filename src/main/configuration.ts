@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { type Config, type ConfigSource, loadConfig } from '../config/config.ts'
-import { options as knownOptions, type Option } from '../config/options.ts'
+import type { Option } from '../config/option.ts'
+import { options as knownOptions } from '../config/options.ts'
 
 export interface ServeOptions {
   state?: string

@@ -55,6 +55,13 @@ export const metricTable = {
     'operation',
   ]),
 
+  openstack_requests_total: counter("Requests to OpenStack's services, by the status of the answer; 0: none.", [
+    'service',
+    'method',
+    'status',
+  ]),
+  openstack_request_duration_seconds: histogram("How long OpenStack's services took to answer.", FLOW_SECONDS, ['service', 'method']),
+
   database_up: gauge('1 when the database answered while these metrics were collected.'),
   database_query_errors_total: counter('Statements that failed, by kind: unavailable, busy, other.', ['kind']),
 

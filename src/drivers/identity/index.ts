@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { ConfigError } from '../../config/config.ts'
+import { checkLoginOptions } from '../openstack/login.ts'
 import type { IdentityDriver } from './driver.ts'
 
 export type IdentityDriverName = 'embedded' | 'keystone'
@@ -31,12 +31,6 @@ export function whereToAuthenticate(config: Config): string {
 }
 
 /** Throws ConfigError where Keystone is chosen and could not be asked. */
-export function checkKeystoneOptions({ keystone_authtoken: options }: Config): void {
-  const missing = (names: string) => new ConfigError(`[keystone_authtoken] ${names}: missing, and [identity] driver = keystone needs it`)
-  if (options.auth_url === null) throw missing('auth_url')
-  if (!/^https?:\/\//.test(options.auth_url) || !URL.canParse(options.auth_url)) {
-    throw new ConfigError(`[keystone_authtoken] auth_url: the value '${options.auth_url}' should be an http or https URL`)
-  }
-  if (options.username === null && options.user_id === null) throw missing('username or user_id')
-  if (options.password === null) throw missing('password')
+export function checkKeystoneOptions({ keystone_authtoken }: Config): void {
+  checkLoginOptions('keystone_authtoken', keystone_authtoken, '[identity] driver = keystone')
 }
