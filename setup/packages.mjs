@@ -27,6 +27,28 @@ const testing = [
   { package: 'openssl', provides: 'openssl', why: 'the tests look at certificates with it' },
 ]
 
+/** All services of a real OpenStack, with their database and message queue. */
+const cloud = [
+  { package: 'mariadb-server', provides: 'mariadbd', why: "the services' database" },
+  { package: 'rabbitmq-server', provides: '/usr/lib/rabbitmq', why: 'by which the services talk' },
+  { package: 'python3-pymysql', provides: '/usr/lib/python3/dist-packages/pymysql', why: "the services' way to the database" },
+  { package: 'uwsgi-plugin-python3', provides: 'uwsgi_python3', why: 'serves Keystone, Placement and Barbican' },
+  { package: 'keystone', provides: '/etc/keystone', why: 'says who is who' },
+  { package: 'glance-api', provides: 'glance-api', why: 'keeps images' },
+  { package: 'placement-api', provides: 'placement-api', why: 'Nova asks it for hosts' },
+  { package: 'neutron-server', provides: 'neutron-server', why: 'networks and ports' },
+  { package: 'nova-api', provides: 'nova-api', why: 'machines' },
+  { package: 'nova-conductor', provides: 'nova-conductor', why: 'machines' },
+  { package: 'nova-scheduler', provides: 'nova-scheduler', why: 'chooses hosts' },
+  { package: 'nova-compute', provides: 'nova-compute', why: 'runs machines' },
+  { package: 'barbican-api', provides: 'barbican-wsgi-api', why: "keeps users' secrets" },
+]
+
 const measuring = [{ package: 'wrk', provides: 'wrk', why: 'makes the load of the data plane bench, faster than what it measures' }]
 
-export const packagesFor = { start: running, test: [...running, ...testing], bench: [...running, ...measuring] }
+export const packagesFor = {
+  start: running,
+  test: [...running, ...testing],
+  openstack: [...running, ...testing, ...cloud],
+  bench: [...running, ...measuring],
+}

@@ -1,6 +1,5 @@
 /** The HTTP services of the embedded cloud on free ports of loopback, over rows alone: nothing in the kernel, a list for servers. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../../src/config/config.ts'
@@ -20,6 +19,7 @@ import { type EmbeddedSecrets, openEmbeddedSecrets } from '../../src/embedded/se
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { aDatabase } from './databases.ts'
+import { freePorts } from './free-ports.ts'
 import { networkRows } from './network-rows.ts'
 
 export interface EmbeddedServices {
@@ -165,18 +165,4 @@ function testClock(): TestClock {
       ahead += ms
     },
   }
-}
-
-/** Ports that were free a moment ago: the catalog has to name them before the services listen. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

@@ -1,12 +1,12 @@
 /** A real Keystone (Debian's python3-keystone) in a directory of its own: SQLite, one process, on a free port of loopback. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { exec } from '../../src/lib/exec.ts'
 import { eventually } from './eventually.ts'
+import { freePort } from './free-ports.ts'
 
 const PROGRAM = '/usr/bin/keystone-wsgi-public'
 const START_TIMEOUT_MS = 60_000
@@ -85,12 +85,4 @@ function ended(child: ChildProcess): Promise<void> {
     child.once('exit', () => resolve())
     child.kill('SIGKILL')
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,12 +1,12 @@
 /** The real octavia-api with a Keystone, no-op drivers, SQLite and no worker: what it accepts is brought to ACTIVE in its database. */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { eventually } from './eventually.ts'
+import { freePort } from './free-ports.ts'
 import type { Person } from './keystone-admin.ts'
 
 const PYTHON = '/usr/bin/python3.11'
@@ -105,12 +105,4 @@ project_domain_name = Default
       await stop()
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

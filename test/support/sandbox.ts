@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exec } from '../../src/lib/exec.ts'
 import { retry } from '../../src/lib/retry.ts'
+import { freePort } from './free-ports.ts'
 
 /** Inside: loopback up, a /run of its own, then the command as a child of a shell, because process 1 has to reap orphans and node does not. */
 const PREPARE = 'mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/lock && ip link set lo up && "$@"; exit $?'
@@ -36,8 +37,6 @@ function statusOf(child: ChildProcess): Promise<number> {
   })
 }
 
-const SHARED_PORT = 54_329
-
 export interface PostgresServer {
   url: string
   /** The same server for who is in another network namespace. */
@@ -49,11 +48,12 @@ export interface PostgresServer {
   startAgain(): Promise<void>
 }
 
-/** A throw-away PostgreSQL on loopback; undefined where none is installed. It refuses to run as root, hence the other user. */
-export async function startPostgres(port = SHARED_PORT): Promise<PostgresServer | undefined> {
+/** A throw-away PostgreSQL on loopback, on this port or a free one; undefined where none is installed. It refuses to run as root, hence the other user. */
+export async function startPostgres(wantedPort?: number): Promise<PostgresServer | undefined> {
   const root = '/usr/lib/postgresql'
   const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined
   if (version === undefined) return undefined
+  const port = wantedPort ?? (await freePort())
   const bin = join(root, version, 'bin')
   const directory = mkdtempSync(join(tmpdir(), 'ottavia-postgres-'))
   const data = join(directory, 'data')

@@ -1,0 +1,75 @@
+/**
+ * A real OpenStack (Keystone, Nova, Neutron, Glance, Barbican of Debian) for tests: what runs in this network namespace already, else one of
+ * this sandbox's own. `openstack/up` (in OTTAVIA_SHARED) writes into the machine's /etc and /var and keeps databases there; in a sandbox it writes into
+ * memory, so that the machine stays as it was and several clouds may run.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exec } from '../../src/lib/exec.ts'
+
+const shared = process.env.OTTAVIA_SHARED ?? fileURLToPath(new URL('../../../shared', import.meta.url))
+const scripts = join(shared, 'openstack')
+/** The sandbox's own /run is in memory and goes with it. */
+const STATE = '/run/openstack'
+/** Two minutes on an idle machine. */
+const UP_TIMEOUT_MS = 900_000
+const KEYSTONE_PORT = 5000
+
+/** Its administrator, as `openstack/adminrc` has him. */
+const administrator = {
+  OS_AUTH_URL: `http://127.0.0.1:${KEYSTONE_PORT}/v3`,
+  OS_USERNAME: 'admin',
+  OS_PASSWORD: 'secret',
+  OS_PROJECT_NAME: 'admin',
+  OS_USER_DOMAIN_NAME: 'Default',
+  OS_PROJECT_DOMAIN_NAME: 'Default',
+  OS_REGION_NAME: 'RegionOne',
+  OS_IDENTITY_API_VERSION: '3',
+}
+
+/** Why tests that need a whole cloud cannot run; null where there is one. */
+export const noOpenStack =
+  process.env.OPENSTACK_STATE === undefined || process.env.OS_AUTH_URL === undefined
+    ? 'no OpenStack runs here (npm run test:openstack brings one up)'
+    : null
+
+/** Afterwards this network namespace has a cloud; returns the environment by which tests find it. */
+export async function ensureOpenStack(): Promise<NodeJS.ProcessEnv> {
+  if (await listens(KEYSTONE_PORT)) return { ...administrator, OPENSTACK_STATE: process.env.OPENSTACK_STATE ?? STATE }
+  if (!existsSync(scripts)) throw new Error(`${scripts} is not there: OTTAVIA_SHARED names the directory that has openstack/up`)
+  await hideTheMachine()
+  const started = performance.now()
+  const env = { ...process.env, OPENSTACK_STATE: STATE }
+  await exec(join(scripts, 'up'), ['--netns'], { env, timeoutMs: UP_TIMEOUT_MS })
+  console.log(`     a real OpenStack is up (${((performance.now() - started) / 1_000).toFixed(0)} s)`)
+  return { ...administrator, OPENSTACK_STATE: STATE }
+}
+
+/** Lays over all places where the services write what is in memory. Databases begin empty: those of the machine may be in use. */
+async function hideTheMachine(): Promise<void> {
+  const upper = '/run/written'
+  for (const place of ['/etc', '/var/lib', '/var/log', '/usr/lib/python3/dist-packages/nova/virt']) {
+    const [changed, work] = ['changed', 'work'].map((name) => join(upper, place, name))
+    for (const directory of [changed!, work!]) mkdirSync(directory, { recursive: true })
+    await exec('chmod', ['--reference', place, changed!])
+    await exec('mount', ['-t', 'overlay', 'overlay', '-o', `lowerdir=${place},upperdir=${changed},workdir=${work}`, place])
+  }
+  for (const owner of ['mysql', 'rabbitmq']) {
+    await exec('mount', ['-t', 'tmpfs', '-o', 'mode=0750', 'tmpfs', `/var/lib/${owner}`])
+    await exec('chown', [`${owner}:`, `/var/lib/${owner}`])
+  }
+  await exec('mariadb-install-db', ['--user=mysql', '--datadir=/var/lib/mysql', '--skip-test-db'], { timeoutMs: UP_TIMEOUT_MS })
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
