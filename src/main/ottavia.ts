@@ -35,7 +35,8 @@ addStatusCommand(program, withInstallation)
 program
   .command('agent')
   .description("run on an amphora: the agent's API")
-  .requiredOption('--config-file <file>', 'amphora-agent.conf')
+  .option('--config-file <file>', 'amphora-agent.conf')
+  .option('--config-drive <directory>', 'a mounted config drive of OpenStack, whose files are put in their places first')
   .action(async () => {
     await import('./agent.ts')
   })

@@ -1,13 +1,7 @@
 /** The agent's own configuration file, in upstream's format, so that upstream's agent reads it as well. */
 import type { Config } from '../config/config.ts'
+import { amphoraFiles } from '../lib/amphora-files.ts'
 import { heartbeatKeyOf } from '../lib/heartbeat-key.ts'
-
-/** Where an amphora's files lie; the names are those of upstream's image. */
-export const amphoraFiles = {
-  agentConfiguration: '/etc/octavia/amphora-agent.conf',
-  serverCertificate: '/etc/octavia/certs/server.pem',
-  clientCa: '/etc/octavia/certs/client_ca.pem',
-} as const
 
 type Settings = Pick<Config, 'amphora_agent' | 'haproxy_amphora' | 'health_manager' | 'controller_worker'>
 

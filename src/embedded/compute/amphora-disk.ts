@@ -8,10 +8,10 @@
  */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
+import { amphoraFiles } from '../../lib/amphora-files.ts'
 
 const AGENT = '/opt/ottavia/agent.mjs'
 const NODE = '/opt/ottavia/node'
-const CONFIGURATION = '/etc/octavia/amphora-agent.conf'
 const MIB = 1024 * 1024
 
 /** Everything else of root's stays: HAProxy becomes nobody, keepalived wants real-time priority, the agent changes networks. */
@@ -23,8 +23,11 @@ const SHARED_ETC = ['ld.so.cache', 'alternatives', 'iproute2', 'protocols', 'ser
 /** The agent doesn't need a heap of the size Node takes by default; many amphorae share one machine. */
 const NODE_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning']
 
+/** What follows says where its configuration is. */
+export const AGENT_PROGRAM = [NODE, ...NODE_FLAGS, AGENT]
+
 /** For the script that supervises it. */
-export const AGENT_COMMAND = ['/var/log/amphora-agent.log', NODE, ...NODE_FLAGS, AGENT, '--config-file', CONFIGURATION]
+export const AGENT_COMMAND = ['/var/log/amphora-agent.log', ...AGENT_PROGRAM, '--config-file', amphoraFiles.agentConfiguration]
 
 export const AMPHORA_ENVIRONMENT = {
   PATH: '/usr/sbin:/usr/bin:/sbin:/bin',

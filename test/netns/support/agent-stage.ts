@@ -241,7 +241,8 @@ log_file = ${agent.base}/agent.log
       }
     }
     // Namespaces vanish some time after their deletion; the next stage uses the same names at once.
-    await ip(...this.veths.map((name) => `link delete ${name}`))
+    // Those whose other end was in a machine that has ended are gone already.
+    await exec('ip', ['-force', '-batch', '-'], { input: this.veths.map((name) => `link delete ${name}\n`).join(''), anyStatus: true })
     for (const name of [...this.namespaces, ...this.agents.map(({ inner }) => inner)])
       if (existsSync(`/run/netns/${name}`)) await ip(`netns delete ${name}`)
     await ip('link delete mgmt', 'link delete tenant')
