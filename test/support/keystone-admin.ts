@@ -14,6 +14,7 @@ export type Scope = { project: { id: string } } | { domain: { id: string } } | {
 export class KeystoneAdmin {
   readonly v3: string
   readonly #password: string
+  #token: string | undefined
 
   /** In: the root of /v3 and the password of the user admin. */
   constructor(v3: string, password: string) {
@@ -62,18 +63,22 @@ export class KeystoneAdmin {
   }
 
   async revoke(token: string): Promise<void> {
-    const answer = await call('DELETE', `${this.v3}/auth/tokens`, await this.#token(), undefined, { 'x-subject-token': token })
+    const answer = await this.#call('DELETE', '/auth/tokens', undefined, { 'x-subject-token': token })
     assert.equal(answer.status, 204)
   }
 
   async isValid(token: string): Promise<boolean> {
-    const answer = await call('GET', `${this.v3}/auth/tokens`, await this.#token(), undefined, { 'x-subject-token': token })
-    return answer.status === 200
+    return (await this.#call('GET', '/auth/tokens', undefined, { 'x-subject-token': token })).status === 200
   }
 
-  /** Each time a new one: tests let them expire. */
-  #token(): Promise<string> {
-    return this.login({ name: 'admin', password: this.#password }, { project: { name: 'admin', domain: { id: 'default' } } })
+  /** With a token that is used until it is refused: a login costs much, and tests let tokens expire. */
+  async #call(method: string, path: string, body?: object, headers?: Record<string, string>): ReturnType<typeof call> {
+    const admin = () => this.login({ name: 'admin', password: this.#password }, { project: { name: 'admin', domain: { id: 'default' } } })
+    this.#token ??= await admin()
+    const answer = await call(method, `${this.v3}${path}`, this.#token, body, headers)
+    if (answer.status !== 401) return answer
+    this.#token = await admin()
+    return call(method, `${this.v3}${path}`, this.#token, body, headers)
   }
 
   async #roleId(name: string): Promise<string> {
@@ -82,7 +87,7 @@ export class KeystoneAdmin {
   }
 
   async #ask(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
-    const answer = await call(method, `${this.v3}${path}`, await this.#token(), body)
+    const answer = await this.#call(method, path, body)
     assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
     return answer.body
   }
