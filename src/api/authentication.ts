@@ -32,7 +32,7 @@ export async function authenticate(
   const [path = ''] = originalUrl.split('?', 1)
   const found = await identity.validate(token, { service_token, method, path })
   if (found === null) throw unauthenticated()
-  return { ...found, is_admin: policy.isAdmin(found) }
+  return { ...found, is_admin: policy.isAdmin(found), token }
 }
 
 function oneHeader(value: string | string[] | undefined): string | null {

@@ -27,6 +27,8 @@ export interface Caller {
   readonly user_domain_id?: string | null
   readonly project_domain_id?: string | null
   readonly is_admin_project?: boolean
+  /** His own, for a service that is asked on his behalf; null without authentication. */
+  readonly token?: string | null
   /** The service that passes the request on (X-Service-Token). */
   readonly service?: { readonly user_id: string; readonly project_id: string | null; readonly roles: readonly string[] } | null
 }

@@ -17,6 +17,8 @@ export interface HttpAnswer {
   status: number
   headers: IncomingHttpHeaders
   body: string
+  /** The same, for what is no text. */
+  bytes: Buffer
 }
 
 export interface HttpRequest {
@@ -68,7 +70,8 @@ export function createHttpClient({ maxConnections, maxAnswerBytes, timeoutMs: us
           incoming.on('error', fail)
           incoming.on('end', () => {
             clearTimeout(timer)
-            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks).toString('utf8') })
+            const bytes = Buffer.concat(chunks)
+            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: bytes.toString('utf8'), bytes })
           })
         })
         outgoing.on('error', fail)

@@ -54,7 +54,8 @@ export class References {
 
   constructor(context: Asked, caller: Caller) {
     this.#context = context
-    this.#reader = caller.is_admin ? null : { project_id: caller.project_id, user_id: caller.user_id }
+    const { project_id, user_id, is_admin, token } = caller
+    this.#reader = { project_id, user_id, is_admin, token }
   }
 
   /** Asks the store. May also be called in advance, for what is known to be checked. */

@@ -17,8 +17,11 @@ certificatesContract('memory', async () => {
   const driver = new MemoryCertificates()
   return {
     driver,
-    bundle: { reference: driver.addCertificate({ bundle: content }), content },
-    secret: { reference: driver.addSecret('text'), text: 'text' },
+    bundle: { reference: driver.addCertificate({ bundle: content, project_id: 'project-1' }), content },
+    secret: { reference: driver.addSecret('text', { project_id: 'project-1' }), text: 'text' },
+    owner: { project_id: 'project-1', user_id: 'user' },
+    stranger: { project_id: 'project-2', user_id: 'stranger' },
+    consumersOf: async (reference) => [...(driver.consumers.get(reference) ?? [])],
   }
 })
 

@@ -5,6 +5,7 @@ import forge from 'node-forge'
 import { aDatabase, forEachDatabase } from '../../../test/support/databases.ts'
 import { anEmbeddedStore, serviceUserId, storeContainer, storeSecret } from '../../../test/support/stored-secrets.ts'
 import { migrate } from '../../db/migrate.ts'
+import { listConsumers } from '../../embedded/secrets/repository.ts'
 import { createCertificateAuthority, loadCertificateAuthority } from '../../lib/certificate-authority.ts'
 import { blocksOf, derOf } from '../../lib/pem.ts'
 import { createRevocationList } from '../../lib/revocation-list.ts'
@@ -25,11 +26,19 @@ const encryptedKey = createPrivateKey(issued.key).export({ type: 'pkcs8', format
 async function aStore() {
   const db = await aDatabase()
   const store = await anEmbeddedStore(db)
-  return { db, store, driver: new EmbeddedCertificates(store), close: () => db.destroy() }
+  const consumersOf = async (reference: string) =>
+    (await listConsumers(db, [reference.split('/').at(-1)!])).map(({ resource }) => resource.split('/').at(-1)!)
+  return { db, store, driver: new EmbeddedCertificates(store), consumersOf, close: () => db.destroy() }
+}
+
+/** Of what `storeSecret` and `storeContainer` make. */
+const people = {
+  owner: { project_id: 'project-1', user_id: 'user-1' },
+  stranger: { project_id: 'project-2', user_id: 'user-2' },
 }
 
 certificatesContract('embedded, a container', async () => {
-  const { store, driver, close } = await aStore()
+  const { store, driver, consumersOf, close } = await aStore()
   const parts = {
     certificate: await storeSecret(store, content.certificate),
     private_key: await storeSecret(store, encryptedKey),
@@ -37,16 +46,16 @@ certificatesContract('embedded, a container', async () => {
     intermediates: await storeSecret(store, content.intermediates.join('\n')),
   }
   const secret = { reference: await storeSecret(store, authority.certificate), text: authority.certificate }
-  return { driver, bundle: { reference: await storeContainer(store, parts), content }, secret, close }
+  return { driver, bundle: { reference: await storeContainer(store, parts), content }, secret, ...people, consumersOf, close }
 })
 
 for (const kind of ['binary', 'base64 text'] as const) {
   certificatesContract(`embedded, PKCS#12 as ${kind}`, async () => {
-    const { store, driver, close } = await aStore()
+    const { store, driver, consumersOf, close } = await aStore()
     const rsa = selfSigned()
     const bytes = kind === 'binary' ? rsa.pkcs12 : rsa.pkcs12.toString('base64').replace(/.{64}/g, '$&\n')
     const bundle = { reference: await storeSecret(store, bytes), content: { ...rsa.content, intermediates: [] } }
-    return { driver, bundle, secret: { reference: await storeSecret(store, 'text'), text: 'text' }, close }
+    return { driver, bundle, secret: { reference: await storeSecret(store, 'text'), text: 'text' }, ...people, consumersOf, close }
   })
 }
 
@@ -159,14 +168,17 @@ forEachDatabase('who may read a secret', async (open) => {
   for (const [reader, ofShared, ofPrivate] of expectations)
     assert.deepEqual([reader, await reads(shared, reader), await reads(isPrivate, reader)], [reader, ofShared, ofPrivate])
 
-  // An admin's choice is the service's too, for whichever project the load balancer is.
+  // An admin's choice is the service's too, for whichever project the load balancer is, also of what his own project has.
+  const ofAdmins = await storeSecret(store, 'text', { project_id: 'admins' })
+  assert.equal(await reads(ofAdmins, { project_id: 'admins', user_id: 'admin', is_admin: true }), true)
+  assert.equal(await reads(ofAdmins, service('project-2')), true)
   assert.equal(await reads(shared, null), true)
   assert.equal(await reads(shared, service('project-2')), true)
   assert.equal(await reads(shared, user('project-2', 'user-3')), false)
   const granted = await db.selectFrom('embedded_secret_acl_user').selectAll().where('user_id', '=', serviceUserId).execute()
   assert.deepEqual(
     new Set(granted.map(({ object_id }) => object_id)),
-    new Set([shared, isPrivate].map((reference) => reference.split('/').at(-1))),
+    new Set([shared, isPrivate, ofAdmins].map((reference) => reference.split('/').at(-1))),
   )
 })
 

@@ -1,5 +1,5 @@
 /** Certificates from the embedded secret store, read without a detour by its HTTP API. */
-import { type EmbeddedSecrets, readContainer, readSecret } from '../../embedded/secrets/service.ts'
+import { addConsumer, type EmbeddedSecrets, readContainer, readSecret, removeConsumer } from '../../embedded/secrets/service.ts'
 import { NotFoundError } from '../errors.ts'
 import { bundleOfContainer, bundleOfPkcs12, textOfSecret } from './bundle.ts'
 import type { CertificateBundle, CertificateDriver, SecretReader } from './driver.ts'
@@ -30,5 +30,15 @@ export class EmbeddedCertificates implements CertificateDriver {
     const payload = named === null || named.kind === 'containers' ? null : await readSecret(this.#secrets, named.id, reader)
     if (payload === null) throw new NotFoundError('Secret', reference)
     return textOfSecret(payload)
+  }
+
+  async addConsumer(reference: string, load_balancer_id: string): Promise<void> {
+    const named = parseReference(reference)
+    if (named !== null) await addConsumer(this.#secrets, named.id, load_balancer_id)
+  }
+
+  async removeConsumer(reference: string, load_balancer_id: string): Promise<void> {
+    const named = parseReference(reference)
+    if (named !== null) await removeConsumer(this.#secrets, named.id, load_balancer_id)
   }
 }

@@ -32,6 +32,11 @@ export class LocalCertificates implements CertificateDriver {
     return this.#read('Secret', reference, 'crt')
   }
 
+  /** Files have no such lists. */
+  async addConsumer(): Promise<void> {}
+
+  async removeConsumer(): Promise<void> {}
+
   async #read(what: string, reference: string, ending: 'crt' | 'key' | 'int'): Promise<string> {
     // Only the id counts, and nothing in it may lead out of the directory.
     const id = reference.split('/').at(-1)!

@@ -2,13 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import { NotFoundError, UnreadableBundleError } from '../errors.ts'
 import { Failures } from '../failures.ts'
-import type { CertificateBundle, CertificateDriver, SecretReader } from './driver.ts'
+import { type CertificateBundle, type CertificateDriver, readsEverything, type SecretReader } from './driver.ts'
 
 /** `users` are ids; `service`: somebody who may read it has named it. */
 type Owned<T> = { project_id: string | null; users: readonly string[]; service: boolean; content: T }
 type Owner = { project_id?: string | null; users?: readonly string[] }
 
 export class MemoryCertificates implements CertificateDriver {
+  /** By reference, the load balancers that use it. */
+  readonly consumers = new Map<string, Set<string>>()
   private readonly bundles = new Map<string, Owned<CertificateBundle | null>>()
   private readonly secrets = new Map<string, Owned<string>>()
   private readonly failures = new Failures<keyof CertificateDriver>()
@@ -54,6 +56,17 @@ export class MemoryCertificates implements CertificateDriver {
   async getSecret(reference: string, reader: SecretReader): Promise<string> {
     return this.failures.around('getSecret', () => find('Secret', this.secrets, reference, reader))
   }
+
+  async addConsumer(reference: string, load_balancer_id: string): Promise<void> {
+    await this.failures.around('addConsumer', () => {
+      if (!this.bundles.has(reference) && !this.secrets.has(reference)) return
+      this.consumers.set(reference, new Set([...(this.consumers.get(reference) ?? []), load_balancer_id]))
+    })
+  }
+
+  async removeConsumer(reference: string, load_balancer_id: string): Promise<void> {
+    await this.failures.around('removeConsumer', () => void this.consumers.get(reference)?.delete(load_balancer_id))
+  }
 }
 
 function aReference(kind: string): string {
@@ -72,7 +85,7 @@ function find<T>(what: string, things: Map<string, Owned<T>>, reference: string,
 }
 
 function mayRead({ project_id, users, service }: Owned<unknown>, reader: SecretReader): boolean {
-  if (reader === null || project_id === null || project_id === reader.project_id) return true
+  if (reader === null || readsEverything(reader) || project_id === null || project_id === reader.project_id) return true
   return 'service' in reader ? service : reader.user_id !== null && users.includes(reader.user_id)
 }
 

@@ -14,4 +14,8 @@ export class NoCertificates implements CertificateDriver {
   async getSecret(): Promise<string> {
     throw new NoSecretStoreError()
   }
+
+  async addConsumer(): Promise<void> {}
+
+  async removeConsumer(): Promise<void> {}
 }

@@ -22,6 +22,10 @@ export class NoopCertificates implements CertificateDriver {
     return `${authority.certificate}\n${await createRevocationList(authority)}`
   }
 
+  async addConsumer(): Promise<void> {}
+
+  async removeConsumer(): Promise<void> {}
+
   #authority() {
     this.#made ??= createCertificateAuthority({ common_name: 'no-op', validitySeconds: YEAR_SECONDS })
     return this.#made

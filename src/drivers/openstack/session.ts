@@ -70,6 +70,8 @@ export interface ServiceAnswer<T> {
   /** The JSON of the answer; undefined where it is none. */
   body: T
   text: string
+  /** What is no text, such as a secret's payload. */
+  bytes: Buffer
   headers: IncomingHttpHeaders
 }
 
@@ -166,10 +168,10 @@ export function openStackSession({ config, clock, log, metrics, sleep = realSlee
           await pause(service.patience, attempt)
           continue
         }
-        const { status, body: text, headers } = answer
+        const { status, body: text, bytes, headers } = answer
         count(status, beganAt)
         if ((status >= 200 && status < 300) || accept.includes(status)) {
-          return { status, body: parsed(text) as T, text, headers }
+          return { status, body: parsed(text) as T, text, bytes, headers }
         }
         // Our own token is not taken any more: once a new one.
         if (status === 401 && token === undefined && refused === undefined) {

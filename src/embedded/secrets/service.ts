@@ -1,12 +1,23 @@
 /** What the embedded secret store's API and the certificate driver share: the rows, the key, and who may read what. */
 import type { Config } from '../../config/config.ts'
 import type { Db } from '../../db/connection.ts'
-import type { SecretReader } from '../../drivers/certificates/driver.ts'
+import { readsEverything, type SecretReader } from '../../drivers/certificates/driver.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { SecretBox } from '../../lib/secret-box.ts'
 import { openPayload, sealAnew } from './payloads.ts'
-import { addReader, deleteSecret, findContainer, findSecret, type Guarded, listContainerSecrets, listExpiredSecrets } from './repository.ts'
+import {
+  addReader,
+  deleteConsumer,
+  deleteSecret,
+  findContainer,
+  findSecret,
+  type Guarded,
+  insertConsumer,
+  listConsumers,
+  listContainerSecrets,
+  listExpiredSecrets,
+} from './repository.ts'
 
 const MAX_EXPIRED_AT_ONCE = 1_000
 
@@ -63,8 +74,28 @@ export async function readContainer(secrets: EmbeddedSecrets, id: string, reader
   return contents
 }
 
+/** What a load balancer is called in the lists of consumers; containers have no types in theirs. */
+const USER = { name: 'load-balancer', resource_type: 'lbaas/loadbalancers' }
+const USER_OF_CONTAINER = { name: 'Octavia', resource_type: '' }
+
+export async function addConsumer({ db, clock }: EmbeddedSecrets, id: string, load_balancer_id: string): Promise<void> {
+  const secret = await findSecret(db, id, clock.now())
+  const object = secret ?? (await findContainer(db, id))
+  if (object === undefined) return
+  const user = secret === undefined ? { ...USER_OF_CONTAINER, resource: urlOf(load_balancer_id) } : { ...USER, resource: load_balancer_id }
+  await insertConsumer(db, { ...user, object_id: id, project_id: object.project_id, created_at_ms: clock.now() })
+}
+
+export async function removeConsumer({ db }: EmbeddedSecrets, id: string, load_balancer_id: string): Promise<void> {
+  for (const row of await listConsumers(db, [id])) {
+    if ([load_balancer_id, urlOf(load_balancer_id)].includes(row.resource)) await deleteConsumer(db, row)
+  }
+}
+
+const urlOf = (load_balancer_id: string) => `/v2/lbaas/loadbalancers/${load_balancer_id}`
+
 function mayRead({ serviceUserId }: EmbeddedSecrets, object: Guarded<Owned>, reader: SecretReader): boolean {
-  if (reader === null) return true
+  if (reader === null || readsEverything(reader)) return true
   const isOwn = reader.project_id === object.project_id
   const lists = (user_id: string | null) => user_id !== null && (object.acl?.users.includes(user_id) ?? false)
   // The service never asks for what its project's users could not name, so a project's own private secrets are open to it.
@@ -76,7 +107,9 @@ type Owned = { id: string; project_id: string; creator_id: string }
 
 /** For its own project it may anyway; beyond that, what the reader may have it may have for him, and the owner sees it in the list. */
 async function letServiceRead({ db, clock, serviceUserId }: EmbeddedSecrets, object: Guarded<Owned>, reader: SecretReader): Promise<void> {
-  const asks = reader === null || !('service' in reader)
-  if (!asks || reader?.project_id === object.project_id || object.acl?.users.includes(serviceUserId)) return
+  if (reader !== null && 'service' in reader) return
+  // An admin's load balancer may be another project's.
+  const isOwn = !readsEverything(reader) && reader?.project_id === object.project_id
+  if (isOwn || object.acl?.users.includes(serviceUserId)) return
   await db.transaction().execute((tx) => addReader(tx, object.id, serviceUserId, clock.now()))
 }
