@@ -156,7 +156,11 @@ export const options = {
     workers: number(1, 'Worker processes.', { min: 1 }),
   },
   task_flow: {
-    max_workers: number(5, 'Flows under way at once in one worker.', { min: 1 }),
+    max_workers: number(
+      5,
+      'Flows that users asked for, under way at once in one worker. As many again for what the controllers do of themselves, besides failovers.',
+      { min: 1 },
+    ),
     lease_seconds: number(5, 'How long a worker may be silent before another takes its flows.', { min: 1, ...ours }),
     step_timeout_seconds: number(
       1_800,
@@ -241,7 +245,11 @@ export const options = {
     heartbeat_interval: number(10, 'Seconds between heartbeats (1 in the embedded cloud).', { min: 1 }),
     heartbeat_timeout: number(60, 'Seconds without heartbeat until an amphora counts as dead.', { min: 1 }),
     health_check_interval: number(3, 'Seconds between looks for dead amphorae.', { min: 1 }),
-    failover_threads: number(10, 'Automatic failovers under way at once, of all health managers together.', { min: 1 }),
+    failover_threads: number(
+      10,
+      'Automatic failovers under way at once, of all health managers together; they take no place from what users asked for.',
+      { min: 1 },
+    ),
     failover_threshold: number(
       null,
       'Dead amphorae at once from which on none is replaced, but all are FAILOVER_STOPPED until fewer are dead; default: no such number.',

@@ -93,10 +93,7 @@ flowSurvives(makeMany, {
 
 /** Claims and runs whatever there is, once. */
 async function runOnce(db: Db, world: World, flows: Flow<World, never>[], journal = aJournal(db)): Promise<string[]> {
-  const claims = await journal.claim(
-    flows.map(({ name }) => name),
-    10,
-  )
+  const claims = await journal.claim([{ names: flows.map(({ name }) => name), room: 10 }])
   const signal = new AbortController().signal
   return Promise.all(
     claims.map((claim) => execute(flows.find(({ name }) => name === claim.name)!, claim, { context: world, journal, signal })),
@@ -223,9 +220,9 @@ forEachDatabase('many workers claim many flows, each once', async (open) => {
   const db = await open()
   for (let i = 0; i < 30; i++) await db.transaction().execute((tx) => startFlow(tx, makeMany, { names: [] }))
   const journals = Array.from({ length: 4 }, () => aJournal(db))
-  const claims = (await Promise.all(journals.map((journal) => journal.claim(['make-many'], 10)))).flat()
+  const claims = (await Promise.all(journals.map((journal) => journal.claim([{ names: ['make-many'], room: 10 }])))).flat()
   assert.equal(new Set(claims.map(({ flow_id }) => flow_id)).size, claims.length)
-  assert.equal((await journals[0]!.claim(['make-many'], 100)).length, 30 - claims.length)
+  assert.equal((await journals[0]!.claim([{ names: ['make-many'], room: 100 }])).length, 30 - claims.length)
 })
 
 /** A clock that a test can stop, as SIGSTOP stops a process. */
@@ -249,10 +246,10 @@ forEachDatabase('a worker that was frozen and has a successor writes nothing', a
   await db.transaction().execute((tx) => startFlow(tx, makeMany, { names: [] }))
   const clock = aFrozenClock()
   const frozen = new Journal({ db, clock, leaseMs: 50 })
-  const [claim] = (await frozen.claim(['make-many'], 1)) as [Claim]
+  const [claim] = (await frozen.claim([{ names: ['make-many'], room: 1 }])) as [Claim]
   // It believes that no time has passed, so only the fence in the database can stop it.
   clock.frozen = true
-  const successor = await eventually(async () => (await aJournal(db).claim(['make-many'], 1))[0] ?? false)
+  const successor = await eventually(async () => (await aJournal(db).claim([{ names: ['make-many'], room: 1 }]))[0] ?? false)
   assert.equal(successor.generation, claim.generation + 1)
   const before = await showFlow(db, claim.flow_id)
   await assert.rejects(frozen.write(claim, [], { state: 'DONE', ended: true }), Interrupted)

@@ -39,6 +39,14 @@ export interface Claim {
   leaseEndsAt: number
 }
 
+/** A kind of flow, and how many of it may be claimed now. */
+export interface Claimable {
+  names: readonly string[]
+  /** True: only those that a request asked for; false: only those that a controller began of itself. */
+  asked?: boolean
+  room: number
+}
+
 export interface FlowChange {
   state?: FlowState
   reason_message?: string
@@ -77,8 +85,15 @@ export class Journal {
     dismissWorker(this.worker)
   }
 
-  /** Claims up to `limit` flows of these names, the oldest first: new ones, and those whose worker's lease has ended. */
-  async claim(names: readonly string[], limit: number, except: readonly string[] = []): Promise<Claim[]> {
+  /**
+   * Claims flows, the oldest first: new ones, and those whose worker's lease has ended. Of each kind no more than there is room for; who asks again until
+   * nothing comes fills all rooms.
+   */
+  async claim(kinds: readonly Claimable[], except: readonly string[] = []): Promise<Claim[]> {
+    const open = kinds.filter(({ room }) => room > 0)
+    if (open.length === 0) return []
+    // One question for all kinds: should all that comes be of one kind, it has room for them.
+    const limit = Math.min(...open.map(({ room }) => room))
     const leaseEndsAt = this.#clock.monotonic() + this.leaseMs
     const now = databaseNow(this.#db)
     let claimable = this.#db
@@ -86,7 +101,14 @@ export class Journal {
       .select('id')
       .where('ended_at_ms', 'is', null)
       .where('lease_until_ms', '<', now)
-      .where('name', 'in', names)
+      .where(({ or, and, eb }) =>
+        or(
+          open.map(({ names, asked }) => {
+            const isNamed = eb('name', 'in', names)
+            return asked === undefined ? isNamed : and([isNamed, eb('request_id', asked ? 'is not' : 'is', null)])
+          }),
+        ),
+      )
       .orderBy('created_at_ms')
       .orderBy('id')
       .limit(limit)

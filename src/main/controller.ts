@@ -30,6 +30,7 @@ import { createMetrics } from '../monitoring/metrics.ts'
 import { startMonitoring } from '../monitoring/server.ts'
 import { allFlows } from '../resources/all-flows.ts'
 import { openTracer, type Tracer } from '../tracing/tracer.ts'
+import { placesFor } from '../worker/places.ts'
 import { startWorker } from '../worker/worker.ts'
 import type { Role } from './configuration.ts'
 import { databaseConnection } from './installation.ts'
@@ -122,7 +123,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
           tracer,
           flows: allFlows,
           drivers: ['compute', 'network', 'amphora'],
-          maxFlows: config.task_flow.max_workers,
+          places: placesFor(config),
           leaseMs: config.task_flow.lease_seconds * 1_000,
           stepTimeoutMs: config.task_flow.step_timeout_seconds * 1_000,
         }),

@@ -45,7 +45,7 @@ export const slowFlows: Check = async ({ db, nowMs }) => {
       about: id,
       says:
         state === 'READY'
-          ? `${what} has been waiting for ${age}: no worker runs, or all of them are busy ([task_flow] max_workers).`
+          ? `${what} has been waiting for ${age}: no worker runs, or all of its kind's places are taken ([task_flow] max_workers, [health_manager] failover_threads).`
           : `${what} is ${state} for ${age}, begun ${generation} times${worker === null ? '' : `, now by process ${worker.split('/')[3]} on ${worker.split('/')[0]}`}.`,
       type: `ottavia flow show ${id}`,
     }

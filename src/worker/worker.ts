@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Db, unhurried } from '../db/connection.ts'
 import type { Flow } from '../flow/define.ts'
 import { execute } from '../flow/execute.ts'
-import { type Claim, Journal } from '../flow/journal.ts'
+import { type Claim, type Claimable, Journal } from '../flow/journal.ts'
 import { onFlowsStarted } from '../flow/start.ts'
 import { currentActivity, during } from '../lib/activity.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -12,7 +12,7 @@ import { type Metrics, whenRead } from '../monitoring/metrics.ts'
 import { noTracer, type Tracer } from '../tracing/tracer.ts'
 
 const DEFAULT_LEASE_MS = 5_000
-const DEFAULT_MAX_FLOWS = 50
+const DEFAULT_PLACES = 50
 /** How long a flow may lie unseen when no word of it came: that of a dead worker, or one whose NOTIFY was lost. */
 const POLL_MS = 1_000
 /** At a stop, flows that are almost done may end; then their tasks are told to stop, and get a moment to obey. */
@@ -23,14 +23,22 @@ export interface WorkerOptions<C> {
   context: C
   /** Flows that the journal names; a flow of another name is left to newer controllers. */
   flows: readonly Flow<C, never>[]
-  /** Flows run side by side at most; more wait in the journal. */
-  maxFlows?: number
+  /** How many flows run side by side at most; more wait in the journal. Each flow has to belong to a kind of them. Default: one kind, of 50 places. */
+  places?: readonly Places[]
   leaseMs?: number
   /** A step that takes longer has failed; its flow is reverted. Default: no limit. */
   stepTimeoutMs?: number
   /** Members of the context that act on the world. Whatever a flow asks of them, its lease is looked at first. */
   drivers?: readonly (keyof C)[]
   tracer?: Tracer
+}
+
+/** Places for a kind of flow. What hangs there, for as long as a step may take, holds up nobody of another kind. */
+export interface Places {
+  names: readonly string[]
+  /** True: for those that a request asked for; false: for those that a controller began of itself; undefined: for both. */
+  asked?: boolean
+  most: number
 }
 
 export interface Worker {
@@ -44,9 +52,8 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
   const { db, clock, log, metrics } = options.context
   const { stepTimeoutMs } = options
   const tracer = options.tracer ?? noTracer
-  const maxFlows = options.maxFlows ?? DEFAULT_MAX_FLOWS
   const flows = new Map(options.flows.map((flow) => [flow.name, flow]))
-  const names = [...flows.keys()]
+  const places = options.places ?? [{ names: [...flows.keys()], most: DEFAULT_PLACES }]
   const journal = new Journal({ db, clock, leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS })
   const running = new Map<string, { claim: Claim; abort: AbortController; ended: Promise<void> }>()
   const waitingForIdle: (() => void)[] = []
@@ -69,8 +76,7 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
           await journal.expireDeadWorkers()
           lastPoll = clock.monotonic()
         }
-        const free = maxFlows - running.size
-        const claims = free > 0 && !stopping ? await journal.claim(names, free, [...running.keys()]) : []
+        const claims = stopping ? [] : await journal.claim(places.map(withRoom), [...running.keys()])
         for (const claim of claims) run(claim)
         found = claims.length
         if (found === 0 && running.size === 0 && !woken) for (const resolve of waitingForIdle.splice(0)) resolve()
@@ -79,6 +85,11 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
       }
       if (!woken && !stopping && found === 0) await pause()
     }
+  }
+
+  function withRoom(kind: Places): Claimable {
+    const taken = [...running.values()].filter(({ claim }) => isOf(kind, claim)).length
+    return { ...kind, room: kind.most - taken }
   }
 
   function pause(): Promise<void> {
@@ -193,6 +204,10 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
       })
     },
   }
+}
+
+function isOf({ names, asked }: Places, { name, request_id }: Claim): boolean {
+  return names.includes(name) && (asked === undefined || asked === (request_id !== null))
 }
 
 /** The driver, each of whose calls `check` may refuse by throwing. */

@@ -62,7 +62,7 @@ if (import.meta.main) {
   startWorker({
     context: { db, clock: systemClock, log: createLog('silent'), metrics: createMetrics(), directory },
     flows: [makeFiles],
-    maxFlows: 2,
+    places: [{ names: [makeFiles.name], most: 2 }],
   })
   process.stdout.write('running\n')
 }

@@ -37,7 +37,7 @@ export async function life<C, P extends Json>(
   const journal = new Journal({ db, clock: systemClock, leaseMs: 60_000 })
   try {
     await journal.expireDeadWorkers()
-    const [claim] = await journal.claim([flow.name], 1)
+    const [claim] = await journal.claim([{ names: [flow.name], room: 1 }])
     if (claim?.flow_id !== id) throw new Error(`the flow ${flow.name} cannot be claimed`)
     return await execute(flow, claim, { context: contextOf(journal, claim), journal, signal: new AbortController().signal, ...options })
   } finally {

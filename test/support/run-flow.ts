@@ -13,7 +13,7 @@ export async function runFlow<C, P extends Json>(db: Db, flow: Flow<C, P>, param
   await db.transaction().execute((tx) => startFlow(tx, flow, params))
   const journal = new Journal({ db, clock: systemClock, leaseMs: LEASE_MS })
   try {
-    const [claim] = await journal.claim([flow.name], 1)
+    const [claim] = await journal.claim([{ names: [flow.name], room: 1 }])
     if (claim === undefined) throw new Error(`the flow ${flow.name} cannot be claimed`)
     return await execute(flow, claim, { context, journal, signal: new AbortController().signal })
   } finally {

@@ -121,7 +121,7 @@ async function runFlows({ db, context }: Cloud, random: () => number): Promise<v
     const journal = new Journal({ db, clock: systemClock, leaseMs: 60_000 })
     try {
       await journal.expireDeadWorkers()
-      const [claim] = await journal.claim([...flows.keys()], 1)
+      const [claim] = await journal.claim([{ names: [...flows.keys()], room: 1 }])
       if (claim === undefined) return
       const probe: Probe = (moment, step) => {
         if (random() < 0.01) throw new Interrupted(`a crash at ${moment} ${step}`)
