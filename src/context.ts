@@ -3,6 +3,7 @@ import type { Db } from './db/connection.ts'
 import type { AmphoraDriver } from './drivers/amphora/driver.ts'
 import type { CertificateDriver } from './drivers/certificates/driver.ts'
 import type { ComputeDriver } from './drivers/compute/driver.ts'
+import type { ImageDriver } from './drivers/image/driver.ts'
 import type { NetworkDriver } from './drivers/network/driver.ts'
 import { flowKit } from './flow/define.ts'
 import type { Clock } from './lib/clock.ts'
@@ -16,6 +17,7 @@ export interface Context {
   readonly config: Config
   readonly compute: ComputeDriver
   readonly network: NetworkDriver
+  readonly image: ImageDriver
   readonly amphora: AmphoraDriver
   /** Users' certificates. */
   readonly certificates: CertificateDriver

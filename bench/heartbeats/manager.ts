@@ -3,6 +3,7 @@ import { loadConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/connection.ts'
 import { NoopAmphora } from '../../src/drivers/amphora/noop.ts'
 import { NoopCompute } from '../../src/drivers/compute/noop.ts'
+import { NoopImages } from '../../src/drivers/image/noop.ts'
 import { NoopNetwork } from '../../src/drivers/network/noop.ts'
 import { startHealthManager } from '../../src/health-manager/health-manager.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -25,7 +26,7 @@ const config = loadConfig({
 const db = await openDatabase({ connection })
 const metrics = createMetrics()
 const keys = [HEARTBEAT_KEY]
-const drivers = { compute: new NoopCompute(), network: new NoopNetwork(), amphora: new NoopAmphora() }
+const drivers = { compute: new NoopCompute(), image: new NoopImages(), network: new NoopNetwork(), amphora: new NoopAmphora() }
 const { ports, stop } = await startHealthManager(
   { db, config, clock: systemClock, log: createLog('warn', 2), metrics, ...drivers },
   { bind: [{ address: '127.0.0.1', port: 0 }], keys: () => keys },

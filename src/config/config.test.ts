@@ -51,6 +51,20 @@ describe('octavia.conf', () => {
       assert.throws(() => load(`[amphora_agent]\nadmin_log_targets = ${wrong}`), /\[amphora_agent\] admin_log_targets: the value .* is not/)
   })
 
+  test('drivers that nobody chooses are those of the embedded cloud, and of OpenStack where there is one to log in to', () => {
+    const drivers = (text: string) => {
+      const { compute_driver, network_driver, image_driver } = load(text).controller_worker
+      return [compute_driver, network_driver, image_driver]
+    }
+    const openStack = '[service_auth]\nauth_url = http://keystone\n'
+    assert.deepEqual(drivers(''), ['compute_embedded_driver', 'network_embedded_driver', 'image_embedded_driver'])
+    assert.deepEqual(drivers(openStack), ['compute_nova_driver', 'allowed_address_pairs_driver', 'image_glance_driver'])
+    const noop = '[controller_worker]\ncompute_driver = compute_noop_driver\n'
+    assert.deepEqual(drivers(noop + openStack), ['compute_noop_driver', 'allowed_address_pairs_driver', 'image_noop_driver'])
+    const images = '[controller_worker]\nimage_driver = image_noop_driver\n'
+    assert.deepEqual(drivers(openStack + images), ['compute_nova_driver', 'allowed_address_pairs_driver', 'image_noop_driver'])
+  })
+
   test('a line that is no option is an error with its number', () => {
     assert.throws(() => load('[api_settings]\nbind_port'), ConfigSyntaxError)
   })

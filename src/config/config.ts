@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import { withDriverDefaults } from './driver-defaults.ts'
 import type { Option } from './option.ts'
 import { type Options, options } from './options.ts'
 import { parseOsloConfig } from './parse.ts'
@@ -68,5 +69,5 @@ export function loadConfig(source: ConfigSource): Config {
   }
   // Every section and name of the table was visited above, so the shape is that of Options.
   const configDirectory = source.file === undefined ? null : dirname(resolve(source.file.name))
-  return { ...(values as unknown as Options), stateDirectory: source.stateDirectory, configDirectory, given }
+  return { ...withDriverDefaults(values as unknown as Options, given), stateDirectory: source.stateDirectory, configDirectory, given }
 }

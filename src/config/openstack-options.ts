@@ -88,6 +88,7 @@ export const servicesOptions = {
     availability_zone: text(null, 'The availability zone of amphorae, where the load balancer is in none of its own.'),
     enable_anti_affinity: flag(false, 'Put the amphorae of a pair on different hosts.'),
     anti_affinity_policy: choice(['anti-affinity', 'soft-anti-affinity'], 'anti-affinity', 'How strictly.'),
+    random_amphora_name_length: number(0, 'Call servers `a[A-Z0-9]*` of that length; 0: amphora-ID.', { min: 0, max: 255 }),
   },
   neutron: service('Neutron'),
   glance: service('Glance'),

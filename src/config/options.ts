@@ -139,15 +139,37 @@ export const options = {
   },
   controller_worker: {
     loadbalancer_topology: choice(['SINGLE', 'ACTIVE_STANDBY'], 'SINGLE', 'The topology of load balancers whose flavor names none.'),
-    compute_driver: choice(['compute_embedded_driver', 'compute_noop_driver'], 'compute_embedded_driver', 'Where amphorae run.'),
-    network_driver: choice(['network_embedded_driver', 'network_noop_driver'], 'network_embedded_driver', 'Where VIPs live.'),
+    compute_driver: choice(
+      ['compute_embedded_driver', 'compute_noop_driver', 'compute_nova_driver'],
+      'compute_embedded_driver',
+      'Where amphorae run; default: with [service_auth] auth_url compute_nova_driver.',
+    ),
+    network_driver: choice(
+      ['network_embedded_driver', 'network_noop_driver', 'allowed_address_pairs_driver'],
+      'network_embedded_driver',
+      'Where VIPs live; default: with [service_auth] auth_url allowed_address_pairs_driver, which is Neutron.',
+    ),
+    image_driver: choice(
+      ['image_embedded_driver', 'image_noop_driver', 'image_glance_driver'],
+      'image_embedded_driver',
+      'Where the images of amphorae are; default: as compute_driver, with compute_nova_driver image_glance_driver.',
+    ),
+    volume_driver: choice(
+      ['volume_noop_driver'],
+      'volume_noop_driver',
+      'What amphorae boot from: the disk of their flavor. Volumes are not served.',
+    ),
     amphora_driver: choice(
       ['amphora_haproxy_rest_driver', 'amphora_noop_driver'],
       'amphora_haproxy_rest_driver',
       'How amphorae are driven.',
     ),
     amp_flavor_id: text(null, 'The compute flavor of amphorae.'),
-    amp_image_tag: text('amphora', 'The tag of the image of amphorae.'),
+    amp_image_tag: text('amphora', 'The tag of the image of amphorae, of which the newest is taken.'),
+    amp_image_owner_id: text('', 'The project whose images count; empty: any that can be seen.'),
+    amp_ssh_key_name: text('', 'A key pair of Nova with which one may log in on amphorae whose image allows that.'),
+    amp_timezone: text('UTC', 'The time zone of amphorae whose image has cloud-init.'),
+    user_data_config_drive: flag(false, "Pass an amphora's files as user data of cloud-init instead of files of the config drive."),
     amp_boot_network_list: list([], 'Networks of amphorae, the management network first.'),
     amp_secgroup_list: list([], 'Security groups of the management port.'),
     amp_active_retries: number(30, 'How often a booting machine is asked for.', { min: 1 }),
@@ -274,9 +296,9 @@ export const options = {
       secret: true,
     }),
     cert_manager: choice(
-      ['barbican_cert_manager', 'castellan_cert_manager', 'local_cert_manager', 'noop_cert_manager'],
+      ['barbican_cert_manager', 'castellan_cert_manager', 'embedded_cert_manager', 'local_cert_manager', 'noop_cert_manager'],
       null,
-      "Where users' certificates are; default: barbican_cert_manager, with amphora_noop_driver noop_cert_manager. Barbican is the embedded secret store; castellan_cert_manager is not served.",
+      "Where users' certificates are; default: with [service_auth] auth_url barbican_cert_manager, else embedded_cert_manager (ours; which barbican_cert_manager means there as well), with amphora_noop_driver noop_cert_manager. castellan_cert_manager is not served.",
     ),
     store_key: list([], 'Encrypt the embedded secret store, newest first; default: made in the state directory.', {
       secret: true,
@@ -313,6 +335,7 @@ export const options = {
   },
   networking: {
     ...networkingRetries,
+    port_detach_timeout: number(300, 'Seconds until a port that an amphora does not let go of is an error.', { min: 1 }),
     allow_vip_network_id: flag(true, 'Allow vip_network_id.'),
     allow_vip_subnet_id: flag(true, 'Allow vip_subnet_id.'),
     allow_vip_port_id: flag(true, 'Allow vip_port_id.'),

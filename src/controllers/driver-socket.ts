@@ -7,6 +7,7 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import { join } from 'node:path'
 import { DatabaseUnavailable, NothingCommitted } from '../db/unavailable.ts'
 import type { ComputeDriver } from '../drivers/compute/driver.ts'
+import { embeddedTraits } from '../drivers/compute/embedded.ts'
 import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
 import type { NetworkDriver } from '../drivers/network/driver.ts'
 import { retry } from '../lib/retry.ts'
@@ -95,8 +96,7 @@ export function driversElsewhere(stateDirectory: string): DriversElsewhere {
   const call = (path: string, parameters: unknown[]) => retry({ ...HOLDER_RETRY, when: isLost }, () => ask(socket, path, parameters))
   return {
     network: elsewhere<NetworkDriver>('network', {}, call),
-    // One host, wherever its holder is.
-    compute: elsewhere<ComputeDriver>('compute', { hasHosts: false }, call),
+    compute: elsewhere<ComputeDriver>('compute', embeddedTraits, call),
     answers: (signal) =>
       retry({ ...HOLDER_RETRY, withinMs: undefined, when: isLost, signal }, async () => {
         await ask(socket, '/', [])

@@ -6,6 +6,7 @@ import type { Db } from '../db/connection.ts'
 import type { AmphoraRow, LoadBalancerRow } from '../db/tables.ts'
 import { NoopAmphora } from '../drivers/amphora/noop.ts'
 import { NoopCompute } from '../drivers/compute/noop.ts'
+import { NoopImages } from '../drivers/image/noop.ts'
 import { NoopNetwork } from '../drivers/network/noop.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
@@ -19,7 +20,7 @@ const TIMEOUT_MS = 60_000
 
 /** Load balancers with one amphora each, `a0` and so on, last heard at START; no worker, so what begins is under way until `end`. */
 async function served(db: Db, count: number, options: Partial<Config['health_manager']> = {}) {
-  const drivers = { compute: new NoopCompute(), network: new NoopNetwork(), amphora: new NoopAmphora() }
+  const drivers = { compute: new NoopCompute(), image: new NoopImages(), network: new NoopNetwork(), amphora: new NoopAmphora() }
   const context = {
     db,
     config: aConfig({ health_manager: options }),

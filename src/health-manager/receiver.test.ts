@@ -9,6 +9,7 @@ import { ownPacket, sign, upstreamPacket } from '../../test/support/heartbeats.t
 import type { Db } from '../db/connection.ts'
 import { NoopAmphora } from '../drivers/amphora/noop.ts'
 import { NoopCompute } from '../drivers/compute/noop.ts'
+import { NoopImages } from '../drivers/image/noop.ts'
 import { NoopNetwork } from '../drivers/network/noop.ts'
 import { systemClock } from '../lib/clock.ts'
 import { heartbeatKeyOf } from '../lib/heartbeat-key.ts'
@@ -24,7 +25,7 @@ const AMPHORAE = ['ours', 'upstreams', 'witness']
 function aContext(db: Db) {
   const lines: { kind?: string; msg: string }[] = []
   const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const drivers = { compute: new NoopCompute(), network: new NoopNetwork(), amphora: new NoopAmphora() }
+  const drivers = { compute: new NoopCompute(), image: new NoopImages(), network: new NoopNetwork(), amphora: new NoopAmphora() }
   return { context: { db, config: aConfig(), clock: systemClock, log, metrics: createMetrics(), ...drivers }, lines }
 }
 

@@ -33,7 +33,7 @@ async function aCloudWithOrphans(db: Db, grace = GRACE_SECONDS) {
         network_ids: [],
         security_group_ids: [],
         compute_flavor: null,
-        image_tag: null,
+        image_id: null,
         server_group_id: null,
         availability_zone: null,
         files: {},

@@ -15,9 +15,12 @@ import { servedByAmphorae, withoutSctp } from '../drivers/amphora/capabilities.t
 import type { ProviderCapabilities } from '../drivers/amphora/driver.ts'
 import { HaproxyRestDriver } from '../drivers/amphora/haproxy-rest.ts'
 import { amphoraDrivers } from '../drivers/amphora/index.ts'
+import type { Backends } from '../drivers/backends.ts'
 import { openCertificates } from '../drivers/certificates/index.ts'
 import { computeDrivers } from '../drivers/compute/index.ts'
+import { imageDrivers } from '../drivers/image/index.ts'
 import { networkDrivers } from '../drivers/network/index.ts'
+import { type OpenStackSession, openStackSession, type SessionContext } from '../drivers/openstack/session.ts'
 import { enlistWorker, isDead } from '../flow/worker-identity.ts'
 import { startHealthManager } from '../health-manager/health-manager.ts'
 import { startHousekeeping } from '../housekeeping/housekeeping.ts'
@@ -81,8 +84,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const { config } = cloud
     const trust = await whilePreparing(stateDirectory, () => openTrust({ db, config, clock, log }))
     started.unshift(trust)
-    const compute = await computeDrivers[config.controller_worker.compute_driver]({ embedded: cloud.compute })
-    const network = await networkDrivers[config.controller_worker.network_driver]({ embedded: cloud.network })
+    const backends = { config, clock, log, openStack: openStackOnDemand({ config, clock, log, metrics }, started) }
+    const compute = await computeDrivers[config.controller_worker.compute_driver]({ ...backends, embedded: cloud.compute })
+    const network = await networkDrivers[config.controller_worker.network_driver]({ ...backends, embedded: cloud.network })
+    const image = await imageDrivers[config.controller_worker.image_driver](backends)
     const amphora = await amphoraDrivers[config.controller_worker.amphora_driver]({
       haproxyRest: async () =>
         new HaproxyRestDriver({
@@ -91,7 +96,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
           capabilities: await capabilitiesOfAmphorae(config),
         }),
     })
-    const certificates = await openCertificates(config, { embedded: cloud.certificates })
+    const certificates = await openCertificates({ ...backends, embedded: cloud.certificates })
     const tracer = await openTracer({ config, log, metrics }, process.env)
     started.unshift(tracer)
     const context: ApiContext = {
@@ -99,6 +104,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       config,
       compute: watchDriver(compute, 'compute', metrics),
       network: watchDriver(network, 'network', metrics),
+      image: watchDriver(image, 'image', metrics),
       amphora: watchDriver(amphora, 'amphora', metrics),
       certificates: watchDriver(certificates, 'certificates', metrics),
       trust,
@@ -122,7 +128,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
           context,
           tracer,
           flows: allFlows,
-          drivers: ['compute', 'network', 'amphora'],
+          drivers: ['compute', 'network', 'image', 'amphora'],
           places: placesFor(config),
           leaseMs: config.task_flow.lease_seconds * 1_000,
           stepTimeoutMs: config.task_flow.step_timeout_seconds * 1_000,
@@ -146,6 +152,18 @@ export async function startController(options: ControllerOptions): Promise<Runni
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** One session for all drivers, opened by the first that asks. It ends when they do. */
+function openStackOnDemand(context: SessionContext, started: Running[]): Backends['openStack'] {
+  let session: OpenStackSession | undefined
+  return () => {
+    if (session !== undefined) return session
+    const opened = openStackSession(context)
+    started.unshift({ stop: async () => opened.close() })
+    session = opened
+    return opened
   }
 }
 

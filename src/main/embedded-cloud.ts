@@ -75,7 +75,7 @@ export async function openEmbeddedCloud(options: EmbeddedCloudOptions): Promise<
     keystone: async () => (await import('../drivers/identity/keystone.ts')).keystoneIdentityDriver({ config: given, clock, log }),
   })
 
-  const hasEmbeddedSecrets = certManagerOf(given) === 'barbican_cert_manager'
+  const hasEmbeddedSecrets = certManagerOf(given) === 'embedded_cert_manager'
   const openSecrets = elsewhere === null ? openEmbeddedSecrets : embeddedSecrets
   const secrets = hasEmbeddedSecrets ? await openSecrets({ ...options, serviceUserId: await serviceUserId(db) }) : null
 
@@ -139,7 +139,7 @@ export async function openEmbeddedCloud(options: EmbeddedCloudOptions): Promise<
     async compute() {
       if (elsewhere !== null) return elsewhere.compute
       if (embeddedCompute === null) throw new Error('there is no embedded compute')
-      const kind = { flavor: amphoraFlavor(config).id, image_tag: config.controller_worker.amp_image_tag, availability_zone: 'nova' }
+      const kind = { flavor: amphoraFlavor(config).id, availability_zone: 'nova' }
       return new EmbeddedComputeDriver(embeddedCompute, kind)
     },
     async network() {

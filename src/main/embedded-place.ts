@@ -16,7 +16,7 @@ export function hasEmbeddedParts(config: Config): boolean {
     compute_driver === 'compute_embedded_driver' ||
     network_driver === 'network_embedded_driver' ||
     identityDriverOf(config) === 'embedded' ||
-    certManagerOf(config) === 'barbican_cert_manager'
+    certManagerOf(config) === 'embedded_cert_manager'
   )
 }
 

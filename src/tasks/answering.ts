@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import type { AgentInfo } from '../drivers/amphora/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
+import { isStillThere } from './machine-lives.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
 
 /** An agent that answers does so in milliseconds; so long it may be busy. */
@@ -14,7 +15,7 @@ export async function askIfAnswering(
   amphora: ServingAmphora,
 ): Promise<AgentInfo | null> {
   const patience = AbortSignal.timeout(ANSWERS_WITHIN_MS)
-  const stillThere = async () => (await compute.getServer(amphora.compute_id)).status !== 'GONE'
+  const stillThere = isStillThere(compute, amphora.compute_id)
   try {
     return await agents.waitForAgent(amphora, 'failover', { stillThere, signal: AbortSignal.any([signal, patience]) })
   } catch (error) {

@@ -9,7 +9,7 @@ const { signal } = new AbortController()
 
 async function aMachine() {
   const compute = new MemoryCompute(new MemoryNetwork())
-  const wanted = { network_ids: [], security_group_ids: [], compute_flavor: null, image_tag: null, server_group_id: null, files: {} }
+  const wanted = { network_ids: [], security_group_ids: [], compute_flavor: null, image_id: null, server_group_id: null, files: {} }
   const names = { amphora_id: 'a', name: 'amphora-a', availability_zone: null, made_by: 'flow' }
   const { compute_id } = await compute.ensureServer({ ...wanted, ...names }, { flow_id: 'flow', generation: 1 })
   return { compute, amphora: { id: 'a', compute_id } }

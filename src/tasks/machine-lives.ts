@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Context } from '../context.ts'
+import type { ComputeDriver } from '../drivers/compute/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
 
-/** How often a machine is asked for while its agent keeps us waiting. */
+/** How often a machine is asked for while its agent keeps us waiting, at most. */
 const LOOK_INTERVAL_MS = 1_000
 
 /**
@@ -18,7 +19,7 @@ export async function whileMachineLives<T>(
   const ended = new AbortController()
   const looking = (async (): Promise<never> => {
     for (;;) {
-      await sleep(LOOK_INTERVAL_MS, undefined, { signal: AbortSignal.any([ended.signal, signal]) })
+      await sleep(Math.max(LOOK_INTERVAL_MS, compute.lookIntervalMs), undefined, { signal: AbortSignal.any([ended.signal, signal]) })
       // A compute service that doesn't answer says nothing about the machine; the work itself is still under way and decides.
       const server = await compute.getServer(amphora.compute_id).catch(() => null)
       if (server?.status === 'GONE') throw new AgentUnreachable(amphora.id, 'its machine is gone')
@@ -32,5 +33,15 @@ export async function whileMachineLives<T>(
     return await Promise.race([working, looking])
   } finally {
     ended.abort()
+  }
+}
+
+/** Says whether the machine is still there, to whoever asks all the time: the compute driver is asked only as often as it wants to be. */
+export function isStillThere(compute: Pick<ComputeDriver, 'getServer' | 'lookIntervalMs'>, compute_id: string): () => Promise<boolean> {
+  let askAgainAt = 0
+  return async () => {
+    if (performance.now() < askAgainAt) return true
+    askAgainAt = performance.now() + compute.lookIntervalMs
+    return (await compute.getServer(compute_id)).status !== 'GONE'
   }
 }

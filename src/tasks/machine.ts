@@ -13,11 +13,9 @@ import { flavorEffects } from '../resources/flavor/effects.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { agentConfigurationOf } from './agent-configuration.ts'
 import { fenceOf } from './fence.ts'
+import { isStillThere } from './machine-lives.ts'
 import { serverCertificateOf } from './server-certificate.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
-
-/** The first look at a booting machine's state; each wait is twice as long, up to `[controller_worker] amp_active_wait_sec`. */
-const FIRST_LOOK_MS = 20
 
 export function serverName(amphora_id: string): string {
   return `amphora-${amphora_id}`
@@ -45,21 +43,24 @@ export const noWishes = { flavor_id: null, availability_zone: null } satisfies W
 /** Boots the machine with its certificate and configuration; does not wait for it. Without a load balancer it is a spare one. Answers its compute id. */
 export const startMachine = task('start-machine', {
   async execute(context, { load_balancer_id, amphora_id }: { load_balancer_id: string | null; amphora_id: string }) {
-    const { config, compute, db, clock } = context
+    const { config, compute, image, db, clock } = context
     const loadBalancer = load_balancer_id === null ? null : await requireLoadBalancer(db, load_balancer_id)
     const topology = loadBalancer?.topology ?? config.controller_worker.loadbalancer_topology
+    const { image_tag, ...kind } = await machineKind(context, loadBalancer ?? noWishes)
     const wanted = {
-      ...(await machineKind(context, loadBalancer ?? noWishes)),
+      ...kind,
       amphora_id,
       name: serverName(amphora_id),
       server_group_id: loadBalancer?.server_group_id ?? null,
       files: await machineFiles(context, amphora_id, topology),
       made_by: context.flow_id,
     }
-    const { compute_id } = await compute.ensureServer(wanted, fenceOf(context)).catch((error) => {
+    const notStarted = (error: unknown): never => {
       if (error instanceof FencedError) throw error
       throw failure('amphora_not_started', { details: String(error) })
-    })
+    }
+    const image_id = await image.findImage(image_tag).catch(notStarted)
+    const { compute_id } = await compute.ensureServer({ ...wanted, image_id }, fenceOf(context)).catch(notStarted)
     await db
       .updateTable('amphora')
       .set({ compute_id, status: 'BOOTING', updated_at: timestamp(clock.now()) })
@@ -120,7 +121,9 @@ async function runningServer(
 ): Promise<Server & { lb_network_ip: string }> {
   const { amp_active_retries, amp_active_wait_sec } = config.controller_worker
   const deadline = clock.monotonic() + amp_active_retries * amp_active_wait_sec * 1_000
-  for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(waitMs * 2, Math.max(amp_active_wait_sec * 1_000, FIRST_LOOK_MS))) {
+  const { firstLookMs } = compute
+  const longestMs = Math.max(amp_active_wait_sec * 1_000, firstLookMs)
+  for (let waitMs = firstLookMs; ; waitMs = Math.min(waitMs * 2, longestMs)) {
     const server = await compute.getServer(compute_id)
     if (server.status === 'ERROR') throw failure('amphora_not_started', { details: server.fault ?? `server ${compute_id}` })
     if (server.status === 'GONE') throw failure('amphora_ended', { details: `server ${compute_id}` })
@@ -134,7 +137,7 @@ async function runningServer(
 /** Waits for the agent of a booting machine, no longer than the machine lives. Answers what the agent can do beyond upstream's. */
 export const waitForAgent = task('wait-for-agent', {
   async execute({ amphora: agents, compute, signal }, amphora: ServingAmphora) {
-    const stillThere = async () => (await compute.getServer(amphora.compute_id)).status !== 'GONE'
+    const stillThere = isStillThere(compute, amphora.compute_id)
     try {
       const info = await agents.waitForAgent(amphora, 'booting', { stillThere, signal })
       return info.capabilities ?? []

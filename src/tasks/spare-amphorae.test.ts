@@ -118,8 +118,9 @@ test('a spare that does not answer any more fails the create, which leaves nothi
 test('a load balancer of another kind, or of a pair that is to be on two hosts, takes none', async () => {
   for (const config of [{ nova: { enable_anti_affinity: true } }, { controller_worker: { amp_image_tag: 'another' } }]) {
     const { stage, ids, serving } = await made('ACTIVE_STANDBY', 2)
+    stage.image.images.push({ id: 'another image', tag: 'another' })
     const context = new Stage(stage.db, config).context
-    Object.assign(context, { compute: stage.compute, network: stage.network, amphora: stage.amphora })
+    Object.assign(context, { compute: stage.compute, network: stage.network, image: stage.image, amphora: stage.amphora })
     assert.equal(await runFlow(stage.db, createLoadBalancer, { load_balancer_id: stage.load_balancer_id }, context), 'DONE')
     assert.ok(!(await serving()).some((id) => ids.includes(id)))
   }

@@ -72,7 +72,8 @@ export const fenceFormer = untilInService(
 /** A machine that is gone has no port, whoever else can be asked. */
 async function takeOut({ compute, network }: Context & StepContext, compute_id: string, port_id: string): Promise<void> {
   try {
-    await compute.detachPort(compute_id, port_id)
+    // It is deleted in the end anyway, and often its host is dead.
+    await compute.detachPort(compute_id, port_id, { mayEndMachine: true })
   } catch (error) {
     if ((await compute.getServer(compute_id)).status === 'GONE') return
     throw failure('amphora_not_fenced', { details: `server ${compute_id} keeps port ${port_id}: ${String(error)}` })

@@ -6,6 +6,7 @@ import { createApi } from '../../src/api/server.ts'
 import { NoopAmphora } from '../../src/drivers/amphora/noop.ts'
 import { LocalCertificates } from '../../src/drivers/certificates/local.ts'
 import { NoopCompute } from '../../src/drivers/compute/noop.ts'
+import { NoopImages } from '../../src/drivers/image/noop.ts'
 import { NoopNetwork } from '../../src/drivers/network/noop.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
@@ -56,6 +57,7 @@ export async function startOttavia(certificates: string): Promise<Ottavia> {
     clock: new TickingClock(),
     network: new NoopNetwork(),
     compute: new NoopCompute(),
+    image: new NoopImages(),
     amphora: new NoopAmphora(),
     certificates: new LocalCertificates(certificates),
     identity: { validate: async () => null },

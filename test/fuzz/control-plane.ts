@@ -6,6 +6,7 @@ import type { Db } from '../../src/db/connection.ts'
 import { NoopAmphora } from '../../src/drivers/amphora/noop.ts'
 import { NoopCertificates } from '../../src/drivers/certificates/noop.ts'
 import { NoopCompute } from '../../src/drivers/compute/noop.ts'
+import { NoopImages } from '../../src/drivers/image/noop.ts'
 import { NoopNetwork } from '../../src/drivers/network/noop.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
@@ -35,6 +36,7 @@ export async function startControlPlane(db: Db): Promise<ControlPlane> {
     config: aConfig({ controller_worker: noop }),
     clock: systemClock,
     compute: new NoopCompute(),
+    image: new NoopImages(),
     network: new NoopNetwork(),
     amphora: new NoopAmphora(),
     certificates: new NoopCertificates(),

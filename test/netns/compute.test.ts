@@ -26,9 +26,10 @@ const opened = async () => {
 computeContract('embedded', async () => {
   const { compute, network, management, tenant, lab, wanted, close, db } = await opened()
   return {
-    driver: new EmbeddedComputeDriver(compute, { flavor: 'amphora', image_tag: 'amphora', availability_zone: 'nova' }),
+    driver: new EmbeddedComputeDriver(compute, { flavor: 'amphora', availability_zone: 'nova' }),
     network,
     management_network_id: management.network.id,
+    image_id: 'amphora',
     tenant: { network_id: tenant.network.id, subnet_id: tenant.subnet.id },
     files: wanted().files,
     kill: (compute_id) => lab.killAmphora(compute_id),

@@ -10,6 +10,7 @@ import { MemoryCertificates } from '../../src/drivers/certificates/memory.ts'
 import { MemoryCompute } from '../../src/drivers/compute/memory.ts'
 import { IdentityUnavailable } from '../../src/drivers/errors.ts'
 import type { Identity, IdentityDriver } from '../../src/drivers/identity/driver.ts'
+import { MemoryImages } from '../../src/drivers/image/memory.ts'
 import type { Network, Subnet } from '../../src/drivers/network/driver.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -75,6 +76,7 @@ export class Cloud {
   readonly clock = new TestClock()
   readonly network = new MemoryNetwork()
   readonly compute = new MemoryCompute(this.network)
+  readonly image = new MemoryImages()
   readonly amphora = new MemoryAmphora()
   readonly certificates = new MemoryCertificates()
   readonly trust = new MemoryTrust({ endsAt: (validitySeconds) => this.clock.now() + validitySeconds * 1000 })
@@ -89,13 +91,14 @@ export class Cloud {
   constructor(db: Db, options: CloudOptions) {
     this.db = db
     this.config = aConfig(options.config)
-    const { config, clock, network, compute, amphora, certificates, identity } = this
+    const { config, clock, network, compute, image, amphora, certificates, identity } = this
     this.context = {
       db,
       config,
       clock,
       network,
       compute,
+      image,
       amphora,
       certificates,
       identity: options.identity ?? identity,

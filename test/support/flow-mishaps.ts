@@ -99,7 +99,7 @@ const mishaps: readonly Mishap[] = [
 ]
 
 const kinds = ['error', 'hang', 'agent', 'database'] as const
-const driverNames = ['compute', 'network', 'amphora', 'certificates'] as const
+const driverNames = ['compute', 'network', 'image', 'amphora', 'certificates'] as const
 
 /** Registers the tests. What the flow is given has a `stage`, or there is nothing that could meet a mishap. */
 export function flowMeetsMishaps<C, P extends Json, G extends Given<C, P>>(flow: Flow<C, P>, survival: Survival<C, P, G>): void {

@@ -2,6 +2,7 @@
 import { openDatabase } from '../../src/db/connection.ts'
 import { NoopAmphora } from '../../src/drivers/amphora/noop.ts'
 import { NoopCompute } from '../../src/drivers/compute/noop.ts'
+import { NoopImages } from '../../src/drivers/image/noop.ts'
 import { NoopNetwork } from '../../src/drivers/network/noop.ts'
 import { startHealthManager } from '../../src/health-manager/health-manager.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -11,7 +12,7 @@ import { aConfig } from './builders.ts'
 
 const [connection, config] = process.argv.slice(2)
 const db = await openDatabase({ connection: connection! })
-const drivers = { compute: new NoopCompute(), network: new NoopNetwork(), amphora: new NoopAmphora() }
+const drivers = { compute: new NoopCompute(), image: new NoopImages(), network: new NoopNetwork(), amphora: new NoopAmphora() }
 const context = {
   db,
   config: aConfig(JSON.parse(config!)),

@@ -17,6 +17,7 @@ import type {
 import { MemoryAmphora } from '../../src/drivers/amphora/memory.ts'
 import { MemoryCertificates } from '../../src/drivers/certificates/memory.ts'
 import { MemoryCompute } from '../../src/drivers/compute/memory.ts'
+import { MemoryImages } from '../../src/drivers/image/memory.ts'
 import { MemoryNetwork } from '../../src/drivers/network/memory.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
@@ -46,6 +47,7 @@ export class Stage {
   private idsMade = 0
   readonly network = new MemoryNetwork()
   readonly compute = new MemoryCompute(this.network)
+  readonly image = new MemoryImages()
   readonly amphora = new MemoryAmphora()
   readonly certificates = new MemoryCertificates()
   readonly trust = new MemoryTrust({ key: SECRET, endsAt: () => Date.parse('2030-01-01T00:00:00Z') })
@@ -57,9 +59,9 @@ export class Stage {
 
   constructor(db: Db, config: ConfigSource['overrides'] = {}) {
     this.db = db
-    const { compute, network, amphora, certificates } = this
+    const { compute, network, image, amphora, certificates } = this
     const services = { clock: systemClock, log: createLog('silent'), metrics: createMetrics(), trust: this.trust }
-    this.context = { db, config: aConfig(config), compute, network, amphora, certificates, ...services }
+    this.context = { db, config: aConfig(config), compute, network, image, amphora, certificates, ...services }
   }
 
   /** The same in every run, for steps are told apart by the ids in their names. */
@@ -106,7 +108,7 @@ export class Stage {
     for (const role of topology === 'SINGLE' ? (['STANDALONE'] as const) : (['MASTER', 'BACKUP'] as const)) {
       const id = this.nextId()
       const files = {}
-      const machine = { network_ids: [], security_group_ids: [], compute_flavor: null, image_tag: 'amphora', server_group_id: null }
+      const machine = { network_ids: [], security_group_ids: [], compute_flavor: null, image_id: 'image-of-amphora', server_group_id: null }
       const { compute_id } = await compute.ensureServer(
         { amphora_id: id, name: `amphora-${id}`, availability_zone: null, files, made_by: 'earlier-flow', ...machine },
         { flow_id: 'earlier-flow', generation: 1 },
@@ -145,9 +147,10 @@ export class Stage {
   /** A spare amphora of the default kind, as an earlier flow left it; answers its id. */
   async insertSpare(): Promise<string> {
     const id = this.nextId()
-    const kind = await machineKind(this.context, noWishes)
+    const { image_tag: _, ...kind } = await machineKind(this.context, noWishes)
+    const image_id = 'image-of-amphora'
     const { compute_id } = await this.compute.ensureServer(
-      { amphora_id: id, name: `amphora-${id}`, files: {}, server_group_id: null, made_by: 'earlier-flow', ...kind },
+      { amphora_id: id, name: `amphora-${id}`, files: {}, server_group_id: null, made_by: 'earlier-flow', image_id, ...kind },
       { flow_id: 'earlier-flow', generation: 1 },
     )
     const { lb_network_ip } = await this.compute.getServer(compute_id)

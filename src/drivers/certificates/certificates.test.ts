@@ -4,12 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { aConfig } from '../../../test/support/builders.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { createLog } from '../../lib/log.ts'
 import { NoSecretStoreError, NotFoundError, UnreadableBundleError } from '../errors.ts'
 import { certificatesContract } from './contract.ts'
 import { openCertificates } from './index.ts'
 import { LocalCertificates } from './local.ts'
 import { MemoryCertificates } from './memory.ts'
 
+const log = createLog('silent')
+const noOpenStack = () => assert.fail('no OpenStack is needed')
 const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`
 const content = { certificate: pem('Yw=='), private_key: 'key', intermediates: [pem('aQ=='), pem('ag==')] }
 
@@ -80,14 +84,16 @@ test('the service reads another project’s secret once somebody has named it wh
 
 test('without a choice certificates are in the embedded store, and no-op amphorae take any; castellan is not served', async () => {
   const embedded = new MemoryCertificates()
-  const backends = { embedded: async () => embedded }
-  assert.equal(await openCertificates(aConfig(), backends), embedded)
-  const noop = await openCertificates(aConfig({ controller_worker: { amphora_driver: 'amphora_noop_driver' } }), backends)
+  const open = (options: Parameters<typeof aConfig>[0]) =>
+    openCertificates({ config: aConfig(options), clock: systemClock, log, openStack: noOpenStack, embedded: async () => embedded })
+  assert.equal(await open({}), embedded)
+  assert.equal(await open({ certificates: { cert_manager: 'barbican_cert_manager' } }), embedded)
+  const noop = await open({ controller_worker: { amphora_driver: 'amphora_noop_driver' } })
   await noop.checkCertificate('anything', null)
   const { certificate, private_key } = await noop.getCertificate('anything', null)
   assert.match(certificate, /^-----BEGIN CERTIFICATE-----/)
   assert.match(private_key, /^-----BEGIN PRIVATE KEY-----/)
-  const none = await openCertificates(aConfig({ certificates: { cert_manager: 'castellan_cert_manager' } }), backends)
+  const none = await open({ certificates: { cert_manager: 'castellan_cert_manager' } })
   await assert.rejects(none.checkCertificate('anything', null), NoSecretStoreError)
   await assert.rejects(none.getCertificate('anything', null), NoSecretStoreError)
   await assert.rejects(none.getSecret('anything', null), NoSecretStoreError)

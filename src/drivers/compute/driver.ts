@@ -9,7 +9,7 @@ export type WantedServer = {
   network_ids: string[]
   security_group_ids: string[]
   compute_flavor: string | null
-  image_tag: string | null
+  image_id: string | null
   server_group_id: string | null
   availability_zone: string | null
   /** Path on the machine to contents: the agent's configuration and certificates (config drive). Never journaled or logged. */
@@ -33,6 +33,10 @@ export interface ComputeDriver {
   readonly hasHosts: boolean
   /** False where machines are not really there, and hence no port of the network is theirs. */
   readonly hasPorts: boolean
+  /** After so long a booting machine is looked at for the second time, and later more seldom. */
+  readonly firstLookMs: number
+  /** So often it may be asked whether a machine is still there, while something waits for it. */
+  readonly lookIntervalMs: number
   /** Starts the machine if none of that name exists; does not wait for its agent. */
   ensureServer(wanted: WantedServer, fence: Fence): Promise<{ compute_id: string }>
   /** A server that does not exist (any more) or whose init has died has the status GONE. */
@@ -47,13 +51,15 @@ export interface ComputeDriver {
   deleteServer(compute_id: string, options?: { made_by?: string }): Promise<void>
   /** The port appears in the machine as an interface with its MAC address. Repeating it does nothing. */
   attachPort(compute_id: string, port_id: string, fence: Fence): Promise<void>
-  /** Resolves when the machine has lost the port for certain, whether or not the machine itself answers: another may have it then. */
-  detachPort(compute_id: string, port_id: string): Promise<void>
+  /**
+   * Resolves when the machine has lost the port for certain, whether or not the machine itself answers: another may have it then. With `mayEndMachine` a
+   * machine that does not let go of it, or whose host is dead, is deleted instead; its ports stay, but for the management port.
+   */
+  detachPort(compute_id: string, port_id: string, options?: { mayEndMachine?: boolean }): Promise<void>
   ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string>
   deleteServerGroup(id: string): Promise<void>
 
   // Whether there is what profiles of flavors and availability zones name; each throws NotFoundError.
   checkFlavor(id: string): Promise<void>
-  checkImageTag(tag: string): Promise<void>
   checkAvailabilityZone(name: string): Promise<void>
 }

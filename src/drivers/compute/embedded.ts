@@ -1,15 +1,20 @@
-/** Amphorae as sandboxes on this host. All are alike: there is one flavor, one image and one zone. */
+/** Amphorae as sandboxes on this host. All are alike: there is one flavor and one zone. */
 import type { EmbeddedCompute } from '../../embedded/compute/service.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Fence, Made } from '../network/driver.ts'
 import type { ComputeDriver, Server, WantedServer } from './driver.ts'
 
 /** What amphorae are called that are all alike. */
-export type AmphoraKind = { flavor: string; image_tag: string; availability_zone: string }
+export type AmphoraKind = { flavor: string; availability_zone: string }
+
+/** What is so wherever the process is that holds the machines. A look costs one query. */
+export const embeddedTraits = { hasHosts: false, hasPorts: true, firstLookMs: 20, lookIntervalMs: 250 } as const
 
 export class EmbeddedComputeDriver implements ComputeDriver {
-  readonly hasHosts = false
-  readonly hasPorts = true
+  readonly hasHosts = embeddedTraits.hasHosts
+  readonly hasPorts = embeddedTraits.hasPorts
+  readonly firstLookMs = embeddedTraits.firstLookMs
+  readonly lookIntervalMs = embeddedTraits.lookIntervalMs
   readonly #compute: EmbeddedCompute
   readonly #kind: AmphoraKind
 
@@ -62,10 +67,6 @@ export class EmbeddedComputeDriver implements ComputeDriver {
 
   async checkFlavor(id: string): Promise<void> {
     if (id !== this.#kind.flavor) throw new NotFoundError('Nova flavor', id)
-  }
-
-  async checkImageTag(tag: string): Promise<void> {
-    if (tag !== this.#kind.image_tag) throw new NotFoundError('Image with tag', tag)
   }
 
   async checkAvailabilityZone(name: string): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Options } from '../../config/options.ts'
+import type { Backends } from '../backends.ts'
 import type { ComputeDriver } from './driver.ts'
 
-/** What only the process that starts can build: each is called when its driver is the chosen one. */
-export interface ComputeBackends {
+/** What only the process that starts can build: called when its driver is the chosen one. */
+export interface ComputeBackends extends Backends {
   embedded(): Promise<ComputeDriver>
 }
 
@@ -11,4 +12,5 @@ export const computeDrivers: Record<Options['controller_worker']['compute_driver
   {
     compute_embedded_driver: (backends) => backends.embedded(),
     compute_noop_driver: async () => new (await import('./noop.ts')).NoopCompute(),
+    compute_nova_driver: async (backends) => new (await import('./nova.ts')).NovaCompute({ ...backends, session: backends.openStack() }),
   }

@@ -13,6 +13,7 @@ computeContract('memory', async () => {
     driver,
     network,
     management_network_id: management.id,
+    image_id: 'image',
     tenant: { network_id: tenant.id, subnet_id: subnet.id },
     files: {},
     async kill(compute_id) {

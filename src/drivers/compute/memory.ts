@@ -17,11 +17,12 @@ const DEFAULT_ZONE = 'nova'
 export class MemoryCompute implements ComputeDriver {
   hasHosts = true
   readonly hasPorts = true
+  readonly firstLookMs = 20
+  readonly lookIntervalMs = 250
   readonly servers: MemoryServer[] = []
   readonly serverGroups: MemoryServerGroup[] = []
   /** What there is; a test adds what it needs. */
   readonly flavors: string[] = []
-  readonly imageTags: string[] = ['amphora']
   readonly availabilityZones: string[] = [DEFAULT_ZONE]
   private readonly network: NetworkDriver
   private readonly failures = new Failures<keyof ComputeDriver>()
@@ -56,7 +57,7 @@ export class MemoryCompute implements ComputeDriver {
           status: 'ACTIVE',
           fault: null,
           lb_network_ip: `${FIRST_ADDRESS}${this.made}`,
-          image_id: wanted.image_tag === null ? null : `image-of-${wanted.image_tag}`,
+          image_id: wanted.image_id,
           compute_flavor: wanted.compute_flavor,
           availability_zone: wanted.availability_zone ?? DEFAULT_ZONE,
         },
@@ -165,10 +166,6 @@ export class MemoryCompute implements ComputeDriver {
 
   checkFlavor(id: string): Promise<void> {
     return this.failures.around('checkFlavor', () => mustBeAmong(this.flavors, 'Nova flavor', id))
-  }
-
-  checkImageTag(tag: string): Promise<void> {
-    return this.failures.around('checkImageTag', () => mustBeAmong(this.imageTags, 'Image with tag', tag))
   }
 
   checkAvailabilityZone(name: string): Promise<void> {

@@ -9,6 +9,8 @@ const LB_NETWORK_IP = '192.0.2.1'
 export class NoopCompute implements ComputeDriver {
   readonly hasHosts = false
   readonly hasPorts = false
+  readonly firstLookMs = 20
+  readonly lookIntervalMs = 250
 
   async ensureServer(wanted: WantedServer): Promise<{ compute_id: string }> {
     return { compute_id: derivedId('server', wanted.name) }
@@ -52,8 +54,6 @@ export class NoopCompute implements ComputeDriver {
   async deleteServerGroup(): Promise<void> {}
 
   async checkFlavor(): Promise<void> {}
-
-  async checkImageTag(): Promise<void> {}
 
   async checkAvailabilityZone(): Promise<void> {}
 }

@@ -210,7 +210,7 @@ export class EmbeddedCompute {
       project: 'service',
       status: 'BOOTING',
       failure: null,
-      image: wanted.image_tag,
+      image: wanted.image_id,
       compute_flavor: wanted.compute_flavor,
       availability_zone: wanted.availability_zone,
       server_group_id: wanted.server_group_id,

@@ -20,7 +20,7 @@ export function servicesOf(config: Config, hostOfRequest: string): Service[] {
     service('keystone', 'identity', 'Identity', url(identity.bind_host, identity.bind_port, '/v3')),
     service('neutron', 'network', 'Networking', url(embedded.bind_host, embedded.network_bind_port, '')),
     service('nova', 'compute', 'Compute', url(embedded.bind_host, embedded.compute_bind_port, '/v2.1')),
-    ...(certManagerOf(config) === 'barbican_cert_manager'
+    ...(certManagerOf(config) === 'embedded_cert_manager'
       ? [service('barbican', 'key-manager', 'Secrets', url(embedded.bind_host, embedded.secrets_bind_port, ''))]
       : []),
     // An empty list of images, without whose address `openstack server list` would not begin.

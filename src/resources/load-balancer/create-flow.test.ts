@@ -10,6 +10,7 @@ import type { Topology } from '../../db/tables.ts'
 import { NoopAmphora } from '../../drivers/amphora/noop.ts'
 import { NoopCompute } from '../../drivers/compute/noop.ts'
 import { AgentUnreachable } from '../../drivers/errors.ts'
+import { NoopImages } from '../../drivers/image/noop.ts'
 import { NoopNetwork } from '../../drivers/network/noop.ts'
 import { SecretBox } from '../../lib/secret-box.ts'
 import { createLoadBalancer } from './create-flow.ts'
@@ -115,7 +116,7 @@ flowSurvives(createLoadBalancer, {
 test("with the no-op drivers a load balancer becomes ACTIVE, fails over and is deleted again, with upstream's addresses", async () => {
   const db = await aDatabase()
   const stage = await populated(db, 'ACTIVE_STANDBY')
-  const drivers = { network: new NoopNetwork(), compute: new NoopCompute(), amphora: new NoopAmphora() }
+  const drivers = { network: new NoopNetwork(), compute: new NoopCompute(), image: new NoopImages(), amphora: new NoopAmphora() }
   const config = aConfig({ controller_worker: { compute_driver: 'compute_noop_driver' } })
   const context = { ...stage.context, ...drivers, config }
   const { load_balancer_id } = stage

@@ -26,15 +26,15 @@ async function aZone(api: ApiClient, data: object, given: object = {}): Promise<
 test('a flavor decides topology, compute flavor and image of the amphorae', async () => {
   const { api, cloud } = await aCloud().empty()
   cloud.compute.flavors.push('large')
-  cloud.compute.imageTags.push('special')
+  cloud.image.images.push({ id: 'image-of-special', tag: 'special' })
   const { id } = await aFlavor(api, { loadbalancer_topology: 'ACTIVE_STANDBY', compute_flavor: 'large', amp_image_tag: 'special' })
   const loadBalancer = await cloud.aLoadBalancer({ flavor_id: id })
   assert.equal(loadBalancer.flavor_id, id)
   assert.equal((await api.list(`/v2/lbaas/loadbalancers?flavor_id=${id}`)).length, 1)
-  const servers = cloud.compute.servers.map(({ wanted }) => [wanted.compute_flavor, wanted.image_tag])
+  const servers = cloud.compute.servers.map(({ wanted }) => [wanted.compute_flavor, wanted.image_id])
   assert.deepEqual(servers, [
-    ['large', 'special'],
-    ['large', 'special'],
+    ['large', 'image-of-special'],
+    ['large', 'image-of-special'],
   ])
   const amphorae = await api.list('/v2/octavia/amphorae')
   assert.deepEqual(amphorae.map(({ role }) => role).sort(), ['BACKUP', 'MASTER'])
@@ -71,8 +71,8 @@ test('what a flavor leaves out is as the configuration says', async () => {
   const { id } = await aFlavor(api, { loadbalancer_topology: 'SINGLE' })
   await cloud.aLoadBalancer({ flavor_id: id })
   assert.deepEqual(
-    cloud.compute.servers.map(({ wanted }) => [wanted.compute_flavor, wanted.image_tag]),
-    [['usual', 'amphora']],
+    cloud.compute.servers.map(({ wanted }) => [wanted.compute_flavor, wanted.image_id]),
+    [['usual', 'image-of-amphora']],
   )
 })
 

@@ -72,7 +72,7 @@ export async function aCompute(): Promise<TestCompute> {
         network_ids: [management.network.id],
         security_group_ids: [],
         compute_flavor: null,
-        image_tag: 'amphora',
+        image_id: 'amphora',
         server_group_id: null,
         availability_zone: null,
         files: { '/etc/octavia/amphora-agent.conf': '[DEFAULT]\n', '/etc/octavia/certs/server.pem': 'the key of this amphora\n' },

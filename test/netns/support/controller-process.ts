@@ -16,7 +16,7 @@ const wanted = {
   network_ids: [],
   security_group_ids: [],
   compute_flavor: null,
-  image_tag: null,
+  image_id: null,
   server_group_id: null,
   availability_zone: null,
   files: { '/etc/octavia/amphora-agent.conf': '' },
