@@ -1,9 +1,10 @@
 /** `ottavia flow list|show|revert`: what the controller did, step by step, and why something failed. */
 import { Argument, type Command, Option } from 'commander'
-import { listFlows, revertAgain, showFlow } from '../flow/history.ts'
+import { listFlows, showFlow } from '../flow/history.ts'
 import type { FlowState } from '../flow/tables.ts'
 import { timestamp } from '../lib/clock.ts'
 import type { WithInstallation } from '../main/installation.ts'
+import { revertFlowAgain } from '../resources/load-balancer/revert-again.ts'
 import { formatTable } from './table.ts'
 
 const STATES: FlowState[] = ['READY', 'RUNNING', 'REVERTING', 'DONE', 'REVERTED', 'REVERT_FAILURE']
@@ -98,8 +99,10 @@ export function addFlowCommands(program: Command, withInstallation: WithInstalla
     .addOption(stateDirectory())
     .action((id: string, options: { state?: string }) =>
       withInstallation(options.state, async ({ db }) => {
-        const found = await db.transaction().execute((tx) => revertAgain(tx, id))
-        if (!found) throw new Error(`there is no flow ${id} in the state REVERT_FAILURE`)
+        const found = await showFlow(db, id)
+        if (found?.state !== 'REVERT_FAILURE') throw new Error(`there is no flow ${id} in the state REVERT_FAILURE`)
+        if (!(await db.transaction().execute((tx) => revertFlowAgain(tx, found))))
+          throw new Error(`another flow is at work on load balancer ${found.subject}: try again when it has ended`)
         console.log(`flow ${id} is reverted again`)
       }),
     )

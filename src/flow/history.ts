@@ -1,4 +1,5 @@
 /** What flows did, for operators: lists, one flow with its steps, and the end of both. */
+import { sql } from 'kysely'
 import type { Db, Tx } from '../db/connection.ts'
 import type { Json } from '../lib/json.ts'
 import { wakeAfterCommit } from './start.ts'
@@ -98,6 +99,52 @@ export async function revertAgain(tx: Tx, id: string): Promise<boolean> {
   if (numUpdatedRows === 0n) return false
   await wakeAfterCommit(tx)
   return true
+}
+
+/** The first pause before a revert that failed is tried again; each next is about as long as the flow is old by then. */
+const FIRST_PAUSE_MS = 60_000
+const LONGEST_PAUSE_MS = 3_600_000
+/** A flow whose revert still failed so long after it was started is left to an operator. */
+const TRIED_FOR_MS = 86_400_000
+
+export type FailedRevert = { id: string; name: string; subject: string | null }
+
+/** Of the flows that ended as REVERT_FAILURE those whose pause is over, the longest waiting first. */
+export function listDueReverts(db: Db, { nowMs, limit }: { nowMs: number; limit: number }): Promise<FailedRevert[]> {
+  return retriedReverts(db)
+    .where('ended_at_ms', '<=', nowMs - FIRST_PAUSE_MS)
+    .where(({ or, eb }) =>
+      or([eb('ended_at_ms', '<=', nowMs - LONGEST_PAUSE_MS), eb(sql`ended_at_ms - created_at_ms`, '<=', sql`${nowMs} - ended_at_ms`)]),
+    )
+    .orderBy('ended_at_ms')
+    .limit(limit)
+    .execute()
+}
+
+/** Whether a flow about one of these is under way, or will be when it is reverted once more. */
+export async function isAtWork(db: Db, subjects: readonly string[]): Promise<boolean> {
+  const unended = db.selectFrom('flow').select('id').where('subject', 'in', subjects).where('ended_at_ms', 'is', null).limit(1)
+  if ((await unended.executeTakeFirst()) !== undefined) return true
+  return (await retriedReverts(db).where('subject', 'in', subjects).limit(1).executeTakeFirst()) !== undefined
+}
+
+/** Nothing was begun about the same subject since: what they have left over is as they left it. */
+function retriedReverts(db: Db) {
+  return db
+    .selectFrom('flow')
+    .select(['id', 'name', 'subject'])
+    .where('state', '=', 'REVERT_FAILURE')
+    .where(sql`ended_at_ms - created_at_ms`, '<=', TRIED_FOR_MS)
+    .where(({ not, exists, selectFrom, ref }) =>
+      not(
+        exists(
+          selectFrom('flow as later')
+            .select('later.id')
+            .whereRef('later.subject', '=', 'flow.subject')
+            .where('later.created_at_ms', '>', ref('flow.created_at_ms')),
+        ),
+      ),
+    )
 }
 
 /** Forgets up to `limit` flows that ended before `beforeMs`; a REVERT_FAILURE is kept until somebody has dealt with it. Returns how many. */

@@ -11,7 +11,9 @@ import { refillSpareAmphorae } from './refill-spare-amphorae.ts'
 import { renewCertificates } from './renew-certificates.ts'
 import { renewServerCertificates } from './renew-server-certificates.ts'
 import { repairQuotas } from './repair-quotas.ts'
+import { revertFailedFlows } from './revert-failed-flows.ts'
 import { rollUpStatistics } from './roll-up-statistics.ts'
+import { settleUnfinishedAmphorae } from './settle-unfinished-amphorae.ts'
 import { tellExpiringCertificates } from './tell-expiring-certificates.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
 import { updateAgents } from './update-agents.ts'
@@ -20,6 +22,8 @@ export const periodicJobs: readonly PeriodicJob[] = [
   undoVipReservations,
   deleteExpiredLoadBalancers,
   deleteExpiredAmphorae,
+  revertFailedFlows,
+  settleUnfinishedAmphorae,
   pruneFlowHistory,
   pruneEvents,
   renewCertificates,

@@ -19,7 +19,7 @@ export const failedFlows: Check = async ({ db }) => {
     level: 'error',
     about: id,
     says:
-      `The flow ${name}${subject === null ? '' : ` of load balancer ${subject}`} failed and could not be undone; what it had made may be left over. ` +
+      `The flow ${name}${subject === null ? '' : ` of load balancer ${subject}`} failed and could not be undone; what it had made may be left over. Housekeeping tries again for a day, if nothing else was begun about it since. ` +
       [reason_message, reason_details].filter((text) => text !== null && text !== '').join(' '),
     type: `ottavia flow show ${id}; once its cause is mended: ottavia flow revert ${id}`,
   }))

@@ -86,6 +86,17 @@ export function endPopulatedInError(context: Context, load_balancer_id: string, 
   return setInError(context, load_balancer_id, reason, () => sql`1 = 1`)
 }
 
+/** Amphorae of it that were to go and are still there: they can be deleted then, or replaced, and are not taken for what somebody removes. */
+export async function endDoomedAmphoraeInError({ db, clock }: Context, load_balancer_id: string, reason: Reason): Promise<void> {
+  const now = clock.now()
+  await db
+    .updateTable('amphora')
+    .set({ status: 'ERROR', fault: faultOf(reason, now), updated_at: timestamp(now) })
+    .where('loadbalancer_id', '=', load_balancer_id)
+    .where('status', '=', 'PENDING_DELETE')
+    .execute()
+}
+
 function setInError(
   { db, clock }: Context,
   load_balancer_id: string,

@@ -1,21 +1,29 @@
 import { flow, task } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
+import type { AmphoraRow, AmphoraStatus } from '../../db/tables.ts'
 import { startFlow } from '../../flow/start.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
+import { faultOf } from '../failures.ts'
 
 type Params = { amphora_id: string }
 
-/** A spare one goes; false where a load balancer has just taken it, or somebody removes it already. */
-export async function beginRemovalOfSpare(tx: Tx, amphora_id: string, nowMs: number): Promise<boolean> {
+type Doomed = Pick<AmphoraRow, 'id' | 'loadbalancer_id'>
+
+/** It goes, if it still is in that status: a load balancer may have just taken a spare one, or somebody removes it already; then false. */
+export async function beginRemoval(tx: Tx, { id, loadbalancer_id }: Doomed, from: AmphoraStatus, nowMs: number): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('amphora')
     .set({ status: 'PENDING_DELETE', updated_at: timestamp(nowMs) })
-    .where('id', '=', amphora_id)
-    .where('status', '=', 'READY')
+    .where('id', '=', id)
+    .where('status', '=', from)
     .executeTakeFirst()
-  if (numUpdatedRows > 0n) await startFlow(tx, deleteAmphora, { amphora_id }, { subject: amphora_id })
+  if (numUpdatedRows > 0n) await startFlow(tx, deleteAmphora, { amphora_id: id }, { subject: loadbalancer_id ?? id })
   return numUpdatedRows > 0n
+}
+
+export function beginRemovalOfSpare(tx: Tx, id: string, nowMs: number): Promise<boolean> {
+  return beginRemoval(tx, { id, loadbalancer_id: null }, 'READY', nowMs)
 }
 
 /** The API has moved the amphora from ERROR to PENDING_DELETE. Its load balancer is not asked: this amphora does not serve it. */
@@ -24,10 +32,11 @@ export const deleteAmphora = flow<Params>('delete-amphora', {
     for (const amphora of await run(findDoomed, amphora_id)) await run(removeAmphora, amphora)
     await run(forget, amphora_id)
   },
-  async afterRevert({ db, clock }, { amphora_id }) {
+  async afterRevert({ db, clock }, { amphora_id }, reason) {
+    const now = clock.now()
     await db
       .updateTable('amphora')
-      .set({ status: 'ERROR', updated_at: timestamp(clock.now()) })
+      .set({ status: 'ERROR', fault: faultOf(reason, now), updated_at: timestamp(now) })
       .where('id', '=', amphora_id)
       // Its load balancer may have been deleted meanwhile, and it with it.
       .where('status', '=', 'PENDING_DELETE')

@@ -5,7 +5,7 @@ import { timestamp } from '../../lib/clock.ts'
 import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
 import { FINISH_RETRY } from '../../tasks/finish.ts'
 import { removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
-import { endLoadBalancerInError } from '../../tasks/statuses.ts'
+import { endDoomedAmphoraeInError, endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
 import { recorded } from '../event/record.ts'
 import { lockLoadBalancers } from './repository.ts'
@@ -32,14 +32,7 @@ export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
     await run(deleteRows, load_balancer_id)
   },
   async afterRevert(context, { load_balancer_id }, reason) {
-    const { db, clock } = context
-    // So that they can be deleted, too, and are not taken for what somebody removes.
-    await db
-      .updateTable('amphora')
-      .set({ status: 'ERROR', updated_at: timestamp(clock.now()) })
-      .where('loadbalancer_id', '=', load_balancer_id)
-      .where('status', '=', 'PENDING_DELETE')
-      .execute()
+    await endDoomedAmphoraeInError(context, load_balancer_id, reason)
     await endLoadBalancerInError(context, load_balancer_id, reason)
   },
 })

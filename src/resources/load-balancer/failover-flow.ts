@@ -8,7 +8,7 @@ import { holdsVip } from '../../tasks/hand-over.ts'
 import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 import { replaceAmphora } from '../../tasks/replace-amphora.ts'
 import { servingAmphorae } from '../../tasks/serving-amphorae.ts'
-import { endLoadBalancerInError, markAllActive } from '../../tasks/statuses.ts'
+import { endDoomedAmphoraeInError, endLoadBalancerInError, markAllActive } from '../../tasks/statuses.ts'
 import { guardVipAgain, vipOf } from '../../tasks/vip.ts'
 import { type Role, rolesOf } from '../amphora/row.ts'
 import { recorded } from '../event/record.ts'
@@ -45,6 +45,7 @@ export const failoverLoadBalancer = flow<Params>('failover-load-balancer', {
     await run(finish, { load_balancer_id, surplus_ids: surplus.map(({ id }) => id) })
   },
   async afterRevert(context, { load_balancer_id }, reason) {
+    await endDoomedAmphoraeInError(context, load_balancer_id, reason)
     await endLoadBalancerInError(context, load_balancer_id, reason)
   },
 })
