@@ -154,6 +154,21 @@ flowSurvives(createListener, {
   },
 })
 
+flowSurvives(refreshCertificates, {
+  async given(db) {
+    const it = await aStage(db)
+    await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute()
+    return { ...it, params: { load_balancer_id: it.stage.load_balancer_id, count: 1 } }
+  },
+  async whenItSucceeds({ stage, served, first, one, statusOf }) {
+    assert.equal(served().files[`${first.id}.default.pem`], pemOf(one))
+    assert.deepEqual([(await stage.statuses()).load_balancer, await statusOf(first.id)], ['ACTIVE', ['ACTIVE', null]])
+  },
+  async whenItReverts({ stage, first, statusOf }) {
+    assert.deepEqual([(await stage.statuses()).load_balancer, await statusOf(first.id)], ['ACTIVE', ['ACTIVE', null]])
+  },
+})
+
 forEachDatabase('a lost secret takes nothing out of service, is told once, and its listener is well when it is back', async (open) => {
   const it = await aStage(await open())
   await it.addsMember()
