@@ -70,7 +70,7 @@ export const plugLeg = task('plug-leg', {
         fixed_ips: [{ subnet_id }],
         project_id: null,
         device_owner: 'Octavia',
-        device_id: `lb-${leg.load_balancer_id}`,
+        device_id: '',
         admin_state_up: true,
         security_group_ids: [],
         allowed_address_pairs: [],

@@ -22,7 +22,8 @@ export const makeVrrpPort = task('make-vrrp-port', {
         fixed_ips: subnet_ids.flatMap((subnet_id) => (subnet_id === null ? [] : { subnet_id })),
         project_id: null,
         device_owner: 'Octavia',
-        device_id: `lb-${load_balancer_id}`,
+        // Nova attaches none that says it is in use; the load balancer is found by the name.
+        device_id: '',
         admin_state_up: true,
         security_group_ids: [security_group_id, ...loadBalancer.vip_sg_ids],
         allowed_address_pairs: [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)].map(
