@@ -105,12 +105,12 @@ export const awaitMachine = task('await-machine', {
 })
 
 /**
- * As `awaitMachine`, and then puts a port into the machine that was made before; the port needs no revert of its own, for it is deleted and so is the machine.
+ * As `awaitMachine`, and then puts a port, where one is given, into the machine that was made before; the port needs no revert of its own, for it is deleted and so is the machine.
  */
 export const prepareMachine = task('prepare-machine', {
-  async execute(context, { amphora_id, compute_id, port_id }: { amphora_id: string; compute_id: string; port_id: string }) {
+  async execute(context, { amphora_id, compute_id, port_id }: { amphora_id: string; compute_id: string; port_id: string | null }) {
     const amphora = await awaitMachine.execute(context, { amphora_id, compute_id })
-    await context.compute.attachPort(compute_id, port_id, fenceOf(context))
+    if (port_id !== null) await context.compute.attachPort(compute_id, port_id, fenceOf(context))
     return amphora
   },
 })

@@ -22,7 +22,7 @@ import { plugVip } from './plug-vip.ts'
 import { pushConfiguration } from './push-configuration.ts'
 import { forgetAmphora, removeAmphora } from './remove-amphora.ts'
 import { noteUnreached, type ServingAmphora, servingAmphorae } from './serving-amphorae.ts'
-import { configureSpare, planAmphora, plannedId, withdrawSpare } from './spare-amphorae.ts'
+import { adoptSpare, planAmphora, plannedId, withdrawSpare } from './spare-amphorae.ts'
 import { fenceFormer, openVrrpPort, portsOf, takeOverPorts } from './take-over-ports.ts'
 import { openVip } from './vip.ts'
 import { makeVrrpPort } from './vrrp-port.ts'
@@ -46,9 +46,11 @@ export async function replaceAmphora(run: Run<Context>, place: Place): Promise<v
     place,
   )
   const isPair = topology === 'ACTIVE_STANDBY'
-  const compute_id = spare_compute_id ?? (await run(startReplacement, { load_balancer_id, amphora_id }))
-  const amphora = await run(awaitMachine, { amphora_id, compute_id })
-  if (spare_compute_id !== null) await run(configureSpare, { amphora, topology })
+  const amphora =
+    spare_compute_id === null
+      ? await run(awaitMachine, { amphora_id, compute_id: await run(startReplacement, { load_balancer_id, amphora_id }) })
+      : await adoptSpare(run, startReplacement, { load_balancer_id, amphora_id, compute_id: spare_compute_id, topology, port_id: null })
+  const { compute_id } = amphora
   const capabilities = await run(waitForAgent, amphora)
 
   // A partner serves meanwhile, or nobody does: then nobody is let in before HAProxy listens.

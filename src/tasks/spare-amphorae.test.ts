@@ -9,6 +9,7 @@ import { runFlow } from '../../test/support/run-flow.ts'
 import { Stage } from '../../test/support/stage.ts'
 import type { AmphoraRow, Topology } from '../db/tables.ts'
 import { refillSpareAmphorae } from '../housekeeping/refill-spare-amphorae.ts'
+import { heartbeatKeyOf } from '../lib/heartbeat-key.ts'
 import { createSpareAmphora } from '../resources/amphora/create-spare-flow.ts'
 import { failoverAmphora } from '../resources/amphora/failover-flow.ts'
 import { newAmphora } from '../resources/amphora/row.ts'
@@ -108,11 +109,60 @@ test('a spare whose machine has died, or that has not been heard of for too long
   assert.deepEqual(await serving(), [ids[2]])
 })
 
-test('a spare that does not answer any more fails the create, which leaves nothing of it', async () => {
+/** Its agent has just died, and that of another machine in its place will live. */
+function diesUnheard({ amphora, compute }: Stage, id: string): void {
+  amphora.disconnect(id)
+  const { ensureServer } = compute
+  compute.ensureServer = (...wanted) => {
+    amphora.reconnect(id)
+    return ensureServer.apply(compute, wanted)
+  }
+}
+
+flowSurvives(createLoadBalancer, {
+  async given(db) {
+    const stage = new Stage(db)
+    const spare_id = await stage.insertSpare()
+    diesUnheard(stage, spare_id)
+    await stage.insertLoadBalancer({ provisioning_status: 'PENDING_CREATE' })
+    return { context: stage.context, params: { load_balancer_id: stage.load_balancer_id }, stage, spare_id }
+  },
+  async whenItSucceeds({ stage, spare_id }) {
+    assert.deepEqual(stage.made(), { 'octavia-lb': 1, 'octavia-lb-vrrp': 1, groups: 1, machines: 1 })
+    const [amphora, ...others] = await stage.amphorae()
+    assert.deepEqual(others, [])
+    const compute_id = stage.compute.servers[0]?.state.compute_id
+    assert.deepEqual([amphora?.id, amphora?.compute_id, amphora?.status], [spare_id, compute_id, 'ALLOCATED'])
+    assert.deepEqual(stage.compute.servers[0]?.attached_port_ids, [amphora?.vrrp_port_id])
+  },
+  async whenItReverts({ stage }) {
+    const left = await stage.amphorae()
+    assert.ok(left.every(({ status, loadbalancer_id }) => status === 'READY' && loadbalancer_id === null))
+    assert.deepEqual(stage.made(), { 'octavia-lb': 1, ...(left.length === 0 ? {} : { machines: 1 }) })
+  },
+})
+
+test('another machine takes the place of a spare that has just died, also as a replacement', async () => {
+  const stage = new Stage(await aDatabase())
+  const spare_id = await stage.insertSpare()
+  const dead = stage.compute.servers[0]!
+  diesUnheard(stage, spare_id)
+  await stage.insertServing('ACTIVE_STANDBY')
+  const [backup] = (await stage.amphorae()).filter(({ role }) => role === 'BACKUP')
+  const params = { amphora_id: backup!.id, load_balancer_id: stage.load_balancer_id, cause: 'machine_gone' as const }
+  assert.equal(await runFlow(stage.db, failoverAmphora, params, stage.context), 'DONE')
+  const { BACKUP } = await holdersOfPorts(stage)
+  assert.deepEqual([BACKUP?.id, BACKUP?.vrrp_ip], [spare_id, backup!.vrrp_ip])
+  assert.equal(stage.compute.servers.length, 2)
+  assert.ok(!stage.compute.servers.includes(dead))
+})
+
+test('a spare that is taken gets the heartbeat key of today', async () => {
   const { stage, ids, create } = await made('SINGLE', 1)
-  stage.amphora.disconnect(ids[0]!)
-  assert.equal(await create(), 'REVERTED')
-  assert.deepEqual(stage.made(), { 'octavia-lb': 1 })
+  stage.trust.current = { ...stage.trust.current, heartbeatKeys: ['a newer key', ...stage.trust.current.heartbeatKeys] }
+  assert.equal(await create(), 'DONE')
+  const configuration = stage.amphora.agents.get(ids[0]!)?.agentConfiguration ?? ''
+  assert.ok(configuration.includes(heartbeatKeyOf(ids[0]!, 'a newer key')))
 })
 
 test('a load balancer of another kind, or of a pair that is to be on two hosts, takes none', async () => {

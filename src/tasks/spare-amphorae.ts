@@ -3,16 +3,15 @@
  * instead of booting its own: it keeps its id and its certificate, and gets a role.
  */
 import { type Context, task } from '../context.ts'
-import type { AmphoraRow, LoadBalancerRow } from '../db/tables.ts'
+import type { AmphoraRow, LoadBalancerRow, Topology } from '../db/tables.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
-import type { StepContext } from '../flow/define.ts'
+import { type Run, type StepContext, VisibleError } from '../flow/define.ts'
 import { timestamp } from '../lib/clock.ts'
 import { derivedId } from '../lib/derived-id.ts'
-import { renderAgentConfiguration } from '../render/agent-configuration.ts'
 import { newAmphora, type Role } from '../resources/amphora/row.ts'
-import { failure } from '../resources/failures.ts'
-import { fenceOf } from './fence.ts'
-import { machineKind, type Wishes } from './machine.ts'
+import { sendAgentConfiguration } from './agent-configuration.ts'
+import { askIfAnswering } from './answering.ts'
+import { machineKind, prepareMachine, type startMachine, type Wishes } from './machine.ts'
 import { whileMachineLives } from './machine-lives.ts'
 import { forgetAmphora } from './remove-amphora.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
@@ -119,15 +118,42 @@ async function findTaken({ db, flow_id }: Context & StepContext, role: Role): Pr
   return row === undefined || row.compute_id === null ? null : { ...row, compute_id: row.compute_id }
 }
 
-/** Its agent learns whose it is: what it does with a VIP depends on the topology. */
-export const configureSpare = task('configure-spare', {
-  async execute(context, { amphora, topology }: { amphora: ServingAmphora; topology: 'SINGLE' | 'ACTIVE_STANDBY' }) {
-    const configuration = renderAgentConfiguration(amphora.id, topology, context.config)
+type Adopted = { load_balancer_id: string; amphora_id: string; compute_id: string; topology: Topology; port_id: string | null }
+
+/**
+ * A sub-flow: a spare amphora's machine with a port, if one is given, whose agent knows whose it is. Where it has died since it was last heard another machine
+ * is booted by `boot` and takes its place, with its id and its certificate.
+ */
+export async function adoptSpare(run: Run<Context>, boot: typeof startMachine, spare: Adopted): Promise<ServingAmphora> {
+  const { load_balancer_id, amphora_id, port_id } = spare
+  const adopted = await run(configureSpare, spare)
+  if (adopted !== null) return adopted
+  await run(discardSpareMachine, spare)
+  const compute_id = await run(boot, { load_balancer_id, amphora_id })
+  return run(prepareMachine, { amphora_id, compute_id, port_id })
+}
+
+/** Null where it is dead. What the agent does with a VIP depends on the topology. */
+const configureSpare = task('configure-spare', {
+  async execute(context, { amphora_id, compute_id, topology, port_id }: Adopted) {
     try {
-      await whileMachineLives(context, amphora, () => context.amphora.updateAgentConfiguration(amphora, configuration, fenceOf(context)))
+      const amphora = await prepareMachine.execute(context, { amphora_id, compute_id, port_id })
+      if ((await askIfAnswering(context, amphora)) === null) return null
+      await whileMachineLives(context, amphora, () => sendAgentConfiguration(context, amphora, topology))
+      return amphora
     } catch (error) {
-      if (error instanceof AgentUnreachable) throw failure('amphora_silent_after_start', { details: error.message })
-      throw error
+      if (!(error instanceof AgentUnreachable || error instanceof VisibleError)) throw error
+      context.log.warn({ amphora_id, error: error.message }, 'a spare amphora has died; another machine takes its place')
+      return null
     }
+  },
+})
+
+const discardSpareMachine = task('discard-spare-machine', {
+  async execute({ db, compute }, { amphora_id, compute_id, port_id }: Adopted) {
+    if (port_id !== null && (await compute.getServer(compute_id)).status !== 'GONE') await compute.detachPort(compute_id, port_id)
+    await compute.deleteServer(compute_id)
+    // When the former was last heard says nothing of the next.
+    await db.deleteFrom('amphora_health').where('amphora_id', '=', amphora_id).execute()
   },
 })

@@ -9,7 +9,7 @@ import { memberSubnets, plugLeg } from '../../tasks/legs.ts'
 import { prepareMachine, startMachine, waitForAgent } from '../../tasks/machine.ts'
 import { plugVip } from '../../tasks/plug-vip.ts'
 import { pushConfiguration } from '../../tasks/push-configuration.ts'
-import { configureSpare, type PlannedAmphora, planAmphora, withdrawSpare } from '../../tasks/spare-amphorae.ts'
+import { adoptSpare, type PlannedAmphora, planAmphora, withdrawSpare } from '../../tasks/spare-amphorae.ts'
 import { endPopulatedInError } from '../../tasks/statuses.ts'
 import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
 import { makeVrrpPort, type VrrpPort } from '../../tasks/vrrp-port.ts'
@@ -46,8 +46,10 @@ export const createLoadBalancer = flow<Params>('create-load-balancer', {
       port: ports[i]!,
     }))
     await run.parallel(amphorae, roleOf, async (run, { amphora_id, compute_id, isSpare, port }) => {
-      const amphora = await run(prepareMachine, { amphora_id, compute_id, port_id: port.port_id })
-      if (isSpare) await run(configureSpare, { amphora, topology: plan.topology })
+      const machine = { amphora_id, compute_id, port_id: port.port_id }
+      const amphora = isSpare
+        ? await adoptSpare(run, startMachine, { load_balancer_id, topology: plan.topology, ...machine })
+        : await run(prepareMachine, machine)
       const capabilities = await run(waitForAgent, amphora)
       await run(plugVip, { load_balancer_id, amphora, port })
       for (const subnet_id of plan.member_subnets) {
