@@ -90,6 +90,11 @@ export const servicesOptions = {
     anti_affinity_policy: choice(['anti-affinity', 'soft-anti-affinity'], 'anti-affinity', 'How strictly.'),
     random_amphora_name_length: number(0, 'Call servers `a[A-Z0-9]*` of that length; 0: amphora-ID.', { min: 0, max: 255 }),
   },
-  neutron: service('Neutron'),
+  neutron: {
+    // What is not said here is as in [service_auth].
+    ...login(),
+    auth_type: choice(['password', 'v3password', 'v3applicationcredential'], null, 'How the service user logs in.'),
+    ...service('Neutron'),
+  },
   glance: service('Glance'),
 }

@@ -336,6 +336,7 @@ export const options = {
   networking: {
     ...networkingRetries,
     port_detach_timeout: number(300, 'Seconds until a port that an amphora does not let go of is an error.', { min: 1 }),
+    allow_invisible_resource_usage: flag(false, 'Let users use networks, subnets, ports and security groups that they may not see.'),
     allow_vip_network_id: flag(true, 'Allow vip_network_id.'),
     allow_vip_subnet_id: flag(true, 'Allow vip_subnet_id.'),
     allow_vip_port_id: flag(true, 'Allow vip_port_id.'),

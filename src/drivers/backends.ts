@@ -8,6 +8,6 @@ export interface Backends {
   config: Config
   clock: Clock
   log: Log
-  /** Opened when the first driver asks for it. Throws ConfigError where `[service_auth]` does not say how. */
-  openStack(): OpenStackSession
+  /** One for each `[service_auth]`, opened when the first driver asks for it. Throws ConfigError where that does not say how. */
+  openStack(config?: Config): OpenStackSession
 }

@@ -68,16 +68,16 @@ forEachDatabase('what a request that died had reserved is undone, another port s
   }
   await port('stored')
   assert.deepEqual(await undoVipReservations.run(context), { undone: 2, failed: 0 })
-  assert.equal(await network.findPort('octavia-lb-old'), null)
-  assert.notEqual(await network.findPort('octavia-lb-new'), null)
-  assert.notEqual(await network.findPort('octavia-lb-stored'), null)
+  assert.equal(await network.findPort('octavia-lb-old', 'project-1'), null)
+  assert.notEqual(await network.findPort('octavia-lb-new', 'project-1'), null)
+  assert.notEqual(await network.findPort('octavia-lb-stored', 'project-1'), null)
   assert.deepEqual(await db.selectFrom('vip_reservation').select('load_balancer_id').execute(), [{ load_balancer_id: 'new' }])
 
   clock.passSeconds(61)
   network.failNext('deletePort')
   assert.deepEqual(await undoVipReservations.run(context), { undone: 0, failed: 1 })
   assert.deepEqual(await undoVipReservations.run(context), { undone: 1, failed: 0 })
-  assert.equal(await network.findPort('octavia-lb-new'), null)
+  assert.equal(await network.findPort('octavia-lb-new', 'project-1'), null)
 })
 
 forEachDatabase('ended flows are forgotten after the days that the configuration says', async (open) => {

@@ -155,14 +155,15 @@ export async function startController(options: ControllerOptions): Promise<Runni
   }
 }
 
-/** One session for all drivers, opened by the first that asks. It ends when they do. */
+/** One session for all drivers that log in alike, opened by the first that asks. It ends when they do. */
 function openStackOnDemand(context: SessionContext, started: Running[]): Backends['openStack'] {
-  let session: OpenStackSession | undefined
-  return () => {
-    if (session !== undefined) return session
-    const opened = openStackSession(context)
+  const sessions = new Map<Config['service_auth'], OpenStackSession>()
+  return (config = context.config) => {
+    const known = sessions.get(config.service_auth)
+    if (known !== undefined) return known
+    const opened = openStackSession({ ...context, config })
     started.unshift({ stop: async () => opened.close() })
-    session = opened
+    sessions.set(config.service_auth, opened)
     return opened
   }
 }

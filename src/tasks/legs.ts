@@ -127,7 +127,8 @@ async function vnicTypeOf(db: Context['db'], { load_balancer_id, subnet_id }: Le
 export async function networkPlug(network: NetworkDriver, { mac_address, fixed_ips }: Port, subnet: Subnet): Promise<NetworkPlug> {
   const { mtu } = await network.getNetwork(subnet.network_id)
   const onSubnet = { subnet_cidr: subnet.cidr, gateway: subnet.gateway_ip, host_routes: subnet.host_routes }
-  return { mac_address, mtu, fixed_ips: fixed_ips.map(({ ip_address }) => ({ ip_address, ...onSubnet })) }
+  const onThis = fixed_ips.filter(({ subnet_id }) => subnet_id === subnet.id)
+  return { mac_address, mtu, fixed_ips: onThis.map(({ ip_address }) => ({ ip_address, ...onSubnet })) }
 }
 
 /** Takes away a leg that no member needs any more. */

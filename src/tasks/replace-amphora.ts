@@ -33,7 +33,7 @@ type Place = {
   /** The amphora that is to be replaced; null where there is none. */
   former_id: string | null
   /** The load balancer's own group. */
-  security_group_id: string
+  security_group_id: string | null
   /** Nothing is wrong with the former: it is asked to let its clients go first. */
   is_planned: boolean
 }

@@ -70,16 +70,20 @@ export const fenceFormer = untilInService(
 )
 
 /** A machine that is gone has no port, whoever else can be asked. */
-async function takeOut({ compute, network }: Context & StepContext, compute_id: string, port_id: string): Promise<void> {
+async function takeOut(context: Context & StepContext, compute_id: string, port_id: string): Promise<void> {
+  const { compute, network } = context
+  const isGone = async () => (await compute.getServer(compute_id)).status === 'GONE'
   try {
     // It is deleted in the end anyway, and often its host is dead.
     await compute.detachPort(compute_id, port_id, { mayEndMachine: true })
   } catch (error) {
-    if ((await compute.getServer(compute_id)).status === 'GONE') return
-    throw failure('amphora_not_fenced', { details: `server ${compute_id} keeps port ${port_id}: ${String(error)}` })
+    if (!(await isGone())) throw failure('amphora_not_fenced', { details: `server ${compute_id} keeps port ${port_id}: ${String(error)}` })
   }
   const { device_id } = await network.getPort(port_id)
-  if (device_id === compute_id) throw failure('amphora_not_fenced', { details: `port ${port_id} is still in server ${compute_id}` })
+  if (device_id !== compute_id) return
+  if (!(await isGone())) throw failure('amphora_not_fenced', { details: `port ${port_id} is still in server ${compute_id}` })
+  // Who took the machine away did not get to say so of the port, and no other takes it as it is.
+  await network.updatePort(port_id, { device_id: '', device_owner: '' }, fenceOf(context))
 }
 
 type TakeOver = { load_balancer_id: string; amphora_id: string; compute_id: string; former: Former; serves_at_once: boolean }

@@ -23,7 +23,7 @@ export function vipOf({ id, vip_port_id, vip_port_owned, vip_sg_ids }: LoadBalan
   return { load_balancer_id: id, port_id: vip_port_id, vip_port_owned, vip_sg_ids }
 }
 
-/** Makes the load balancer's security group with its rules and puts it on the VIP's port. Answers the group's id. */
+/** Makes the load balancer's security group with its rules and puts it on the VIP's port. Answers the group's id, if there are groups. */
 export const guardVip = task('guard-vip', {
   async execute(context, vip: VipOfLoadBalancer) {
     return guard(context, vip)
@@ -43,22 +43,27 @@ export const guardVipAgain = task('guard-vip-again', {
   },
 })
 
-async function guard({ db, network, ...step }: Context & StepContext, vip: VipOfLoadBalancer): Promise<string> {
+async function guard({ db, network, ...step }: Context & StepContext, vip: VipOfLoadBalancer): Promise<string | null> {
   const group = await setRules(network, await requireTree(db, vip.load_balancer_id), step)
-  await putGroupsOnVip(network, vip, group, [], fenceOf(step))
+  if (group !== null) await putGroupsOnVip(network, vip, group, [], fenceOf(step))
   return group
+}
+
+/** What guards a port of the VIP: the load balancer's own group, null where the network has none, and the user's. */
+export function groupsOf(group: string | null, vip_sg_ids: string[]): string[] {
+  return group === null ? vip_sg_ids : [group, ...vip_sg_ids]
 }
 
 /** A user's own port keeps the groups he gave it; `former` are those of the load balancer that are to go. */
 export async function putGroupsOnVip(
   network: NetworkDriver,
   { port_id, vip_port_owned, vip_sg_ids }: VipOfLoadBalancer,
-  group: string,
+  group: string | null,
   former: string[],
   fence: Fence,
 ): Promise<void> {
   const kept = vip_port_owned ? [] : (await network.getPort(port_id)).security_group_ids.filter((id) => !former.includes(id))
-  await network.updatePort(port_id, { security_group_ids: [...new Set([group, ...vip_sg_ids, ...kept])] }, fence)
+  await network.updatePort(port_id, { security_group_ids: [...new Set([...groupsOf(group, vip_sg_ids), ...kept])] }, fence)
 }
 
 /** Content when the port is gone. */
@@ -76,11 +81,11 @@ export const openVip = task('open-vip', {
   },
 })
 
-/** Answers the id of the load balancer's group, which is made where it is missing. */
-async function setRules(network: NetworkDriver, loadBalancer: LoadBalancerTree, step: StepContext): Promise<string> {
+/** Answers the id of the load balancer's group, which is made where it is missing; null where the network has no such thing. */
+async function setRules(network: NetworkDriver, loadBalancer: LoadBalancerTree, step: StepContext): Promise<string | null> {
   const fence = fenceOf(step)
   const group = await network.ensureSecurityGroup({ name: securityGroupName(loadBalancer.id), made_by: step.flow_id }, fence)
-  await network.setSecurityGroupRules(group, rulesFor(loadBalancer), fence)
+  if (group !== null) await network.setSecurityGroupRules(group, rulesFor(loadBalancer), fence)
   return group
 }
 

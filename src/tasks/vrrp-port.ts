@@ -2,6 +2,7 @@ import { task } from '../context.ts'
 import { timestamp } from '../lib/clock.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
+import { groupsOf } from './vip.ts'
 
 export function vrrpPortName(amphora_id: string): string {
   return `octavia-lb-vrrp-${amphora_id}`
@@ -11,7 +12,10 @@ export type VrrpPort = { port_id: string; mac_address: string; vrrp_ip: string }
 
 /** The amphora's own port on the VIP's network; the VIP itself may be used on it as well (allowed address pair). */
 export const makeVrrpPort = task('make-vrrp-port', {
-  async execute({ db, network, clock, ...step }, wanted: { load_balancer_id: string; amphora_id: string; security_group_id: string }) {
+  async execute(
+    { db, network, clock, ...step },
+    wanted: { load_balancer_id: string; amphora_id: string; security_group_id: string | null },
+  ) {
     const { load_balancer_id, amphora_id, security_group_id } = wanted
     const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
     const subnet_ids = [loadBalancer.vip_subnet_id, ...loadBalancer.additional_vips.map((vip) => vip.subnet_id)]
@@ -25,7 +29,7 @@ export const makeVrrpPort = task('make-vrrp-port', {
         // Nova attaches none that says it is in use; the load balancer is found by the name.
         device_id: '',
         admin_state_up: true,
-        security_group_ids: [security_group_id, ...loadBalancer.vip_sg_ids],
+        security_group_ids: groupsOf(security_group_id, loadBalancer.vip_sg_ids),
         allowed_address_pairs: [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)].map(
           (ip_address) => ({ ip_address }),
         ),

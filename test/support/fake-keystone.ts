@@ -21,6 +21,8 @@ export class FakeKeystone {
   down: Fault | undefined
   password = 'secret'
   ownLifetimeMs = 3_600_000
+  /** What the service user's token is for. */
+  ownProject: string | undefined
   catalog: object[] = []
   readonly #now: () => number
   readonly #own = new Set<string>()
@@ -80,6 +82,7 @@ export class FakeKeystone {
     const token = `own-${this.#own.size + this.count('POST')}`
     this.#own.add(token)
     const expires_at = new Date(this.#now() + this.ownLifetimeMs).toISOString()
-    send(201, { token: { user: { id: 'octavia' }, expires_at, catalog: this.catalog } }, { 'x-subject-token': token })
+    const project = this.ownProject === undefined ? {} : { project: { id: this.ownProject } }
+    send(201, { token: { user: { id: 'octavia' }, expires_at, catalog: this.catalog, ...project } }, { 'x-subject-token': token })
   }
 }

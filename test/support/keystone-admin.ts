@@ -59,6 +59,11 @@ export class KeystoneAdmin {
     return { user, token: await this.login(user, { [kind]: target.id === undefined ? target : { id: target.id } }) }
   }
 
+  async remove({ users, projects }: { users: { id: string }[]; projects: { id: string }[] }): Promise<void> {
+    for (const { id } of users) await this.#ask('DELETE', `/users/${id}`)
+    for (const { id } of projects) await this.#ask('DELETE', `/projects/${id}`)
+  }
+
   async disable(user: Person): Promise<void> {
     await this.#ask('PATCH', `/users/${user.id}`, { user: { enabled: false } })
   }

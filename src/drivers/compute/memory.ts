@@ -1,6 +1,6 @@
 /** Machines in this process's memory: keeps every promise of the driver, for tests. */
 import { randomUUID } from 'node:crypto'
-import { NotFoundError } from '../errors.ts'
+import { NotFoundError, RefusedError } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
 import type { Fence, Made, NetworkDriver } from '../network/driver.ts'
@@ -131,6 +131,9 @@ export class MemoryCompute implements ComputeDriver {
       this.fences.check(compute_id, fence)
       const server = this.found(compute_id)
       if (server.attached_port_ids.includes(port_id)) return
+      // As Nova, which goes by whatever stands there.
+      const { device_id } = await this.network.getPort(port_id)
+      if (device_id !== '' && device_id !== compute_id) throw new RefusedError(`Port ${port_id} is still in use.`)
       await this.network.updatePort(port_id, { device_id: compute_id, device_owner: 'compute:nova' })
       server.attached_port_ids.push(port_id)
     })

@@ -23,7 +23,7 @@ export type Subnet = {
   cidr: string
   gateway_ip: string | null
   host_routes: HostRoute[]
-  /** Addresses that can still be given out; undefined where the backend cannot tell. */
+  /** Addresses that can still be given out; undefined where the backend cannot tell, or was not asked. */
   free_addresses?: number
   /** True where nothing is kept: it is on whatever network and holds whatever address it is asked for. */
   anywhere?: boolean
@@ -35,6 +35,7 @@ export type Port = {
   project_id: string
   network_id: string
   mac_address: string
+  /** Also such as nobody asked for: a network's SLAAC subnets give each port an address. */
   fixed_ips: FixedIp[]
   device_owner: string
   device_id: string
@@ -56,7 +57,7 @@ export type WantedPort = {
   device_owner: string
   device_id: string
   admin_state_up: boolean
-  /** Empty: none is applied. */
+  /** Empty: none is asked for; a cloud may have one that it gives to all (Neutron: the project's `default`). */
   security_group_ids: string[]
   allowed_address_pairs: { ip_address: string }[]
   qos_policy_id?: string | null
@@ -92,16 +93,23 @@ export interface QosPolicy {
 /** Something that a flow or request made, and who: `made_by` as it was asked for. Never a user's own. */
 export type Made = { id: string; name: string; made_by: string }
 
+/** The user with this token. */
+export type Viewer = { token: string }
+
 /**
  * Ids that do not exist throw NotFoundError; what a user can mend throws RefusedError. `ensure` calls find an earlier call's work and
  * return it; removing calls are content when the thing is gone. No call changes the database of load balancers.
  */
 export interface NetworkDriver {
-  getNetwork(id: string): Promise<Network>
-  getSubnet(id: string): Promise<Subnet>
-  getPort(id: string): Promise<Port>
-  /** The port of that exact name, or null. */
-  findPort(name: string): Promise<Port | null>
+  /** What a viewer may not see does not exist for calls that are given one. Without this such calls show everything, and callers compare projects. */
+  readonly knowsViewers?: boolean
+  getNetwork(id: string, viewer?: Viewer): Promise<Network>
+  getSubnet(id: string, viewer?: Viewer): Promise<Subnet>
+  /** Of a network, with `free_addresses`. */
+  listSubnets(network_id: string): Promise<Subnet[]>
+  getPort(id: string, viewer?: Viewer): Promise<Port>
+  /** The port of that exact name in that project (default: the service's own), or null. */
+  findPort(name: string, project_id?: string): Promise<Port | null>
   /** Ports whose device_id is this. */
   listPortsOfDevice(device_id: string): Promise<Port[]>
   /** Those that no port has any more, or one whose `admin_state_up` is false; at the cost of few questions however many they are. */
@@ -109,9 +117,8 @@ export interface NetworkDriver {
   /** All ports, and all security groups, that were made through this driver and are there. */
   listMadePorts(): Promise<Made[]>
   listMadeSecurityGroups(): Promise<Made[]>
-  /** Throws NotFoundError. */
-  getQosPolicy(id: string): Promise<QosPolicy>
-  getSecurityGroup(id: string): Promise<SecurityGroup>
+  getQosPolicy(id: string, viewer?: Viewer): Promise<QosPolicy>
+  getSecurityGroup(id: string, viewer?: Viewer): Promise<SecurityGroup>
 
   ensurePort(wanted: WantedPort, fence?: Fence): Promise<Port>
   /** With `made_by`, a port that another flow made stays. */
@@ -130,8 +137,8 @@ export interface NetworkDriver {
     fence?: Fence,
   ): Promise<void>
 
-  /** Finds or makes the group of that name in the service's project; returns its id. */
-  ensureSecurityGroup(wanted: { name: string; made_by: string }, fence?: Fence): Promise<string>
+  /** Finds or makes the group of that name in the service's project; returns its id, or null where there are no security groups at all. */
+  ensureSecurityGroup(wanted: { name: string; made_by: string }, fence?: Fence): Promise<string | null>
   findSecurityGroup(name: string): Promise<string | null>
   /** Afterwards the group has exactly these ingress rules (egress stays open). */
   setSecurityGroupRules(id: string, rules: SecurityGroupRule[], fence?: Fence): Promise<void>

@@ -35,10 +35,12 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
   }
 
   getSubnet(id: string): Promise<Subnet> {
-    return translated(async () => ({
-      ...(await this.#network.getSubnet(id)),
-      free_addresses: await this.#network.countFreeAddresses(id),
-    }))
+    return translated(() => this.#network.getSubnet(id))
+  }
+
+  async listSubnets(network_id: string): Promise<Subnet[]> {
+    const subnets = await this.#network.listSubnets({ network_id })
+    return Promise.all(subnets.map(async (subnet) => ({ ...subnet, free_addresses: await this.#network.countFreeAddresses(subnet.id) })))
   }
 
   getPort(id: string): Promise<Port> {
@@ -46,9 +48,9 @@ export class EmbeddedNetworkDriver implements NetworkDriver {
   }
 
   /** Of the ports that flows made; a user's port never passes for one. */
-  async findPort(name: string): Promise<Port | null> {
+  async findPort(name: string, project_id = this.#serviceProject): Promise<Port | null> {
     const port = await this.#network.findMadePort(name)
-    return port === null ? null : shown(port)
+    return port === null || port.project_id !== project_id ? null : shown(port)
   }
 
   async listPortsOfDevice(device_id: string): Promise<Port[]> {

@@ -81,14 +81,41 @@ export class MemoryNetwork implements NetworkDriver {
     return group
   }
 
+  /** A user's own. */
+  addPort({ network_id, project_id, subnet_id }: { network_id: string; project_id: string; subnet_id: string }): MemoryPort {
+    const port: MemoryPort = {
+      id: randomUUID(),
+      name: '',
+      project_id,
+      network_id,
+      mac_address: this.newMacAddress(),
+      fixed_ips: [this.takeAddress({ subnet_id })],
+      device_owner: '',
+      device_id: '',
+      admin_state_up: true,
+      status: 'DOWN',
+      security_group_ids: [],
+      allowed_address_pairs: [],
+      qos_policy_id: null,
+      made_by: '',
+    }
+    this.ports.push(port)
+    return port
+  }
+
   getNetwork(id: string): Promise<Network> {
     return this.failures.around('getNetwork', () => structuredClone(this.found('Network', this.networks, id)))
   }
 
   getSubnet(id: string): Promise<Subnet> {
-    return this.failures.around('getSubnet', () => {
-      const subnet = this.found('Subnet', this.subnets, id)
-      return { ...structuredClone(subnet), free_addresses: this.countFree(subnet) }
+    return this.failures.around('getSubnet', () => structuredClone(this.found('Subnet', this.subnets, id)))
+  }
+
+  listSubnets(network_id: string): Promise<Subnet[]> {
+    return this.failures.around('listSubnets', () => {
+      const { subnet_ids } = this.found('Network', this.networks, network_id)
+      const subnets = subnet_ids.map((id) => this.found('Subnet', this.subnets, id))
+      return subnets.map((subnet) => ({ ...structuredClone(subnet), free_addresses: this.countFree(subnet) }))
     })
   }
 
@@ -96,9 +123,9 @@ export class MemoryNetwork implements NetworkDriver {
     return this.failures.around('getPort', () => withoutMaker(this.found('Port', this.ports, id)))
   }
 
-  findPort(name: string): Promise<Port | null> {
+  findPort(name: string, project_id = SERVICE_PROJECT): Promise<Port | null> {
     return this.failures.around('findPort', () => {
-      const port = this.ports.find((known) => known.name === name)
+      const port = this.ports.find((known) => known.name === name && known.project_id === project_id)
       return port === undefined ? null : withoutMaker(port)
     })
   }
@@ -160,6 +187,7 @@ export class MemoryNetwork implements NetworkDriver {
   updatePort(id: string, changes: Parameters<NetworkDriver['updatePort']>[1], fence?: Fence): Promise<void> {
     return this.failures.around('updatePort', () => {
       this.fences.check(id, fence)
+      if (changes.qos_policy_id) this.found('QoS Policy', this.qosPolicies, changes.qos_policy_id)
       Object.assign(this.found('Port', this.ports, id), structuredClone(changes))
     })
   }

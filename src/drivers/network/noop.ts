@@ -24,6 +24,10 @@ export class NoopNetwork implements NetworkDriver {
     }
   }
 
+  async listSubnets(network_id: string): Promise<Subnet[]> {
+    return [await this.getSubnet(counterpart(network_id))]
+  }
+
   async getPort(id: string): Promise<Port> {
     const network_id = derivedId('network', id)
     return {

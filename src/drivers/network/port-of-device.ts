@@ -1,7 +1,10 @@
 import type { Port, PortOfDevice } from './driver.ts'
 
 /** What `NetworkDriver.listDown` answers, where `ports` are all ports of these devices. */
-export function withoutPortUp(wanted: readonly PortOfDevice[], ports: readonly Port[]): PortOfDevice[] {
+export function withoutPortUp(
+  wanted: readonly PortOfDevice[],
+  ports: readonly Pick<Port, 'device_id' | 'fixed_ips' | 'admin_state_up'>[],
+): PortOfDevice[] {
   const up = new Set(
     ports
       .filter(({ admin_state_up }) => admin_state_up)

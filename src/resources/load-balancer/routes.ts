@@ -119,7 +119,7 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       if (!project_id) throw missingProject()
       request.authorize('os_load-balancer_api:loadbalancer:post', project_id)
       if (body.vip_sg_ids !== undefined) request.authorize('os_load-balancer_api:loadbalancer:post:vip_sg_ids', project_id)
-      const requester = requesterOf(caller, project_id)
+      const requester = requesterOf(request, config, project_id)
       const place = await placeVip(body, network, config, requester)
       const chosen = await choose(context, body)
       checkLoadBalancerSupported(context, chosen, body)
@@ -167,10 +167,10 @@ export function loadBalancerRoutes(api: FastifyInstance, context: ApiContext): v
       // Asks the network service, hence before the transaction.
       const { vip_qos_policy_id } = update
       if (vip_qos_policy_id && vip_qos_policy_id !== present.vip_qos_policy_id) {
-        await visibleQosPolicy(network, vip_qos_policy_id, requesterOf(request.caller, present.project_id))
+        await visibleQosPolicy(network, vip_qos_policy_id, requesterOf(request, config, present.project_id))
       }
       for (const group of update.vip_sg_ids ?? []) {
-        await visibleSecurityGroup(network, group, requesterOf(request.caller, present.project_id))
+        await visibleSecurityGroup(network, group, requesterOf(request, config, present.project_id))
       }
       checkVnicType(present.vip_vnic_type, update.vip_sg_ids)
       return db.transaction().execute(async (tx) => {

@@ -7,6 +7,7 @@ flowSurvives(updateLoadBalancer, {
   async given(db) {
     const stage = new Stage(db)
     const [former, own] = [stage.network.addSecurityGroup(), stage.network.addSecurityGroup()]
+    stage.network.qosPolicies.push({ id: 'qos-1', project_id: 'project-1', shared: false })
     await stage.insertServing('ACTIVE_STANDBY', { vip_qos_policy_id: 'qos-1', admin_state_up: false, vip_sg_ids: [own.id] })
     await stage.insertListener()
     return { context: stage.context, params: { load_balancer_id: stage.load_balancer_id, former_vip_sg_ids: [former.id] }, stage, own }

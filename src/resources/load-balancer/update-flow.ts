@@ -4,7 +4,7 @@ import { applyRows } from '../../tasks/apply-rows.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { markChangeActive } from '../../tasks/finish.ts'
 import { endLoadBalancerInError } from '../../tasks/statuses.ts'
-import { openVip, putGroupsOnVip, vipOf } from '../../tasks/vip.ts'
+import { groupsOf, openVip, putGroupsOnVip, vipOf } from '../../tasks/vip.ts'
 import { recorded } from '../event/record.ts'
 import { failure } from '../failures.ts'
 import { requireTree } from './tree.ts'
@@ -28,13 +28,16 @@ export const updateLoadBalancer = flow<Params>('update-load-balancer', {
 
 /** The policy and the security groups that the user chose: on the ports of the amphorae, for the VIP's traffic goes through them, and on the VIP's. */
 const updateVipPorts = task('update-vip-ports', {
-  async execute({ db, network, ...step }, wanted: { load_balancer_id: string; security_group_id: string; former_vip_sg_ids: string[] }) {
+  async execute(
+    { db, network, ...step },
+    wanted: { load_balancer_id: string; security_group_id: string | null; former_vip_sg_ids: string[] },
+  ) {
     const { load_balancer_id, security_group_id, former_vip_sg_ids } = wanted
     const loadBalancer = await requireTree(db, load_balancer_id)
     const fence = fenceOf(step)
     const changes = {
       qos_policy_id: loadBalancer.vip_qos_policy_id,
-      security_group_ids: [security_group_id, ...loadBalancer.vip_sg_ids],
+      security_group_ids: groupsOf(security_group_id, loadBalancer.vip_sg_ids),
     }
     try {
       await putGroupsOnVip(network, vipOf(loadBalancer), security_group_id, former_vip_sg_ids, fence)

@@ -99,14 +99,15 @@ export async function listReservationsBefore(db: Db, beforeMs: number, limit: nu
 
 /** Takes away the port that a reservation led to, if any, then the reservation. */
 export async function undoReservation({ db, network }: Pick<ApiContext, 'db' | 'network'>, load_balancer_id: string): Promise<void> {
-  const { numUpdatedRows } = await db
+  const reservation = await db
     .updateTable('vip_reservation')
     .set({ created_at_ms: BEING_UNDONE })
     .where('load_balancer_id', '=', load_balancer_id)
+    .returning('project_id')
     .executeTakeFirst()
   // Without a reservation the load balancer was stored after all, and the port is its own.
-  if (numUpdatedRows === 0n) return
-  const port = await network.findPort(vipPortName(load_balancer_id))
+  if (reservation === undefined) return
+  const port = await network.findPort(vipPortName(load_balancer_id), reservation.project_id)
   if (port !== null) await network.deletePort(port.id, { made_by: load_balancer_id })
   await db.deleteFrom('vip_reservation').where('load_balancer_id', '=', load_balancer_id).execute()
 }

@@ -9,7 +9,15 @@ import { ifThere } from '../../drivers/errors.ts'
 import type { Network, NetworkDriver, Port, Subnet } from '../../drivers/network/driver.ts'
 import { cidrContains, parseCidr, parseIp } from '../../lib/ip.ts'
 import type { ZoneEffects } from '../availability-zone/effects.ts'
-import { type Requester, visibleNetwork, visiblePort, visibleQosPolicy, visibleSecurityGroup, visibleSubnet } from '../visible-networks.ts'
+import {
+  everything,
+  type Requester,
+  visibleNetwork,
+  visiblePort,
+  visibleQosPolicy,
+  visibleSecurityGroup,
+  visibleSubnet,
+} from '../visible-networks.ts'
 import type { LoadBalancerCreate } from './schema.ts'
 
 export type VipPlace = {
@@ -39,7 +47,7 @@ export async function placeVip(asked: Asked, network: NetworkDriver, config: Con
   const place = await findPlace(asked, network, config, requester)
   if (place.qos_policy_id !== null) {
     // One that the user's port has already need not be his.
-    await visibleQosPolicy(network, place.qos_policy_id, asked.vip_qos_policy_id === place.qos_policy_id ? requester : null)
+    await visibleQosPolicy(network, place.qos_policy_id, asked.vip_qos_policy_id === place.qos_policy_id ? requester : everything)
   }
   const additional = await placeAdditionalVips(asked.additional_vips, place, network)
   for (const id of asked.vip_sg_ids ?? []) await visibleSecurityGroup(network, id, requester)
@@ -151,8 +159,7 @@ const addressesNeeded = { SINGLE: 2, ACTIVE_STANDBY: 3 } as const
 
 /** The subnet with the address; without one the first with room for VIP and amphorae, IPv4 before IPv6. */
 async function chooseSubnet(address: string | null, wanted: Network, network: NetworkDriver, config: Config): Promise<Subnet> {
-  const subnets: Subnet[] = []
-  for (const id of wanted.subnet_ids) subnets.push(await network.getSubnet(id))
+  const subnets = await network.listSubnets(wanted.id)
   if (address !== null) {
     const subnet = subnets.find((candidate) => contains(candidate, address))
     if (subnet === undefined) throw validationFailure('Supplied network does not contain a subnet for VIP address specified.')

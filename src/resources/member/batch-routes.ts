@@ -48,7 +48,7 @@ export function memberBatchRoutes(api: FastifyInstance, context: ApiContext): vo
       const present = await listMembersOfPool(db, pool_id)
       if (wanted.length === 0 && (additiveOnly || present.length === 0)) return reply.code(202).send()
       // The network is asked with no transaction open; what it said is judged below, where upstream asks it.
-      const subnets = await lookUpSubnets(network, compare(present, wanted).created, requesterOf(request.caller, project_id))
+      const subnets = await lookUpSubnets(network, compare(present, wanted).created, requesterOf(request, config, project_id))
 
       await db.transaction().execute(async (tx) => {
         const pool = await findPoolInPath(tx, pool_id)

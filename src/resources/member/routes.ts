@@ -124,7 +124,7 @@ export function memberRoutes(api: FastifyInstance, context: ApiContext): void {
       const { project_id } = await findPoolInPath(db, pool_id)
       request.authorize('os_load-balancer_api:member:post', project_id)
       checkAddressNotReserved(body.address, config)
-      if (body.subnet_id !== null) await visibleSubnet(network, body.subnet_id, requesterOf(request.caller, project_id))
+      if (body.subnet_id !== null) await visibleSubnet(network, body.subnet_id, requesterOf(request, config, project_id))
       const member = await db.transaction().execute(async (tx) => {
         const pool = await findPoolInPath(tx, pool_id)
         await takeQuota(tx, config, 'member', project_id)
