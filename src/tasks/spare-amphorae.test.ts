@@ -146,8 +146,8 @@ test('another machine takes the place of a spare that has just died, also as a r
   const stage = new Stage(await aDatabase())
   const spare_id = await stage.insertSpare()
   const dead = stage.compute.servers[0]!
-  diesUnheard(stage, spare_id)
   await stage.insertServing('ACTIVE_STANDBY')
+  diesUnheard(stage, spare_id)
   const [backup] = (await stage.amphorae()).filter(({ role }) => role === 'BACKUP')
   const params = { amphora_id: backup!.id, load_balancer_id: stage.load_balancer_id, cause: 'machine_gone' as const }
   assert.equal(await runFlow(stage.db, failoverAmphora, params, stage.context), 'DONE')
