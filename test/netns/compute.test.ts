@@ -30,6 +30,8 @@ computeContract('embedded', async () => {
     network,
     management_network_id: management.network.id,
     image_id: 'amphora',
+    compute_flavor: null,
+    refusesOldFences: true,
     tenant: { network_id: tenant.network.id, subnet_id: tenant.subnet.id },
     files: wanted().files,
     kill: (compute_id) => lab.killAmphora(compute_id),

@@ -14,6 +14,8 @@ computeContract('memory', async () => {
     network,
     management_network_id: management.id,
     image_id: 'image',
+    compute_flavor: null,
+    refusesOldFences: true,
     tenant: { network_id: tenant.id, subnet_id: subnet.id },
     files: {},
     async kill(compute_id) {
