@@ -95,7 +95,7 @@ export function driversElsewhere(stateDirectory: string): DriversElsewhere {
   const socket = { socketPath: socketPath(stateDirectory), agent: new Agent({ keepAlive: true }) }
   const call = (path: string, parameters: unknown[]) => retry({ ...HOLDER_RETRY, when: isLost }, () => ask(socket, path, parameters))
   return {
-    network: elsewhere<NetworkDriver>('network', {}, call),
+    network: elsewhere<NetworkDriver>('network', { knowsViewers: false }, call),
     compute: elsewhere<ComputeDriver>('compute', embeddedTraits, call),
     answers: (signal) =>
       retry({ ...HOLDER_RETRY, withinMs: undefined, when: isLost, signal }, async () => {
@@ -105,11 +105,14 @@ export function driversElsewhere(stateDirectory: string): DriversElsewhere {
   }
 }
 
-function elsewhere<T extends object>(kind: string, constants: object, call: (path: string, parameters: unknown[]) => Promise<unknown>): T {
-  return new Proxy(constants, {
+/** What of a driver is no operation. */
+type Traits<T> = { [K in keyof T as T[K] extends (...given: never[]) => unknown ? never : K]: T[K] }
+
+function elsewhere<T extends object>(kind: string, traits: Traits<T>, call: (path: string, parameters: unknown[]) => Promise<unknown>): T {
+  return new Proxy(traits, {
     get(_, name) {
       if (typeof name !== 'string' || name === 'then') return undefined
-      if (Object.hasOwn(constants, name)) return Reflect.get(constants, name)
+      if (Object.hasOwn(traits, name)) return Reflect.get(traits, name)
       return (...parameters: unknown[]) => {
         // JSON has no undefined: what is left out at the end stays left out.
         while (parameters.length > 0 && parameters.at(-1) === undefined) parameters.pop()

@@ -1,9 +1,13 @@
 /** The network driver beside a real Neutron: its promises, and what only Neutron has. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { createApi } from '../../src/api/server.ts'
 import { NotFoundError, RefusedError } from '../../src/drivers/errors.ts'
+import type { IdentityDriver } from '../../src/drivers/identity/driver.ts'
 import { type NetworkUnderTest, networkContract } from '../../src/drivers/network/contract.ts'
 import type { WantedPort } from '../../src/drivers/network/driver.ts'
+import { ApiClient, fault } from '../support/api-client.ts'
+import { aCloud } from '../support/cloud.ts'
 import { aTenancy, type Tenancy } from '../support/neutron-tenant.ts'
 import { noOpenStack } from '../support/openstack.ts'
 
@@ -163,5 +167,59 @@ describe('a real Neutron', { skip: noOpenStack ?? false }, () => {
     await user.ask('POST', 'rbac-policies', { rbac_policy: shared })
     assert.deepEqual(await seenBy(stranger), [network_id, subnet_id, 'Port', 'Security Group'])
     await user.ask('DELETE', `security-groups/${group_id}`)
+  })
+
+  test('a user of the API uses what he may see, and gets a port of his own', async (t) => {
+    const { driver, user, stranger, service } = it
+    const { network_id, subnet_id } = await user.aNetwork()
+    t.after(() => it.removeNetwork(network_id))
+    const { cloud } = await aCloud({ worker: false, config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+    const people = new Map([user, stranger].map(({ token, project_id }) => [token, project_id]))
+    const identity: IdentityDriver = {
+      async validate(token) {
+        const project_id = people.get(token)
+        if (project_id === undefined) return null
+        return {
+          user_id: project_id,
+          user_name: '',
+          project_id,
+          project_name: '',
+          roles: ['member'],
+          expires_at: '2100-01-01T00:00:00.000000Z',
+        }
+      },
+    }
+    const server = createApi({ ...cloud.context, network: driver, identity })
+    t.after(() => server.close())
+    const as = ({ token }: { token: string }) => new ApiClient(server, { 'x-auth-token': token })
+    const users_port_id = await user.create('port', { network_id, fixed_ips: [{ subnet_id }] })
+
+    const refused = [
+      [{ vip_subnet_id: subnet_id }, `Subnet ${subnet_id} not found.`],
+      [{ vip_network_id: network_id }, `Network ${network_id} not found.`],
+      [{ vip_port_id: users_port_id }, `Port ${users_port_id} not found.`],
+    ] as const
+    for (const [body, text] of refused) await assert.rejects(as(stranger).createLoadBalancer(body), fault(400, text))
+
+    const loadBalancer = await as(user).createLoadBalancer({ vip_subnet_id: subnet_id, vip_address: '10.9.0.9' })
+    const { port } = await user.ask<{ port: Record<string, unknown> }>('GET', `ports/${loadBalancer.vip_port_id}`)
+    const { name, device_owner, device_id, admin_state_up } = port
+    const vip = {
+      name: `octavia-lb-${loadBalancer.id}`,
+      device_owner: 'Octavia',
+      device_id: `lb-${loadBalancer.id}`,
+      admin_state_up: false,
+    }
+    assert.deepEqual({ name, device_owner, device_id, admin_state_up }, vip)
+    const again = as(user).createLoadBalancer({ vip_subnet_id: subnet_id, vip_address: '10.9.0.9' })
+    await assert.rejects(again, fault(409, /10\.9\.0\.9.*(in use|already allocated)/))
+    await as(user).createLoadBalancer({ vip_port_id: users_port_id })
+
+    const shared = { object_type: 'network', object_id: network_id, action: 'access_as_shared', target_tenant: stranger.project_id }
+    await user.ask('POST', 'rbac-policies', { rbac_policy: shared })
+    await as(stranger).createLoadBalancer({ vip_network_id: network_id })
+    const { ports } = await service.ask<{ ports: { project_id: string }[] }>('GET', `ports?network_id=${network_id}`)
+    const owners = ports.map(({ project_id }) => (project_id === user.project_id ? 'user' : 'stranger'))
+    assert.deepEqual(owners.sort(), ['stranger', 'user', 'user'])
   })
 })

@@ -101,8 +101,8 @@ export type Viewer = { token: string }
  * return it; removing calls are content when the thing is gone. No call changes the database of load balancers.
  */
 export interface NetworkDriver {
-  /** What a viewer may not see does not exist for calls that are given one. Without this such calls show everything, and callers compare projects. */
-  readonly knowsViewers?: boolean
+  /** What a viewer may not see does not exist for calls that are given one. Where false, such calls show everything, and callers compare projects. */
+  readonly knowsViewers: boolean
   getNetwork(id: string, viewer?: Viewer): Promise<Network>
   getSubnet(id: string, viewer?: Viewer): Promise<Subnet>
   /** Of a network, with `free_addresses`. */

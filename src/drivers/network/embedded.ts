@@ -21,6 +21,7 @@ import type {
 import { withoutPortUp } from './port-of-device.ts'
 
 export class EmbeddedNetworkDriver implements NetworkDriver {
+  readonly knowsViewers = false
   readonly #network: EmbeddedNetwork
   readonly #serviceProject: string
 

@@ -27,6 +27,7 @@ export type MemoryPort = Port & { made_by: string; vnic_type?: WantedPort['vnic_
 export type MemorySecurityGroup = SecurityGroup & { name: string; made_by: string; rules: SecurityGroupRule[] }
 
 export class MemoryNetwork implements NetworkDriver {
+  readonly knowsViewers = false
   readonly networks: Network[] = []
   readonly subnets: Subnet[] = []
   readonly ports: MemoryPort[] = []

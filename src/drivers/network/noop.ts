@@ -6,6 +6,8 @@ import type { Made, Network, NetworkDriver, Port, PortOfDevice, QosPolicy, Secur
 const ADDRESS = '198.51.100.1'
 
 export class NoopNetwork implements NetworkDriver {
+  readonly knowsViewers = false
+
   async getNetwork(id: string): Promise<Network> {
     return { id, name: `network-${id}`, project_id: '', subnet_ids: [counterpart(id)], mtu: 1500, port_security_enabled: true }
   }
