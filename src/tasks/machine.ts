@@ -7,6 +7,7 @@ import { AgentUnreachable, FencedError } from '../drivers/errors.ts'
 import type { StepContext } from '../flow/define.ts'
 import { amphoraFiles } from '../lib/amphora-files.ts'
 import { timestamp } from '../lib/clock.ts'
+import { RSYSLOG_FILE, renderRsyslog } from '../render/rsyslog.ts'
 import { zoneEffects } from '../resources/availability-zone/effects.ts'
 import { failure } from '../resources/failures.ts'
 import { flavorEffects } from '../resources/flavor/effects.ts'
@@ -76,12 +77,16 @@ export const startMachine = task('start-machine', {
 
 async function machineFiles(context: Context, amphora_id: string, topology: 'SINGLE' | 'ACTIVE_STANDBY'): Promise<Record<string, string>> {
   const { config, trust } = context
+  const { compute_driver } = config.controller_worker
   // Nobody would read them.
-  if (config.controller_worker.compute_driver === 'compute_noop_driver') return {}
+  if (compute_driver === 'compute_noop_driver') return {}
+  // For upstream's image.
+  const rsyslog = compute_driver === 'compute_nova_driver' ? renderRsyslog(config.amphora_agent) : ''
   return {
     [amphoraFiles.agentConfiguration]: agentConfigurationOf(context, amphora_id, topology),
     [amphoraFiles.serverCertificate]: await serverCertificateOf(context, amphora_id),
     [amphoraFiles.clientCa]: trust.current.clientCas,
+    ...(rsyslog === '' ? {} : { [RSYSLOG_FILE]: rsyslog }),
   }
 }
 
