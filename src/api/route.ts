@@ -32,6 +32,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** What `route` was called with, in its order. */
     announced: AnnouncedRoute[]
+    /** A request is begun again because of the database. */
+    onDatabaseRetry(): void
     /** It is about to close: clients and the balancer in front shall go elsewhere. */
     drain(): void
     isDraining(): boolean
@@ -100,7 +102,7 @@ export function route<const P extends string, S extends TSchema>(api: FastifyIns
       return onceDatabaseIsBack(() => {
         if (body) request.body = body.read(asked)
         return handler(request as ApiRequest<P, S>, reply)
-      })
+      }, api.onDatabaseRetry)
     },
   })
 }

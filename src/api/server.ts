@@ -74,6 +74,7 @@ export function createApi(context: ApiContext, tracer: Tracer = noTracer): Fasti
     frameworkErrors: (error, request, reply) => answerFault(toFault(error, request), request, reply, { www_authenticate_uri }),
   })
   api.decorate('announced', [])
+  api.decorate('onDatabaseRetry', () => context.metrics.database_retries_total.add({ work: 'request' }))
   api.decorateRequest('caller')
   api.decorateRequest('authorize', function authorizeCaller(this: FastifyRequest, name, project_id) {
     authorize(policy, this.caller, name, project_id)

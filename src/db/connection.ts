@@ -1,5 +1,6 @@
 import { type Dialect, Kysely, type Logger, PostgresAdapter, type RawBuilder, sql, type Transaction } from 'kysely'
 import { type Guard, postgresqlDialects } from './postgresql.ts'
+import type { PoolConnections } from './postgresql-pool.ts'
 import { sqliteDialects } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
@@ -8,7 +9,7 @@ export type Tx = Transaction<Tables>
 
 const DEFAULT_POOL_SIZE = 10
 
-const postgresqlConnections = new WeakMap<Db, { uri: string; guarded(guard: Guard): Dialect }>()
+const postgresqlConnections = new WeakMap<Db, { uri: string; guarded(guard: Guard): Dialect; connections(): PoolConnections }>()
 const unhurriedDatabases = new WeakMap<Db, Db>()
 
 /**
@@ -37,9 +38,9 @@ export async function openDatabase(options: {
   if (/^postgres(ql)?(\+\w+)?:\/\/$/.test(scheme)) {
     // SQLAlchemy's URLs name a Python driver (postgresql+psycopg2); which library speaks is ours to say.
     const uri = `postgresql://${connection.slice(scheme.length)}`
-    const { dialect, guarded } = postgresqlDialects(uri, { ...options, maxPoolSize: options.maxPoolSize ?? DEFAULT_POOL_SIZE })
+    const { dialect, guarded, connections } = postgresqlDialects(uri, { ...options, maxPoolSize: options.maxPoolSize ?? DEFAULT_POOL_SIZE })
     const db = new Kysely<Tables>({ dialect, log })
-    postgresqlConnections.set(db, { uri, guarded })
+    postgresqlConnections.set(db, { uri, guarded, connections })
     return db
   }
   if (scheme.startsWith('mysql') || scheme.startsWith('mariadb')) {
@@ -85,6 +86,11 @@ export function heldFor<Q extends { forShare(): Q; forUpdate(): Q }>(tx: Tx, use
 /** The URI of a PostgreSQL database, for a connection beside the pool; undefined on SQLite. */
 export function connectionOf(db: Db): string | undefined {
   return postgresqlConnections.get(db)?.uri
+}
+
+/** How many connections there are; undefined on SQLite. */
+export function connectionsOf(db: Db): PoolConnections | undefined {
+  return postgresqlConnections.get(db)?.connections()
 }
 
 /**

@@ -41,6 +41,8 @@ export interface PoolOptions {
   stallMs?: number
 }
 
+export type PoolConnections = Record<'busy' | 'idle' | 'waiting', number>
+
 export class Pool {
   readonly #pool: pg.Pool
   readonly #asked = new WeakSet<pg.PoolClient>()
@@ -77,6 +79,12 @@ export class Pool {
     } finally {
       this.#asked.delete(client)
     }
+  }
+
+  /** `waiting`: callers for whom there is none. */
+  connections(): PoolConnections {
+    const { totalCount, idleCount, waitingCount } = this.#pool
+    return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
   }
 
   end(): Promise<void> {

@@ -17,7 +17,7 @@ import {
 } from 'kysely'
 import type pg from 'pg'
 import { hookOf } from './commit-hooks.ts'
-import { isLost, Pool, type PoolOptions } from './postgresql-pool.ts'
+import { isLost, Pool, type PoolConnections, type PoolOptions } from './postgresql-pool.ts'
 import { DatabaseUnavailable, NothingCommitted, PATIENCE_MS } from './unavailable.ts'
 import { converterOf, toParameter } from './values.ts'
 
@@ -37,7 +37,10 @@ export interface Guard {
 }
 
 /** `connection` is a libpq URI. The pool is shared by the dialects that `guarded` makes, and ends with the first. */
-export function postgresqlDialects(connection: string, options: PoolOptions): { dialect: Dialect; guarded(guard: Guard): Dialect } {
+export function postgresqlDialects(
+  connection: string,
+  options: PoolOptions,
+): { dialect: Dialect; guarded(guard: Guard): Dialect; connections(): PoolConnections } {
   const pool = new Pool(connection, options)
   const dialect = (driver: () => Driver): Dialect => ({
     createAdapter: () => new PostgresAdapter(),
@@ -48,6 +51,7 @@ export function postgresqlDialects(connection: string, options: PoolOptions): { 
   return {
     dialect: dialect(() => new PostgresqlDriver(pool)),
     guarded: (guard) => dialect(() => new PostgresqlDriver(pool, guard)),
+    connections: () => pool.connections(),
   }
 }
 

@@ -20,15 +20,16 @@ export const PATIENCE_MS = 10_000
 
 /**
  * Work that stores something in one transaction, of which nothing outside may be left when it ends early: it is done again while the database goes
- * away before the commit. Throws DatabaseUnavailable when that lasts too long, or nobody can say any more whether it was committed.
+ * away before the commit; `onRetry` is told of that. Throws DatabaseUnavailable when that lasts too long, or nobody can say any more whether it was committed.
  */
-export async function onceDatabaseIsBack<T>(work: () => Promise<T>): Promise<T> {
+export async function onceDatabaseIsBack<T>(work: () => Promise<T>, onRetry?: () => void): Promise<T> {
   const giveUpAt = performance.now() + PATIENCE_MS
   for (;;) {
     try {
       return await work()
     } catch (error) {
       if (!(error instanceof NothingCommitted) || performance.now() >= giveUpAt) throw error
+      onRetry?.()
     }
   }
 }

@@ -3,6 +3,7 @@
  * steps that the journal knows as done answer what they answered.
  */
 import { setTimeout as realSleep } from 'node:timers/promises'
+import { isBusy } from '../db/busy.ts'
 import { isUnavailable } from '../db/unavailable.ts'
 import { inSpan } from '../lib/activity.ts'
 import type { Json } from '../lib/json.ts'
@@ -37,6 +38,8 @@ export interface ExecuteOptions<C> {
   signal: AbortSignal
   /** What takes longer, a step or its revert, is taken for something that was asked and never answers. Default: no limit. */
   stepTimeoutMs?: number
+  /** Told of each time that a step is begun again because of the database. */
+  onDatabaseRetry?(): void
   probe?: Probe
   sleep?: Sleep
 }
@@ -49,8 +52,10 @@ const AFTER_REVERT_RETRY: TaskRetry = { attempts: 10, firstWaitMs: 100, longestW
 /** A flow whose steps take the worker down with them must not do so for ever: it is reverted. */
 const MAX_FORWARD_CLAIMS = 50
 const MAX_ERROR_LENGTH = 4_000
-/** Before a step is begun again whose database went away. */
+/** Before a step is begun again whose database went away, or was busy. */
 const UNAVAILABLE_PAUSE_MS = 100
+/** So often a step finds the database busy; each time it has waited for seconds already. */
+const MAX_BUSY = 5
 
 /** Never throws but for a bug of this room; errors of tasks end in the journal. */
 export function execute<C>(flow: Flow<C, never>, claim: Claim, options: ExecuteOptions<C>): Promise<Outcome> {
@@ -299,14 +304,20 @@ class Execution<C> {
     return retry({ ...bounds, signal, when, ...(sleep && { sleep }) }, () => this.#onceDatabaseIsBack(() => this.#untilTimeout(work)))
   }
 
-  /** A step may run twice, so a database that goes away in the middle is no failure of it; while it is away the lease ends. */
+  /**
+   * A step may run twice, so a database that goes away in the middle is no failure of it; while it is away the lease ends. Nor is one that is busy for longer
+   * than it lets anybody wait.
+   */
   async #onceDatabaseIsBack<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
+    for (let busy = 0; ; ) {
       this.#options.journal.checkLease(this.#claim)
       try {
         return await work()
       } catch (error) {
-        if (!isUnavailable(error)) throw error
+        if (isBusy(error)) busy += 1
+        else if (!isUnavailable(error)) throw error
+        if (busy > MAX_BUSY) throw error
+        this.#options.onDatabaseRetry?.()
         await realSleep(UNAVAILABLE_PAUSE_MS, undefined, { signal: this.#options.signal })
       }
     }

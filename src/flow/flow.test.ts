@@ -7,7 +7,7 @@ import { flowSurvives } from '../../test/support/flow-survives.ts'
 import { type Db, isPostgresql } from '../db/connection.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
-import { createMetrics, type Metrics } from '../monitoring/metrics.ts'
+import { createMetrics, exposeMetrics, type Metrics } from '../monitoring/metrics.ts'
 import { startWorker, type Worker } from '../worker/worker.ts'
 import { type Flow, flowKit, VisibleError } from './define.ts'
 import { execute } from './execute.ts'
@@ -129,6 +129,28 @@ forEachDatabase(
     assert.match((await showFlow(db, id))!.reason!.details, /^NoAnswer: it did not end within 0\.05 s/)
   },
 )
+
+forEachDatabase('a step that finds the database busy is tried again a few times', async (open) => {
+  const db = await open()
+  for (const [times, state] of [
+    [3, 'DONE'],
+    [100, 'REVERTED'],
+  ] as const) {
+    const world = aWorld(db)
+    let left: number = times
+    const meetsOthers = task('meet-others', {
+      async execute() {
+        if (left-- > 0) throw new Error('could not store it', { cause: Object.assign(new Error('database is locked'), { errcode: 5 }) })
+      },
+    })
+    const meeting = flow('meeting', { steps: (run) => run(meetsOthers, undefined) })
+    const id = await db.transaction().execute((tx) => startFlow(tx, meeting, {}))
+    const worker = startWorker({ context: world, flows: [meeting] })
+    await eventually(async () => assert.equal((await showFlow(db, id))?.state, state))
+    await worker.stop()
+    assert.match(await exposeMetrics(world.metrics), new RegExp(`ottavia_database_retries_total\\{work="step"\\} ${Math.min(times, 5)}`))
+  }
+})
 
 forEachDatabase('a flow runs its steps, and its history tells of them', async (open) => {
   const db = await open()

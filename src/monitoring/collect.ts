@@ -1,5 +1,5 @@
 /** Gauges that are looked up when somebody reads them: what is in the database, and how the process does. */
-import type { Db } from '../db/connection.ts'
+import { connectionsOf, type Db } from '../db/connection.ts'
 import type { Clock } from '../lib/clock.ts'
 import { within } from '../lib/within.ts'
 import { type Metrics, whenRead } from './metrics.ts'
@@ -18,6 +18,9 @@ export function collectGauges({ db, clock, metrics }: CollectContext): () => voi
   let looking: Promise<void> | undefined
   const ends = [
     whenRead(metrics, () => showProcess(metrics)),
+    whenRead(metrics, () => {
+      for (const [state, count] of Object.entries(connectionsOf(db) ?? {})) metrics.database_connections.set({ state }, count)
+    }),
     whenRead(metrics, () => {
       // One look serves all who ask at the same time.
       looking ??= showDatabase(db, clock, metrics).finally(() => {

@@ -65,6 +65,15 @@ export const metricTable = {
   database_up: gauge('1 when the database answered while these metrics were collected.'),
   database_query_errors_total: counter('Statements that failed, by kind: unavailable, busy, other.', ['kind']),
 
+  database_retries_total: counter(
+    'What was begun again because the database had gone away before a commit, or was busy: requests, steps of flows.',
+    ['work'],
+  ),
+  database_connections: gauge(
+    'Connections of the pool to PostgreSQL: busy, idle; waiting: how many wait for one because [database] max_pool_size are busy.',
+    ['state'],
+  ),
+
   load_balancers: gauge('Load balancers in the database.', ['provisioning_status', 'operating_status']),
   amphorae: gauge('Amphorae in the database, by status.', ['status']),
   orphans: gauge('Machines, ports and security groups that no row knows, as housekeeping saw them last.', ['kind']),

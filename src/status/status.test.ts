@@ -134,6 +134,31 @@ forEachDatabase('what is wrong is said in words, with what to type', async (open
     .execute()
   assert.match((await trouble('certificate_of_amphora')).says, /ended 24 h ago and should have been renewed/)
 
+  await db
+    .insertInto('trust_material')
+    .values({ id: 'm', kind: 'heartbeat_key', state: 'active', certificate: null, sealed_key: '', created_at_ms: nowMs - 3 * DAY_MS })
+    .execute()
+  const rotation = { id: 'r', what: 'ca', slot: 1, stage: 'spread', started_at_ms: nowMs - 15 * MINUTE_MS, ended_at_ms: null } as const
+  await db
+    .insertInto('rotation')
+    .values({ ...rotation, stage_since_ms: nowMs - 9 * MINUTE_MS })
+    .execute()
+  assert.match((await look()).summary!, /; heartbeat_key 3 days old; rotation \(ca\): spread since 9 min$/)
+  assert.ok(!(await look()).troubles.some(({ kind }) => kind === 'rotation_stuck'))
+  await db
+    .updateTable('rotation')
+    .set({ stage_since_ms: nowMs - 11 * MINUTE_MS })
+    .execute()
+  assert.match(
+    (await trouble('rotation_stuck')).says,
+    /^The rotation \(ca\) that was begun 15 min ago has been in its stage spread for 11 min, .*; 0 agents/,
+  )
+  await db
+    .insertInto('orphan')
+    .values({ id: 'o', kind: 'server', name: 'amphora-x', made_by: 'f', is_ours: false, first_seen_ms: nowMs - 5 * MINUTE_MS })
+    .execute()
+  assert.match((await trouble('orphan')).says, /^The server o \(amphora-x\) is of no load balancer and no amphora; .* look whose it is\.$/)
+
   const text = textOf(await look())
   assert.match(text, /^controllers: /)
   assert.match(text, /^ERROR {3}The flow /m)

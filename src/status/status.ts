@@ -11,7 +11,9 @@ import {
   stoppedFailovers,
   summaryOf,
 } from './load-balancers.ts'
+import { foundOrphans } from './orphans.ts'
 import type { Check, Look, Trouble } from './trouble.ts'
+import { stuckRotations, trustSummary } from './trust.ts'
 
 /** In the order in which an operator wants to read them. */
 const checks: readonly Check[] = [
@@ -28,6 +30,8 @@ const checks: readonly Check[] = [
   ownCertificates,
   agentsCertificates,
   usersCertificates,
+  stuckRotations,
+  foundOrphans,
 ]
 
 export interface Status {
@@ -39,7 +43,7 @@ export interface Status {
 
 export async function lookForTroubles(look: Look): Promise<Status> {
   try {
-    const summary = await summaryOf(look)
+    const summary = [await summaryOf(look), await trustSummary(look)].filter(Boolean).join('; ')
     const troubles: Trouble[] = []
     for (const check of checks) troubles.push(...(await check(look)))
     return { summary, troubles: [...troubles.filter(isError), ...troubles.filter((trouble) => !isError(trouble))] }

@@ -142,7 +142,9 @@ export function startWorker<C extends { db: Db; clock: Clock; log: Log; metrics:
     if (claim.generation === 1)
       metrics.flow_wait_seconds.observe({ flow: claim.name }, Math.max(0, clock.now() - claim.created_at_ms) / 1_000)
     try {
-      const outcome = await execute(flows.get(claim.name)!, claim, { context: contextOf(claim), journal, signal, stepTimeoutMs })
+      const onDatabaseRetry = () => metrics.database_retries_total.add({ work: 'step' })
+      const options = { context: contextOf(claim), journal, signal, stepTimeoutMs, onDatabaseRetry }
+      const outcome = await execute(flows.get(claim.name)!, claim, options)
       const ms = Math.round(clock.monotonic() - startedAt)
       const counted = { flow: claim.name, outcome: outcome.toLowerCase() }
       metrics.flows_total.add(counted)
