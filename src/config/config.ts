@@ -3,6 +3,7 @@ import { withDriverDefaults } from './driver-defaults.ts'
 import type { Option } from './option.ts'
 import { type Options, options } from './options.ts'
 import { parseOsloConfig } from './parse.ts'
+import { isWithoutEffect } from './without-effect.ts'
 
 /** The values of all options, and where the state lies. */
 export interface Config extends Options {
@@ -37,7 +38,10 @@ export function loadConfig(source: ConfigSource): Config {
   const asked = new Map<string, string[]>()
   for (const { section, name, value } of parsed) {
     const known = (options as Record<string, Record<string, Option<unknown>>>)[section]?.[name]
-    if (known === undefined) source.warn?.(`${source.file?.name}: unknown option [${section}] ${name}`)
+    if (known === undefined) {
+      const option = `[${section}] ${name}`
+      source.warn?.(`${source.file?.name}: ${isWithoutEffect(section, name) ? `${option} has no effect here` : `unknown option ${option}`}`)
+    }
     const key = `${section}.${name}`
     asked.set(key, [...(asked.get(key) ?? []), value])
   }

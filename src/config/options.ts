@@ -11,7 +11,7 @@ export const options = {
     debug: flag(false, 'Log at debug level.'),
     log_file: text(
       null,
-      'Where logs go besides standard output; default `log/controller.log` in the state directory of the embedded cloud.',
+      'Where logs go; `-`: standard output, for a service manager; default: `log/controller.log` in the state directory.',
     ),
   },
   api_settings: {
@@ -135,7 +135,7 @@ export const options = {
   },
   database: {
     connection: text(null, '`sqlite:///PATH` or `postgresql://...`; default: `ottavia.db` in the state directory.', { secret: true }),
-    max_pool_size: number(10, 'Connections to PostgreSQL.', { min: 2 }),
+    max_pool_size: number(10, 'Connections to PostgreSQL; 2 at least, whatever this says.', { min: 1 }),
   },
   controller_worker: {
     loadbalancer_topology: choice(['SINGLE', 'ACTIVE_STANDBY'], 'SINGLE', 'The topology of load balancers whose flavor names none.'),
@@ -299,6 +299,11 @@ export const options = {
       ['barbican_cert_manager', 'castellan_cert_manager', 'embedded_cert_manager', 'local_cert_manager', 'noop_cert_manager'],
       null,
       "Where users' certificates are; default: with [service_auth] auth_url barbican_cert_manager, else embedded_cert_manager (ours; which barbican_cert_manager means there as well), with amphora_noop_driver noop_cert_manager. castellan_cert_manager is not served.",
+    ),
+    barbican_auth: choice(
+      ['barbican_acl_auth'],
+      'barbican_acl_auth',
+      "How the service reads users' secrets: their lists of who may read name it.",
     ),
     store_key: list([], 'Encrypt the embedded secret store, newest first; default: made in the state directory.', {
       secret: true,

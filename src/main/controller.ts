@@ -42,6 +42,9 @@ import { withSecrets } from './secrets.ts'
 import { whilePreparing } from './state.ts'
 import { openTrust } from './trust.ts'
 
+/** A transaction that holds one must not wait for itself. kolla-ansible's files say 1, which is for a process of many threads. */
+const MIN_POOL_SIZE = 2
+
 export interface ControllerOptions {
   config: Config
   roles: ReadonlySet<Role>
@@ -70,7 +73,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const metrics = createMetrics()
     const db = await openDatabase({
       connection: databaseConnection(given),
-      maxPoolSize: given.database.max_pool_size,
+      maxPoolSize: Math.max(given.database.max_pool_size, MIN_POOL_SIZE),
       onError: (error) =>
         metrics.database_query_errors_total.add({ kind: isUnavailable(error) ? 'unavailable' : isBusy(error) ? 'busy' : 'other' }),
     })

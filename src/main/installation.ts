@@ -41,9 +41,20 @@ export const withInstallation: WithInstallation = async (state, work) => {
 /** Throws when nothing was ever started on that state. Close `db` afterwards. */
 export async function openInstallation(state: string | undefined): Promise<Installation> {
   const stateDirectory = stateDirectoryOf(state)
-  const remembered = optionsFile(stateDirectory)
-  if (!existsSync(remembered)) throw new Error(`nothing was ever started on the state ${stateDirectory}`)
-  const options = JSON.parse(readFileSync(remembered, 'utf8')) as StartOptions
+  const options = rememberedStart(stateDirectory)
+  if (options === null) throw new Error(`nothing was ever started on the state ${stateDirectory}`)
   const config = readConfiguration({ ...options, demo: false }, stateDirectory, () => {})
   return { config, db: await openDatabase({ connection: databaseConnection(config) }) }
+}
+
+/** The configuration of a start that is still to come, or of the last one where no file is named. */
+export function readInstallation({ state, config, set }: StartOptions & { state?: string }, warn: (text: string) => void): Config {
+  const stateDirectory = stateDirectoryOf(state)
+  const last = config === undefined ? rememberedStart(stateDirectory) : null
+  return readConfiguration({ config, ...last, set: set ?? last?.set, demo: false }, stateDirectory, warn)
+}
+
+function rememberedStart(stateDirectory: string): StartOptions | null {
+  const remembered = optionsFile(stateDirectory)
+  return existsSync(remembered) ? (JSON.parse(readFileSync(remembered, 'utf8')) as StartOptions) : null
 }

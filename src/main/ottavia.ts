@@ -1,5 +1,6 @@
 /** The program: finds the command and loads only what it needs. */
 import { Command } from 'commander'
+import { addCheckCommand } from '../cli/check.ts'
 import { addDbCommands } from '../cli/db.ts'
 import { addFlowCommands } from '../cli/flow.ts'
 import { addStatusCommand } from '../cli/status.ts'
@@ -31,6 +32,7 @@ const withInstallation: WithInstallation = async (state, work) => (await import(
 addDbCommands(program, withInstallation)
 addFlowCommands(program, withInstallation)
 addStatusCommand(program, withInstallation)
+addCheckCommand(program)
 
 program
   .command('agent')

@@ -27,7 +27,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   const roles = rolesOf(options)
   await refuseSecondOnSqlite(config, roles)
   rememberStart(stateDirectory, options)
-  const log = createLog(config.DEFAULT.debug ? 'debug' : 'info', config.DEFAULT.log_file ?? join(stateDirectory, 'log', 'controller.log'))
+  const { debug, log_file } = config.DEFAULT
+  const log = createLog(
+    debug ? 'debug' : 'info',
+    log_file === '-' ? undefined : (log_file ?? join(stateDirectory, 'log', 'controller.log')),
+  )
 
   const { startController } = await import('./controller.ts')
   const fail = (why: string) => {

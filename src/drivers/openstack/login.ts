@@ -20,6 +20,8 @@ export type Session = {
   token: string
   project_id: string | null
   user_id: string
+  /** Names of the roles on that project, implied ones included. */
+  roles: readonly string[]
   catalog: readonly CatalogEntry[]
   renewAt: number
 }
@@ -101,7 +103,7 @@ export function createLogin({ section, options, attempts, http, clock, log }: Lo
       throw new IdentityUnavailable(`Keystone refuses the service user of [${section}] with ${answer.status}`)
     }
     const token = answer.headers['x-subject-token']
-    const { expires_at, catalog, user, project } = tokenIn(answer)
+    const { expires_at, catalog, user, project, roles = [] } = tokenIn(answer)
     if (typeof token !== 'string' || typeof expires_at !== 'string')
       throw new IdentityUnavailable('Keystone answered a login without a token')
     const leftMs = Date.parse(expires_at) - clock.now()
@@ -109,6 +111,7 @@ export function createLogin({ section, options, attempts, http, clock, log }: Lo
       token,
       user_id: String(user?.id),
       project_id: typeof project?.id === 'string' ? project.id : null,
+      roles: roles.flatMap(({ name }) => (typeof name === 'string' ? name : [])),
       catalog: Array.isArray(catalog) ? (catalog as CatalogEntry[]) : [],
       renewAt: clock.now() + Math.max(leftMs - RENEW_BEFORE_MS, leftMs / 2),
     }

@@ -107,7 +107,7 @@ export interface ServiceClient {
 export interface OpenStackSession {
   client(service: ServiceDescription): ServiceClient
   /** Of the service user and the project his token is for. Throws IdentityUnavailable. */
-  who(): Promise<{ user_id: string; project_id: string | null }>
+  who(): Promise<Pick<Session, 'user_id' | 'project_id' | 'roles' | 'catalog'>>
   close(): void
 }
 
@@ -228,8 +228,8 @@ export function openStackSession({ config, clock, log, metrics, sleep = realSlee
   return {
     client,
     async who() {
-      const { user_id, project_id } = await login.current()
-      return { user_id, project_id }
+      const { user_id, project_id, roles, catalog } = await login.current()
+      return { user_id, project_id, roles, catalog }
     },
     close() {
       for (const http of opened) http.close()
