@@ -140,6 +140,12 @@ const RETRY_AFTER_SECONDS = 5
 export const databaseUnavailable = () =>
   new Fault(503, 'The database is temporarily unavailable. Please try again.', 'handler', { 'Retry-After': String(RETRY_AFTER_SECONDS) })
 
+/** Ours: Neutron, Nova, ... fails or does not answer. Its own words stay in the log. */
+export const serviceUnavailable = (service: string) =>
+  new Fault(503, `The ${service} service is temporarily unavailable. Please try again.`, 'handler', {
+    'Retry-After': String(RETRY_AFTER_SECONDS),
+  })
+
 /** Ours: an error nobody foresaw. Its own words stay in the log, found by the request's id. */
 export const internalError = (request_id: string) =>
   new Fault(500, `The server has either erred or is incapable of performing the requested operation. (Request-ID: ${request_id})`)

@@ -5,7 +5,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Config, ConfigError } from '../config/config.ts'
 import { isBusy } from '../db/busy.ts'
 import { isUnavailable } from '../db/unavailable.ts'
-import { FencedError, IdentityUnavailable, NotFoundError, RefusedError } from '../drivers/errors.ts'
+import { FencedError, IdentityUnavailable, NotFoundError, RefusedError, ServiceError } from '../drivers/errors.ts'
 import { whereToAuthenticate } from '../drivers/identity/index.ts'
 import { type Activity, during } from '../lib/activity.ts'
 import { parseTraceparent } from '../lib/span.ts'
@@ -40,6 +40,7 @@ import {
   notAcceptable,
   pathNotFound,
   projectBusy,
+  serviceUnavailable,
   unknownMediaType,
 } from './faults.ts'
 import { healthCheckRoute } from './health-check.ts'
@@ -289,6 +290,7 @@ function toFault(error: unknown, request: FastifyRequest): Fault {
   if (isBusy(error)) return projectBusy()
   if (isUnavailable(error)) return databaseUnavailable()
   if (error instanceof IdentityUnavailable) return identityUnavailable()
+  if (error instanceof ServiceError && error.isFailure) return serviceUnavailable(error.service)
   if (error instanceof FencedError) return internalError(request.id)
   const status = (error as { statusCode?: unknown }).statusCode
   if (typeof status === 'number' && status >= 400 && status < 500) return new Fault(status, (error as Error).message)

@@ -100,6 +100,11 @@ export class ServiceError extends Error {
     this.type = answer.type ?? null
     this.words = answer.words
   }
+
+  /** That it failed or gave no answer, rather than refused: it may be asked again, and what was asked may be done all the same. */
+  get isFailure(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
 }
 
 /** Null instead of NotFoundError, for who is content when the thing is gone. */

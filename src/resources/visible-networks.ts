@@ -30,7 +30,8 @@ export function requesterOf(
   return { project_id: caller.is_admin ? null : project_id, ...(hasToken ? { viewer: { token } } : {}) }
 }
 
-function viewerFor(network: NetworkDriver, { viewer }: Requester): Viewer | undefined {
+/** Undefined: the service itself looks. */
+export function viewerFor(network: NetworkDriver, { viewer }: Requester): Viewer | undefined {
   return network.knowsViewers ? viewer : undefined
 }
 

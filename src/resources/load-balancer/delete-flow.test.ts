@@ -53,6 +53,23 @@ test("a user's own VIP port stays, without our group", async () => {
   await db.destroy()
 })
 
+test("an amphora's port that was made when its flow had been undone already goes, too", async () => {
+  const db = await aDatabase()
+  const { context, params, stage } = await populated(db)
+  const [amphora] = await stage.amphorae()
+  const port = stage.network.ports.find(({ name }) => name === `octavia-lb-vrrp-${amphora!.id}`)!
+  const late = { ...port, id: '44444444-4444-4444-8444-444444444444', name: 'octavia-lb-vrrp-late', device_id: '' }
+  stage.network.ports.push(late)
+  await db
+    .insertInto('amphora')
+    .values({ ...amphora!, id: 'late', status: 'DELETED', compute_id: null })
+    .execute()
+  assert.equal(await runFlow(db, deleteLoadBalancer, params, context), 'DONE')
+  assert.deepEqual(stage.made(), {})
+  await gone(stage)
+  await db.destroy()
+})
+
 test('dead amphorae are deleted without asking their agents', async () => {
   const db = await aDatabase()
   const { context, params, stage } = await populated(db)

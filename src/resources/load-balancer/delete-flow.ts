@@ -1,12 +1,15 @@
 import { lockQuotaOf, releaseQuota } from '../../api/quota.ts'
 import { flow, task } from '../../context.ts'
-import type { Tx } from '../../db/connection.ts'
+import type { Db, Tx } from '../../db/connection.ts'
+import { RefusedError } from '../../drivers/errors.ts'
+import type { NetworkDriver } from '../../drivers/network/driver.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
 import { FINISH_RETRY } from '../../tasks/finish.ts'
 import { removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
 import { endDoomedAmphoraeInError, endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
+import { vrrpPortName } from '../../tasks/vrrp-port.ts'
 import { recorded } from '../event/record.ts'
 import { lockLoadBalancers } from './repository.ts'
 import { requireTree } from './tree.ts'
@@ -53,13 +56,29 @@ const listDoomed = task('list-doomed', {
 
 /** A port that was made for the VIP goes; a user's own stays, as he gave it. */
 const deleteVip = task('delete-vip', {
-  async execute({ network }, { load_balancer_id, port_id, vip_port_owned }: VipOfLoadBalancer) {
+  async execute({ db, network }, { load_balancer_id, port_id, vip_port_owned }: VipOfLoadBalancer) {
     const group = await network.findSecurityGroup(securityGroupName(load_balancer_id))
     if (vip_port_owned) await network.deletePort(port_id)
     else if (group !== null) await takeGroupFrom(network, port_id, group)
-    if (group !== null) await network.deleteSecurityGroup(group)
+    if (group === null) return
+    try {
+      await network.deleteSecurityGroup(group)
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error
+      await deleteForgottenPorts(db, network, load_balancer_id)
+      await network.deleteSecurityGroup(group)
+    }
   },
 })
+
+/** Those that a slow network made when their flow had been undone already: nobody but their name tells of them. */
+async function deleteForgottenPorts(db: Db, network: NetworkDriver, load_balancer_id: string): Promise<void> {
+  const amphorae = await db.selectFrom('amphora').select('id').where('loadbalancer_id', '=', load_balancer_id).execute()
+  for (const { id } of amphorae) {
+    const port = await network.findPort(vrrpPortName(id))
+    if (port !== null) await network.deletePort(port.id)
+  }
+}
 
 const deleteServerGroup = task('delete-server-group', {
   async execute({ compute }, id: string) {

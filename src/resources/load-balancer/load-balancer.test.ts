@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { fault } from '../../../test/support/api-client.ts'
 import { aCloud } from '../../../test/support/cloud.ts'
 import { everything } from '../../drivers/amphora/capabilities.ts'
-import { RefusedError } from '../../drivers/errors.ts'
+import { RefusedError, ServiceError } from '../../drivers/errors.ts'
+import { undoVipReservations } from '../../housekeeping/undo-vip-reservations.ts'
 
 const nowhere = '11111111-1111-4111-8111-111111111111'
 
@@ -158,6 +159,20 @@ test('a create that fails leaves neither port, reservation, row nor quota', asyn
   cloud.network.failNext('ensurePort', new RefusedError('The IP address 10.0.0.9 is in use.'), { after: true })
   await assert.rejects(api.createLoadBalancer(cloud.aBody()), fault(409, 'The IP address 10.0.0.9 is in use.'))
   await nothingLeft()
+})
+
+test('of a network service that gives no answer the port is taken away later, for it may still make it', async () => {
+  const { api, cloud } = await aCloud({ worker: false }).empty()
+  const noAnswer = new ServiceError('Neutron', 'POST /v2.0/ports', { status: 0, words: 'socket hang up' })
+  cloud.network.failNext('ensurePort', noAnswer, { after: true })
+  await assert.rejects(
+    api.createLoadBalancer(cloud.aBody()),
+    fault(503, 'The Neutron service is temporarily unavailable. Please try again.'),
+  )
+  assert.equal(cloud.network.ports.length, 1)
+  cloud.clock.passSeconds(61)
+  assert.deepEqual(await undoVipReservations.run(cloud.context), { undone: 1, failed: 0 })
+  assert.deepEqual(cloud.network.ports, [])
 })
 
 test('an update changes what it names and takes null for “clear”', async () => {

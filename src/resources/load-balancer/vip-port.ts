@@ -8,6 +8,7 @@ import { validationFailure } from '../../api/faults.ts'
 import type { ApiContext } from '../../api/route.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
+import { ServiceError } from '../../drivers/errors.ts'
 import type { Port, WantedPort } from '../../drivers/network/driver.ts'
 import { type VipPlace, vipPortName } from './vip.ts'
 
@@ -30,16 +31,24 @@ export async function withVipPort<T>(
   }
   const { db, network, clock, log } = context
   await db.insertInto('vip_reservation').values({ load_balancer_id: id, project_id, created_at_ms: clock.now() }).execute()
+  let mayStillBeMade = false
   try {
     const { network_id, qos_policy_id } = place
     const fixed_ips = [place, ...place.additional].map(({ subnet_id, address }) => ({
       subnet_id,
       ...(address === null ? {} : { ip_address: address }),
     }))
-    const port = await network.ensurePort(wantedVipPort({ id, project_id, network_id, fixed_ips, qos_policy_id }))
+    const port = await network
+      .ensurePort(wantedVipPort({ id, project_id, network_id, fixed_ips, qos_policy_id }))
+      .catch((error: unknown) => {
+        mayStillBeMade = error instanceof ServiceError && error.isFailure
+        throw error
+      })
     return await store(vipOnPort(place, port, true))
   } catch (error) {
-    // If this fails too, the reservation stays and a periodic job undoes it; the client is told the first reason.
+    // A service that failed may still be at it: the reservation stays, and a periodic job undoes what came of it.
+    if (mayStillBeMade) throw error
+    // If this fails too, the reservation stays as well; the client is told the first reason.
     await undoReservation(context, id).catch((failure: unknown) => {
       log.warn({ load_balancer_id: id, err: failure }, 'the reservation of a VIP could not be undone now')
     })

@@ -12,6 +12,7 @@ import type { ZoneEffects } from '../availability-zone/effects.ts'
 import {
   everything,
   type Requester,
+  viewerFor,
   visibleNetwork,
   visiblePort,
   visibleQosPolicy,
@@ -49,7 +50,7 @@ export async function placeVip(asked: Asked, network: NetworkDriver, config: Con
     // One that the user's port has already need not be his.
     await visibleQosPolicy(network, place.qos_policy_id, asked.vip_qos_policy_id === place.qos_policy_id ? requester : everything)
   }
-  const additional = await placeAdditionalVips(asked.additional_vips, place, network)
+  const additional = await placeAdditionalVips(asked.additional_vips, place, network, requester)
   for (const id of asked.vip_sg_ids ?? []) await visibleSecurityGroup(network, id, requester)
   return { ...place, additional }
 }
@@ -59,6 +60,7 @@ async function placeAdditionalVips(
   asked: Asked['additional_vips'],
   { network_id, subnet_id, port }: MainPlace,
   network: NetworkDriver,
+  requester: Requester,
 ): Promise<AddressPlace[]> {
   const subnet_ids = [subnet_id, ...asked.map((vip) => vip.subnet_id)]
   if (new Set(subnet_ids).size < subnet_ids.length) {
@@ -66,7 +68,7 @@ async function placeAdditionalVips(
   }
   const subnets: Subnet[] = []
   for (const { subnet_id } of asked) {
-    const subnet = await ifThere(network.getSubnet(subnet_id))
+    const subnet = await ifThere(network.getSubnet(subnet_id, viewerFor(network, requester)))
     if (subnet === null) throw validationFailure(`Subnet ${subnet_id} not found`)
     subnets.push(subnet)
   }
