@@ -18,6 +18,9 @@ import { isStillThere } from './machine-lives.ts'
 import { serverCertificateOf } from './server-certificate.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
 
+/** Between the first two looks at a booting machine; each wait is twice as long, up to `[controller_worker] amp_active_wait_sec`. */
+const SHORTEST_WAIT_MS = 20
+
 export function serverName(amphora_id: string): string {
   return `amphora-${amphora_id}`
 }
@@ -93,7 +96,10 @@ async function machineFiles(context: Context, amphora_id: string, topology: 'SIN
 /** Waits until the machine runs and has its management address. VisibleError when it fails, ends, or takes longer than the configuration allows. */
 export const awaitMachine = task('await-machine', {
   async execute(context, { amphora_id, compute_id }: { amphora_id: string; compute_id: string }) {
-    const server = await runningServer(context, compute_id)
+    const known = await context.db.selectFrom('amphora').select('lb_network_ip').where('id', '=', amphora_id).executeTakeFirst()
+    // A spare one runs already.
+    const isBooting = known?.lb_network_ip == null
+    const server = await runningServer(context, compute_id, isBooting ? context.compute.firstLookMs : 0)
     await context.db
       .updateTable('amphora')
       .set({
@@ -123,12 +129,13 @@ export const prepareMachine = task('prepare-machine', {
 async function runningServer(
   { compute, clock, config, signal }: Context & StepContext,
   compute_id: string,
+  firstLookMs: number,
 ): Promise<Server & { lb_network_ip: string }> {
   const { amp_active_retries, amp_active_wait_sec } = config.controller_worker
   const deadline = clock.monotonic() + amp_active_retries * amp_active_wait_sec * 1_000
-  const { firstLookMs } = compute
-  const longestMs = Math.max(amp_active_wait_sec * 1_000, firstLookMs)
-  for (let waitMs = firstLookMs; ; waitMs = Math.min(waitMs * 2, longestMs)) {
+  const longestMs = Math.max(amp_active_wait_sec * 1_000, SHORTEST_WAIT_MS)
+  if (firstLookMs > 0) await sleep(firstLookMs, undefined, { signal })
+  for (let waitMs = Math.max(firstLookMs, SHORTEST_WAIT_MS); ; waitMs = Math.min(waitMs * 2, longestMs)) {
     const server = await compute.getServer(compute_id)
     if (server.status === 'ERROR') throw failure('amphora_not_started', { details: server.fault ?? `server ${compute_id}` })
     if (server.status === 'GONE') throw failure('amphora_ended', { details: `server ${compute_id}` })

@@ -33,7 +33,7 @@ export interface ComputeDriver {
   readonly hasHosts: boolean
   /** False where machines are not really there, and hence no port of the network is theirs. */
   readonly hasPorts: boolean
-  /** After so long a booting machine is looked at for the second time, and later more seldom. */
+  /** No machine is up sooner after it was asked for: so long the first look at a booting one waits, and later ones longer. */
   readonly firstLookMs: number
   /** So often it may be asked whether a machine is still there, while something waits for it. */
   readonly lookIntervalMs: number

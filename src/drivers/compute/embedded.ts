@@ -8,7 +8,7 @@ import type { ComputeDriver, Server, WantedServer } from './driver.ts'
 export type AmphoraKind = { flavor: string; availability_zone: string }
 
 /** What is so wherever the process is that holds the machines. A look costs one query. */
-export const embeddedTraits = { hasHosts: false, hasPorts: true, firstLookMs: 20, lookIntervalMs: 250 } as const
+export const embeddedTraits = { hasHosts: false, hasPorts: true, firstLookMs: 0, lookIntervalMs: 250 } as const
 
 export class EmbeddedComputeDriver implements ComputeDriver {
   readonly hasHosts = embeddedTraits.hasHosts

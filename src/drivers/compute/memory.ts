@@ -17,7 +17,7 @@ const DEFAULT_ZONE = 'nova'
 export class MemoryCompute implements ComputeDriver {
   hasHosts = true
   readonly hasPorts = true
-  readonly firstLookMs = 20
+  readonly firstLookMs = 0
   readonly lookIntervalMs = 250
   readonly servers: MemoryServer[] = []
   readonly serverGroups: MemoryServerGroup[] = []

@@ -9,7 +9,7 @@ const LB_NETWORK_IP = '192.0.2.1'
 export class NoopCompute implements ComputeDriver {
   readonly hasHosts = false
   readonly hasPorts = false
-  readonly firstLookMs = 20
+  readonly firstLookMs = 0
   readonly lookIntervalMs = 250
 
   async ensureServer(wanted: WantedServer): Promise<{ compute_id: string }> {
