@@ -15,7 +15,7 @@ import { checkIdentity } from './identity.ts'
 import { checkImage } from './image.ts'
 import { checkNetwork } from './network.ts'
 import { checkSecrets } from './secrets.ts'
-import { openServices, type Services, wordsOfFailure } from './services.ts'
+import { closeServices, openServices, type Services, wordsOfFailure } from './services.ts'
 
 /** For all questions of one area. */
 const AREA_TIMEOUT_MS = 45_000
@@ -60,7 +60,7 @@ export async function check({ config, warnings }: { config: Config; warnings: re
     const said = await Promise.all(names.map((area) => bounded(area, { config, services })))
     return [...findings, ...names.flatMap((area, i) => said[i]!.map((one) => ({ area, ...one })))]
   } finally {
-    services?.session.close()
+    if (services !== null) closeServices(services)
   }
 }
 

@@ -53,7 +53,7 @@ async function bootNetworks({ controller_worker: { amp_boot_network_list: ids } 
       continue
     }
     const { name, status, admin_state_up, shared, tenant_id, subnets } = body.network
-    const { project_id } = await services.session.who()
+    const { project_id } = await services.sessionOfNeutron.who()
     if (!admin_state_up) said.push(error(`${option}: the network ${name} is disabled`, `openstack network set --enable ${id}`))
     if (subnets.length === 0)
       said.push(error(`${option}: the network ${name} has no subnet`, `openstack subnet create --network ${id} --subnet-range ...`))

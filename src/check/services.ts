@@ -1,7 +1,8 @@
 /** The services of OpenStack as the drivers will ask them, but without patience: who checks wants to hear of the first failure. */
 import type { Config } from '../config/config.ts'
 import { ServiceError } from '../drivers/errors.ts'
-import { type OpenStackSession, openStackSession, type ServiceClient } from '../drivers/openstack/session.ts'
+import { asNeutronIsAsked } from '../drivers/network/neutron-login.ts'
+import { type OpenStackSession, openStackSession, type ServiceClient, type ServiceDescription } from '../drivers/openstack/session.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 
@@ -9,6 +10,8 @@ const PATIENCE = { max_retries: 1, retry_interval: 0, retry_backoff: 0, retry_ma
 
 export interface Services {
   session: OpenStackSession
+  /** Where Neutron has a login of its own it is another. */
+  sessionOfNeutron: OpenStackSession
   nova: ServiceClient
   neutron: ServiceClient
   glance: ServiceClient
@@ -17,16 +20,31 @@ export interface Services {
 
 /** Asks nobody yet. Throws ConfigError where `[service_auth]` or a file that it names is no good. */
 export function openServices(config: Config): Services {
-  const session = openStackSession({ config, clock: systemClock, log: createLog('silent') })
-  const client = (description: Pick<Parameters<OpenStackSession['client']>[0], 'name' | 'type' | 'section' | 'options' | 'version'>) =>
-    session.client({ ...description, patience: PATIENCE })
+  const open = (as: Config) => openStackSession({ config: as, clock: systemClock, log: createLog('silent') })
+  const neutrons = asNeutronIsAsked(config)
+  const session = open(config)
+  const sessionOfNeutron = neutrons === config ? session : open(neutrons)
+  const client = (of: OpenStackSession, description: Omit<ServiceDescription, 'patience'>) =>
+    of.client({ ...description, patience: PATIENCE })
   return {
     session,
-    nova: client({ name: 'Nova', type: 'compute', section: 'nova', options: config.nova }),
-    neutron: client({ name: 'Neutron', type: 'network', section: 'neutron', options: config.neutron, version: '/v2.0' }),
-    glance: client({ name: 'Glance', type: 'image', section: 'glance', options: config.glance, version: '/v2' }),
-    barbican: client({ name: 'Barbican', type: 'key-manager', section: 'certificates', options: config.certificates, version: '/v1' }),
+    sessionOfNeutron,
+    nova: client(session, { name: 'Nova', type: 'compute', section: 'nova', options: config.nova }),
+    neutron: client(sessionOfNeutron, { name: 'Neutron', type: 'network', section: 'neutron', options: config.neutron, version: '/v2.0' }),
+    glance: client(session, { name: 'Glance', type: 'image', section: 'glance', options: config.glance, version: '/v2' }),
+    barbican: client(session, {
+      name: 'Barbican',
+      type: 'key-manager',
+      section: 'certificates',
+      options: config.certificates,
+      version: '/v1',
+    }),
   }
+}
+
+export function closeServices({ session, sessionOfNeutron }: Services): void {
+  session.close()
+  sessionOfNeutron.close()
 }
 
 /** The service's answer, or null where it says that there is no such thing. */

@@ -25,7 +25,7 @@ const names: Record<string, RegExp> = {
   service_auth: /^(collect_timing|domain_(id|name)|split_loggers|tenant_(id|name)|trust_id|memcached?_\w+)$/,
   task_flow: /^(engine|disable_revert|persistence_connection|jobboard_\w+)$/,
 }
-/** Newer releases let each service have a login of its own; `[service_auth]` is for all. */
+/** Newer releases let each service have a login of its own; `[service_auth]` is for all but Neutron. */
 const loginOfService =
   /^(auth_(url|type|section)|username|password|user_domain_(id|name)|project_(id|name)|project_domain_(id|name)|cafile|timeout|collect_timing|split_loggers|(min|max)_version|connect_retr\w+|status_code_retr\w+|service_type|keyfile|certfile)$/
 

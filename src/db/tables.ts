@@ -286,6 +286,16 @@ export type TlsField =
   | 'ca_tls_container_ref'
   | 'crl_container_ref'
 
+/** A load balancer in a secret's list of who uses it (`src/resources/secret-uses.ts`). */
+export interface SecretUseRow {
+  load_balancer_id: string
+  secret_id: string
+  /** One of the ways in which it is named. */
+  reference: string
+  state: 'to_note' | 'noted' | 'to_remove'
+  changed_at_ms: number
+}
+
 /** A secret that a listener or pool names, as amphorae were last given it. Nothing here is secret. */
 export interface TlsCertificateRow {
   object_id: string
@@ -436,6 +446,7 @@ export interface Tables
   listener_statistics: ListenerStatisticsRow
   member_statistics: MemberStatisticsRow
   tls_certificate: TlsCertificateRow
+  secret_use: SecretUseRow
   quota: QuotaRow
   event: EventRow
   flavor_profile: FlavorProfileRow

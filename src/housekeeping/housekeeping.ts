@@ -15,6 +15,7 @@ import { revertFailedFlows } from './revert-failed-flows.ts'
 import { rollUpStatistics } from './roll-up-statistics.ts'
 import { settleUnfinishedAmphorae } from './settle-unfinished-amphorae.ts'
 import { tellExpiringCertificates } from './tell-expiring-certificates.ts'
+import { tellSecretUses } from './tell-secret-uses.ts'
 import { undoVipReservations } from './undo-vip-reservations.ts'
 import { updateAgents } from './update-agents.ts'
 
@@ -28,6 +29,7 @@ export const periodicJobs: readonly PeriodicJob[] = [
   pruneEvents,
   renewCertificates,
   tellExpiringCertificates,
+  tellSecretUses,
   repairQuotas,
   renewServerCertificates,
   updateAgents,

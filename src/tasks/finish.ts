@@ -6,6 +6,7 @@ import type { Tx } from '../db/connection.ts'
 import type { StepContext, Task } from '../flow/define.ts'
 import type { Json } from '../lib/json.ts'
 import { lockLoadBalancers } from '../resources/load-balancer/repository.ts'
+import { noteSecretUses } from '../resources/secret-uses.ts'
 import { markActive } from './statuses.ts'
 
 /** Where the answer to a commit is lost, the transaction is done once more, instead of undoing a change that everybody can see already. */
@@ -21,6 +22,7 @@ export function finishTask<I extends { load_balancer_id: string } & { [key: stri
 ): Task<Context, I, void> {
   return task<I, void>(name, {
     async execute(context, input) {
+      await noteSecretUses(context, input.load_balancer_id)
       await context.db.transaction().execute(async (tx) => {
         if (change !== null) await lockQuotaOf(tx, input.load_balancer_id)
         await lockLoadBalancers(tx, [input.load_balancer_id])

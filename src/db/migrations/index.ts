@@ -28,6 +28,7 @@ export interface OwnMigration extends Migration {
 
 import * as statisticsOfAmphorae from './0027-statistics-of-amphorae.ts'
 import * as orphans from './0028-orphans.ts'
+import * as secretUses from './0029-secret-uses.ts'
 
 export const migrations: Record<string, OwnMigration> = {
   '0001-initial': initial,
@@ -48,6 +49,7 @@ export const migrations: Record<string, OwnMigration> = {
   '0026-flow-origin': flowOrigin,
   '0027-statistics-of-amphorae': statisticsOfAmphorae,
   '0028-orphans': orphans,
+  '0029-secret-uses': secretUses,
 }
 
 export const newestMigration = Object.keys(migrations).at(-1)!

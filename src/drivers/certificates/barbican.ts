@@ -24,6 +24,7 @@ type Acl = { read?: { users?: string[]; 'project-access'?: boolean } }
 type Container = { secret_refs?: { name?: string; secret_ref: string }[] }
 
 export class BarbicanCertificates implements CertificateDriver {
+  readonly keepsConsumers = true
   readonly #session: OpenStackSession
   readonly #barbican: ServiceClient
 

@@ -30,6 +30,8 @@ export interface CertificateDriver {
   getCertificate(reference: string, reader: SecretReader): Promise<CertificateBundle>
   /** A secret's text as it is: the PEM of a CA or of a revocation list. */
   getSecret(reference: string, reader: SecretReader): Promise<string>
+  /** Whether it keeps lists of who uses a secret. */
+  readonly keepsConsumers: boolean
   /**
    * Notes at the secret or container that a load balancer uses it, so that its users think twice before they delete it. As the service; content when
    * it stands there already, when the secret is gone, and where the store keeps no such list.

@@ -6,6 +6,7 @@ import type { CertificateBundle, CertificateDriver, SecretReader } from './drive
 import { parseReference } from './reference.ts'
 
 export class EmbeddedCertificates implements CertificateDriver {
+  readonly keepsConsumers = true
   readonly #secrets: EmbeddedSecrets
 
   constructor(secrets: EmbeddedSecrets) {

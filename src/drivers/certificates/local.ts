@@ -9,6 +9,7 @@ import { NotFoundError } from '../errors.ts'
 import type { CertificateBundle, CertificateDriver } from './driver.ts'
 
 export class LocalCertificates implements CertificateDriver {
+  readonly keepsConsumers = false
   readonly #storagePath: string
 
   constructor(storagePath: string) {

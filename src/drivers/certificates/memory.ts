@@ -9,6 +9,7 @@ type Owned<T> = { project_id: string | null; users: readonly string[]; service: 
 type Owner = { project_id?: string | null; users?: readonly string[] }
 
 export class MemoryCertificates implements CertificateDriver {
+  readonly keepsConsumers = true
   /** By reference, the load balancers that use it. */
   readonly consumers = new Map<string, Set<string>>()
   private readonly bundles = new Map<string, Owned<CertificateBundle | null>>()

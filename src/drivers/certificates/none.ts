@@ -3,6 +3,7 @@ import { NoSecretStoreError } from '../errors.ts'
 import type { CertificateBundle, CertificateDriver } from './driver.ts'
 
 export class NoCertificates implements CertificateDriver {
+  readonly keepsConsumers = false
   async checkCertificate(): Promise<void> {
     throw new NoSecretStoreError()
   }

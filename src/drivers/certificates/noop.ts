@@ -6,6 +6,7 @@ import type { CertificateBundle, CertificateDriver } from './driver.ts'
 const YEAR_SECONDS = 365 * 86_400
 
 export class NoopCertificates implements CertificateDriver {
+  readonly keepsConsumers = false
   /** Made when first asked for. */
   #made: Promise<{ certificate: string; key: string }> | undefined
 

@@ -11,6 +11,7 @@ import { endDoomedAmphoraeInError, endLoadBalancerInError } from '../../tasks/st
 import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
 import { vrrpPortName } from '../../tasks/vrrp-port.ts'
 import { recorded } from '../event/record.ts'
+import { forgetSecretUses } from '../secret-uses.ts'
 import { lockLoadBalancers } from './repository.ts'
 import { requireTree } from './tree.ts'
 
@@ -88,7 +89,9 @@ const deleteServerGroup = task('delete-server-group', {
 
 /** One transaction: the rows and the counters that speak of them. A repeated run finds nothing and lowers nothing. */
 const deleteRows = task('delete-load-balancer-rows', {
-  async execute({ db, clock }, load_balancer_id: string) {
+  async execute(context, load_balancer_id: string) {
+    const { db, clock } = context
+    await forgetSecretUses(context, load_balancer_id)
     await db.transaction().execute(async (tx) => {
       await lockQuotaOf(tx, load_balancer_id)
       await lockLoadBalancers(tx, [load_balancer_id])
