@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { MemoryCompute } from '../drivers/compute/memory.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import { MemoryNetwork } from '../drivers/network/memory.ts'
-import { whileMachineLives } from './machine-lives.ts'
+import { isStillThere, whileMachineLives } from './machine-lives.ts'
 
 const { signal } = new AbortController()
 
@@ -38,4 +38,21 @@ test('a step that is to end does not wait for an agent', async () => {
   const waiting = whileMachineLives({ compute, signal: ended.signal }, amphora, () => new Promise<never>(() => {}))
   ended.abort()
   await assert.rejects(waiting, { name: 'AbortError' })
+})
+
+test('whoever asks all the time whether a machine is still there asks the compute service as seldom as it wants', async () => {
+  const { compute, amphora } = await aMachine()
+  const asked: string[] = []
+  const dear = (lookIntervalMs: number) => ({
+    lookIntervalMs,
+    async getServer(compute_id: string) {
+      asked.push(compute_id)
+      return await compute.getServer(compute_id)
+    },
+  })
+  const [seldom, always] = [isStillThere(dear(60_000), amphora.compute_id), isStillThere(dear(0), amphora.compute_id)]
+  for (let i = 0; i < 5; i++) assert.equal(await seldom(), true)
+  assert.equal(asked.length, 1)
+  compute.kill(amphora.compute_id)
+  assert.equal(await always(), false)
 })
