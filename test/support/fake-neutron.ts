@@ -8,8 +8,8 @@ type Kind = 'networks' | 'subnets' | 'ports' | 'security-groups' | 'security-gro
 type Mishap = {
   /** Of the request: `POST /v2.0/ports`. */
   when: string
-  /** `lost`: done, without an answer; `late`: done when the next request of the kind has been answered. */
-  how: 'reset' | 'lost' | 'late' | { status: number; type?: string; message?: string }
+  /** `lost`: done, without an answer; `silent`: the same, and the connection stays; `late`: done when the next request has been answered. */
+  how: 'reset' | 'lost' | 'silent' | 'late' | { status: number; type?: string; message?: string }
 }
 
 /** Neutron's name for what is wrong, and its status. */
@@ -79,7 +79,8 @@ export class FakeNeutron {
     const late = how === 'late' ? [] : this.#late.splice(0)
     const send = (status: number, answer: object) => {
       if (how === 'lost') request.socket.destroy()
-      else response.writeHead(status, { 'content-type': 'application/json' }).end(status === 204 ? undefined : JSON.stringify(answer))
+      else if (how !== 'silent')
+        response.writeHead(status, { 'content-type': 'application/json' }).end(status === 204 ? undefined : JSON.stringify(answer))
     }
     if (how === 'reset' || how === 'late') {
       if (how === 'late') this.#late.push(() => this.#quietly(request, body))

@@ -28,7 +28,7 @@ describe('network driver: Neutron', () => {
     const config = loadConfig({
       stateDirectory: '/nowhere',
       overrides: {
-        service_auth: { auth_url: await keystone.start(), username: 'octavia', password: 'secret', project_name: 'service' },
+        service_auth: { auth_url: await keystone.start(), username: 'octavia', password: 'secret', project_name: 'service', timeout: 1 },
         neutron: { endpoint_override },
         networking: { max_retries: 3, retry_interval: 0 },
       },
@@ -59,7 +59,7 @@ describe('network driver: Neutron', () => {
   const rule: SecurityGroupRule = { direction: 'ingress', ethertype: 'IPv4', protocol: 'tcp', port: 80, remote_ip_prefix: null }
   const aGroup = async () => (await driver.ensureSecurityGroup({ name: 'lb-1', made_by: 'flow-1' }))!
 
-  for (const how of ['lost', 'reset', 'late'] as const) {
+  for (const how of ['lost', 'silent', 'reset', 'late'] as const) {
     test(`a port is made once, although the answer was ${how}`, async () => {
       neutron.mishaps.push({ when: 'POST /v2.0/ports', how })
       const port = await driver.ensurePort(wanted())
