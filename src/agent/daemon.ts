@@ -17,8 +17,8 @@ const HEALTHY_AFTER_MS = 10_000
 /** How long a program may take to end in good order, then it is killed. */
 const STOP_TIMEOUT_MS = 5_000
 const STOP_POLL_MS = 5
-/** How long a program may take until it has written its pid file. */
-const WRITTEN_TIMEOUT_MS = 5_000
+/** How long a program may take until it has written its pid file; one that ends is seen at once. Emulated machines need seconds for it. */
+const WRITTEN_TIMEOUT_MS = 20_000
 const WRITTEN_POLL_MS = 2
 /** The program's output beyond this is dropped. */
 const MAX_OUTPUT_BYTES = 1024 * 1024

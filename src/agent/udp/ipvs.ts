@@ -27,6 +27,21 @@ const SETTLING_MS = 5_000
  */
 const UDP_CHECK = '#!/bin/bash\nexec 3<>"/dev/udp/$1/$2" && printf X >&3 && sleep 0.5 && printf X >&3\n'
 
+/**
+ * IPVS sends packets on with their sender's address, and a member would answer past the amphora: they get the amphora's own, which needs the kernel to
+ * track IPVS's connections. As upstream's image does with each interface (`lvs-masquerade.sh`); laid again it is the same.
+ */
+const MASQUERADE = `echo 1 > /proc/sys/net/ipv4/vs/conntrack && nft -f - <<'END'
+table inet octavia-lvs
+delete table inet octavia-lvs
+table inet octavia-lvs {
+  chain postrouting {
+    type nat hook postrouting priority srcnat
+    oifname "eth*" meta l4proto { udp, sctp } masquerade
+  }
+}
+END`
+
 /** To be asked when the agent has prepared its namespace, which loads the module where there is one. */
 export function usesIpvs({ prefersNftables }: Pick<AgentSettings, 'prefersNftables'>): boolean {
   return !prefersNftables && hasIpvs()
@@ -46,6 +61,7 @@ export class IpvsForwarder implements Forwarder {
   private readonly serial = new Serial()
   private readonly active = new Map<string, Active>()
   private table: IpvsTable = new Map()
+  private masqueraded: Promise<unknown> | undefined
 
   constructor(settings: AgentSettings, paths: Paths, log: AgentLog) {
     this.settings = settings
@@ -56,6 +72,7 @@ export class IpvsForwarder implements Forwarder {
   /** Keepalived is started anew, as by upstream: reloaded, it does not give members back what they were. */
   apply(listener_id: string, listener: ForwardedListener, path: string): Promise<void> {
     return this.serial.run(async () => {
+      await this.masquerade()
       const active = this.prepare(listener_id, listener, path)
       await active.daemon.stop('SIGTERM')
       await active.daemon.start()
@@ -64,6 +81,7 @@ export class IpvsForwarder implements Forwarder {
 
   resume(listener_id: string, listener: ForwardedListener, path: string): Promise<void> {
     return this.serial.run(async () => {
+      await this.masquerade()
       const { daemon } = this.prepare(listener_id, listener, path)
       if (daemon.adopt()) this.log.info(`keepalived of listener ${listener_id} adopted (pid ${daemon.pid})`)
       else await daemon.start()
@@ -109,6 +127,16 @@ export class IpvsForwarder implements Forwarder {
   }
 
   stop(): void {}
+
+  /** Once in the agent's life; again when it failed. */
+  private async masquerade(): Promise<void> {
+    const [command, args] = inNamespaceArguments(this.settings.namespace, 'sh', ['-c', MASQUERADE])
+    this.masqueraded ??= exec(command, args)
+    await this.masqueraded.catch((error: unknown) => {
+      this.masqueraded = undefined
+      throw error
+    })
+  }
 
   private prepare(listener_id: string, listener: ForwardedListener, path: string): Active {
     if (!existsSync(this.paths.udpCheckScript)) writeAtomically(this.paths.udpCheckScript, UDP_CHECK, { mode: 0o755 })
