@@ -46,9 +46,24 @@ const cloud = [
 
 const measuring = [{ package: 'wrk', provides: 'wrk', why: 'makes the load of the data plane bench, faster than what it measures' }]
 
+const imaging = [
+  { package: 'mmdebstrap', provides: 'mmdebstrap', why: "makes the amphora image's root of Debian's packages" },
+  { package: 'squashfs-tools', provides: 'mksquashfs', why: "the amphora image's read-only root" },
+  { package: 'mtools', provides: 'mcopy', why: "fills the amphora image's boot partition" },
+  { package: 'syslinux', provides: 'syslinux', why: "the amphora image's boot loader" },
+  { package: 'syslinux-common', provides: '/usr/lib/syslinux/mbr/mbr.bin', why: "the first sector of the amphora image's disk" },
+  { package: 'e2fsprogs', provides: 'mke2fs', why: 'the partition for what an amphora writes' },
+  { package: 'fdisk', provides: 'sfdisk', why: "the amphora image's partitions" },
+  { package: 'qemu-utils', provides: 'qemu-img', why: 'the image in the format that Glance takes' },
+  { package: 'qemu-system-x86', provides: 'qemu-system-x86_64', why: 'the tests boot the image' },
+  { package: 'xorriso', provides: 'xorriso', why: "the tests make config drives, as Nova's are" },
+  { package: 'python3-minimal', provides: 'python3', why: 'the tests speak SCTP by themselves' },
+]
+
 export const packagesFor = {
   start: running,
   test: [...running, ...testing],
   openstack: [...running, ...testing, ...cloud],
   bench: [...running, ...measuring],
+  image: [...running, ...imaging],
 }

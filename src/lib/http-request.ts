@@ -24,7 +24,7 @@ export interface HttpAnswer {
 export interface HttpRequest {
   method: string
   headers: Record<string, string>
-  body?: string
+  body?: string | Uint8Array
   signal?: AbortSignal
   /** Instead of the client's. */
   timeoutMs?: number

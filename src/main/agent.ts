@@ -1,6 +1,6 @@
 /**
  * `ottavia agent --config-file FILE`: what runs on an amphora. With `--config-drive DIRECTORY` it takes its files from a mounted config drive of
- * OpenStack first. Also the entry of the one-file bundle, and of the process by which the agent checks members of UDP listeners.
+ * OpenStack first, and with `--machine` the machine's name, addresses and SSH keys as well. Also the entry of the one-file bundle, and of the process by which the agent checks members of UDP listeners.
  */
 import { PROBE_VARIABLE } from '../agent/udp/probe-variable.ts'
 
@@ -10,7 +10,7 @@ else {
   const drive = argumentOf('--config-drive')
   const file = argumentOf('--config-file')
   if ((drive === undefined) === (file === undefined)) {
-    console.error('usage: ottavia agent --config-file FILE | --config-drive DIRECTORY')
+    console.error('usage: ottavia agent --config-file FILE | --config-drive DIRECTORY [--machine]')
     process.exit(2)
   }
   start(drive, file).catch(fail)
@@ -19,7 +19,7 @@ else {
 async function start(drive: string | undefined, file: string | undefined): Promise<void> {
   if (drive === undefined) return await run(file!)
   const { bootFrom } = await import('../agent/boot/boot.ts')
-  await run(bootFrom(drive))
+  await run(await bootFrom(drive, { isMachine: process.argv.includes('--machine') }))
 }
 
 async function run(path: string): Promise<void> {

@@ -39,6 +39,7 @@ program
   .description("run on an amphora: the agent's API")
   .option('--config-file <file>', 'amphora-agent.conf')
   .option('--config-drive <directory>', 'a mounted config drive of OpenStack, whose files are put in their places first')
+  .option('--machine', "with the machine's name, addresses and SSH keys, too: systemd-networkd is told and started")
   .action(async () => {
     await import('./agent.ts')
   })
@@ -50,6 +51,9 @@ else program.command('lab').description('test hosts of the embedded cloud, and i
 // A hundred commands: likewise.
 if (process.argv[2] === 'loadbalancer') (await import('../cli/loadbalancer/commander.ts')).addLoadBalancerCommands(program)
 else program.command('loadbalancer').description('load balancers and all that belongs to them, as `openstack loadbalancer ...`')
+
+if (process.argv[2] === 'image') (await import('../cli/image.ts')).addImageCommands(program)
+else program.command('image').description('the image that Nova boots amphorae from')
 
 if (process.argv[2] === 'amphora') (await import('../cli/amphora.ts')).addAmphoraCommands(program)
 else program.command('amphora').description('replacing amphorae for a new image or agent, beside `openstack loadbalancer amphora ...`')

@@ -1,13 +1,14 @@
 /** A machine that Nova boots, in place of which stands a namespace: it becomes an amphora by its config drive alone. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { readIfThere } from '../../src/agent/files.ts'
 import { amphoraFiles } from '../../src/lib/amphora-files.ts'
 import { exec } from '../../src/lib/exec.ts'
+import { writeConfigDrive } from '../support/config-drive.ts'
 import { eventually } from '../support/eventually.ts'
 import { AgentStage, filesOf, get, haproxyCfg, LOAD_BALANCER, type TestAgent, VIP } from './support/agent-stage.ts'
 
@@ -50,11 +51,8 @@ describe('a machine with a config drive', () => {
       [amphoraFiles.serverCertificate]: `${certificate}${key}`,
       [amphoraFiles.clientCa]: stage.clientCa.certificate,
     }
-    const openstack = join(machine.base, 'config/openstack')
-    for (const directory of ['latest', 'content']) mkdirSync(join(openstack, directory), { recursive: true })
-    const listed = Object.keys(files).map((path, index) => ({ path, content_path: `/content/000${index}` }))
-    for (const { path, content_path } of listed) writeFileSync(join(openstack, content_path), files[path]!)
-    writeFileSync(join(openstack, 'latest/meta_data.json'), JSON.stringify({ uuid: id, hostname: 'amphora-1', files: listed }))
+    mkdirSync(machine.base)
+    writeConfigDrive(join(machine.base, 'config'), { uuid: id, hostname: 'amphora-1', files })
     return machine
   }
 

@@ -2,22 +2,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createApi } from '../../src/api/server.ts'
-import { NoopAmphora } from '../../src/drivers/amphora/noop.ts'
-import { NoopCompute } from '../../src/drivers/compute/noop.ts'
 import { NotFoundError, RefusedError } from '../../src/drivers/errors.ts'
 import type { IdentityDriver } from '../../src/drivers/identity/driver.ts'
 import { type NetworkUnderTest, networkContract } from '../../src/drivers/network/contract.ts'
 import type { WantedPort } from '../../src/drivers/network/driver.ts'
-import { allFlows } from '../../src/resources/all-flows.ts'
-import { startWorker } from '../../src/worker/worker.ts'
 import { ApiClient, fault } from '../support/api-client.ts'
 import { aCloud } from '../support/cloud.ts'
-import { eventually } from '../support/eventually.ts'
 import { aTenancy, type Tenancy } from '../support/neutron-tenant.ts'
 import { noOpenStack } from '../support/openstack.ts'
 
-/** Of a change of a load balancer, where each question takes a second. */
-const PATIENCE_MS = 120_000
 const SLAAC = { ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac', enable_dhcp: true }
 
 describe('a real Neutron', { skip: noOpenStack ?? false }, () => {
@@ -229,105 +222,4 @@ describe('a real Neutron', { skip: noOpenStack ?? false }, () => {
     const owners = ports.map(({ project_id }) => (project_id === user.project_id ? 'user' : 'stranger'))
     assert.deepEqual(owners.sort(), ['stranger', 'user', 'user'])
   })
-
-  test('a pair with VIPs of both families has what it needs in Neutron all its life, and leaves nothing there', async (t) => {
-    const { driver, user, service } = it
-    const vipPlace = await user.aNetwork()
-    const vip6_subnet_id = await user.aSubnet(vipPlace.network_id, 'fd00::/64')
-    const members = await user.aNetwork()
-    t.after(async () => {
-      for (const { network_id } of [vipPlace, members]) await it.removeNetwork(network_id)
-      await it.removeGroups()
-    })
-    const { cloud } = await aCloud({ worker: false, config: { controller_worker: { loadbalancer_topology: 'ACTIVE_STANDBY' } } }).empty()
-    // Machines that are not there: no port is ever in one.
-    const context = { ...cloud.context, network: driver, compute: new NoopCompute(), amphora: new NoopAmphora() }
-    const worker = startWorker({ context, flows: allFlows })
-    const server = createApi(context)
-    t.after(async () => {
-      await worker.stop()
-      await server.close()
-    })
-    const api = new ApiClient(server, { 'x-project-id': user.project_id })
-    const additional_vips = [{ subnet_id: vip6_subnet_id }]
-    const loadBalancer = await api.createLoadBalancer({ vip_subnet_id: vipPlace.subnet_id, additional_vips })
-    const path = `/v2/lbaas/loadbalancers/${loadBalancer.id}`
-    const active = () =>
-      eventually(async () => {
-        const { provisioning_status, fault: why } = await api.show(path)
-        assert.equal(provisioning_status, 'ACTIVE', JSON.stringify(why))
-      }, PATIENCE_MS)
-    await active()
-    await api.createListener(loadBalancer, { protocol: 'HTTP', protocol_port: 80, allowed_cidrs: ['10.9.0.0/24', 'fd00::/64'] })
-    await active()
-    await api.createListener(loadBalancer, { protocol: 'UDP', protocol_port: 53 })
-    await active()
-    const pool = await api.createPool(loadBalancer, { protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' })
-    await active()
-    await api.createMember(pool, { address: '10.9.0.7', protocol_port: 80, subnet_id: members.subnet_id })
-    await active()
-
-    const portsOf = async (project_id: string) =>
-      (await service.ask<{ ports: PortShown[] }>('GET', `ports?project_id=${project_id}`)).ports.toSorted((a, b) =>
-        a.name.localeCompare(b.name),
-      )
-    const [vip] = await portsOf(user.project_id)
-    const addresses = vip!.fixed_ips.map(({ ip_address }) => ip_address).sort()
-    assert.equal(addresses.length, 2)
-    const own = await portsOf(service.project_id)
-    assert.deepEqual(
-      own.map(({ name }) => name.replace(/-[0-9a-f]{8}-[0-9a-f-]{27}/g, '-ID')),
-      ['octavia-lb-member-ID-ID', 'octavia-lb-member-ID-ID', 'octavia-lb-vrrp-ID', 'octavia-lb-vrrp-ID'],
-    )
-    const vrrp = own.filter(({ name }) => name.includes('vrrp'))
-    for (const port of vrrp) assert.deepEqual(port.allowed_address_pairs.map(({ ip_address }) => ip_address).sort(), addresses)
-    const groupsOfVip = vip!.security_groups
-    assert.equal(groupsOfVip.length, 1)
-    for (const port of vrrp) assert.deepEqual(port.security_groups, groupsOfVip)
-    const rules = async () => {
-      const { security_group } = await service.ask<{ security_group: { security_group_rules: RuleShown[] } }>(
-        'GET',
-        `security-groups/${groupsOfVip[0]}`,
-      )
-      const ingress = security_group.security_group_rules.filter(({ direction }) => direction === 'ingress')
-      return ingress
-        .map(
-          ({ ethertype, protocol, port_range_min, remote_ip_prefix }) => `${ethertype} ${protocol} ${port_range_min} ${remote_ip_prefix}`,
-        )
-        .sort()
-    }
-    const peers = vrrp.map(({ fixed_ips }) => fixed_ips.find(({ subnet_id }) => subnet_id === vipPlace.subnet_id)!.ip_address)
-    const ofPeers = peers.flatMap((address) => [`IPv4 112 null ${address}/32`, `IPv4 tcp 1025 ${address}/32`])
-    const ofListeners = ['IPv4 tcp 80 10.9.0.0/24', 'IPv4 udp 53 null', 'IPv6 tcp 80 fd00::/64', 'IPv6 udp 53 null']
-    assert.deepEqual(await rules(), [...ofPeers, ...ofListeners].sort())
-
-    await api.update(path, { vip_qos_policy_id: place.qos_policy_id })
-    await active()
-    for (const port of (await portsOf(service.project_id)).filter(({ name }) => name.includes('vrrp')))
-      assert.equal(port.qos_policy_id, place.qos_policy_id)
-    await user.ask('DELETE', `ports/${vip!.id}`)
-    await api.expect(202, 'PUT', `${path}/failover`)
-    await active()
-    const [again] = await portsOf(user.project_id)
-    assert.deepEqual(again!.fixed_ips.map(({ ip_address }) => ip_address).sort(), addresses)
-    assert.deepEqual(again!.security_groups, groupsOfVip)
-    assert.deepEqual((await portsOf(service.project_id)).map(({ id }) => id).sort(), own.map(({ id }) => id).sort())
-
-    await api.delete(`${path}?cascade=true`)
-    await eventually(async () => assert.equal((await api.request('GET', path)).status, 404), PATIENCE_MS)
-    assert.deepEqual(
-      [await portsOf(user.project_id), await portsOf(service.project_id), await driver.listMadeSecurityGroups()],
-      [[], [], []],
-    )
-  })
 })
-
-type PortShown = {
-  id: string
-  name: string
-  fixed_ips: { subnet_id: string; ip_address: string }[]
-  allowed_address_pairs: { ip_address: string }[]
-  security_groups: string[]
-  qos_policy_id: string | null
-}
-type RuleShown = { direction: string; ethertype: string; protocol: string; port_range_min: number | null; remote_ip_prefix: string | null }

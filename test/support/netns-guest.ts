@@ -6,7 +6,8 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { bundleAgent } from '../../src/agent/bundle.ts'
-import { AGENT_PROGRAM, AMPHORA_ENVIRONMENT, AS_IN_AMPHORA, amphoraView, writeDisk } from '../../src/embedded/compute/amphora-disk.ts'
+import { AGENT_ENVIRONMENT, AGENT_PROGRAM } from '../../src/agent/program.ts'
+import { AS_IN_AMPHORA, amphoraView, writeDisk } from '../../src/embedded/compute/amphora-disk.ts'
 
 /** Where the machine finds its config drive mounted. */
 const MOUNTED = '/run/config-drive'
@@ -31,4 +32,4 @@ const bubblewrap = [
   ...['--ro-bind', resolve(configDrive), MOUNTED],
   ...['--', ...AS_IN_AMPHORA, '/bin/sh', '-c', RESTART, 'sh', ...AGENT_PROGRAM, '--config-drive', MOUNTED],
 ]
-process.execve?.('/usr/bin/env', ['env', ...bubblewrap], AMPHORA_ENVIRONMENT)
+process.execve?.('/usr/bin/env', ['env', ...bubblewrap], AGENT_ENVIRONMENT)

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { amphoraFiles } from '../../lib/amphora-files.ts'
 import { CloudConfigError, filesInCloudConfig } from './cloud-config.ts'
-import { ConfigDriveError, readConfigDrive } from './config-drive.ts'
+import { ConfigDriveError, type NetworkData, readConfigDrive } from './config-drive.ts'
+import { networkFiles } from './network-files.ts'
 import { placeFiles } from './place-files.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'config-drive-'))
@@ -201,4 +202,50 @@ timezone: UTC
       assert.throws(() => read(`#cloud-config\nwrite_files:\n${entry}\n`), CloudConfigError)
     })
   }
+})
+
+describe('the machine that Nova describes', () => {
+  const mac = 'fa:16:3e:00:00:01'
+  const file = (networks: Omit<NetworkData['networks'][number], 'link'>[], mtu: number | null = null) =>
+    networkFiles({ links: [{ id: 'tap1', ethernet_mac_address: mac, mtu }], networks: networks.map((one) => ({ link: 'tap1', ...one })) })[
+      '10-boot-0.network'
+    ]!
+
+  test('has fixed addresses and routes', () => {
+    const text = file(
+      [
+        {
+          type: 'ipv4',
+          ip_address: '192.0.2.5',
+          netmask: '255.255.254.0',
+          routes: [{ network: '0.0.0.0', netmask: '0.0.0.0', gateway: '192.0.2.1' }],
+        },
+        { type: 'ipv6', ip_address: 'fd00::5', netmask: 'ffff:ffff:ffff:ffff::', routes: [] },
+      ],
+      1450,
+    )
+    for (const line of [
+      'MACAddress=fa:16:3e:00:00:01',
+      'MTUBytes=1450',
+      'DHCP=no',
+      'IPv6AcceptRA=no',
+      'Address=192.0.2.5/23',
+      'Address=fd00::5/64',
+    ])
+      assert.ok(text.split('\n').includes(line), line)
+    assert.match(text, /\[Route\]\nDestination=0.0.0.0\/0\nGateway=192.0.2.1\n/)
+  })
+
+  test('asks by DHCP and listens to routers where it should', () => {
+    assert.match(file([{ type: 'ipv4_dhcp' }]), /^DHCP=ipv4\nIPv6AcceptRA=no$/m)
+    for (const type of ['ipv6_slaac', 'ipv6_dhcp', 'ipv6_dhcpv6-stateful', 'ipv6_dhcpv6-stateless'])
+      assert.match(file([{ type }]), /^DHCP=no\nIPv6AcceptRA=yes$/m)
+  })
+
+  test('is refused where an address is none', () => {
+    const hostile = '10.0.0.1\nDHCP=yes'
+    assert.throws(() => file([{ type: 'ipv4', ip_address: hostile, netmask: '255.255.255.0' }]), ConfigDriveError)
+    assert.throws(() => file([{ type: 'ipv4', ip_address: '10.0.0.1', netmask: '255.0.255.0' }]), ConfigDriveError)
+    assert.throws(() => networkFiles({ links: [{ id: 'a', ethernet_mac_address: 'fa:16\n' }], networks: [] }), ConfigDriveError)
+  })
 })

@@ -21,8 +21,8 @@ export function bootRequest(wanted: WantedServer, { controller_worker, nova }: B
       // Without any Nova takes all networks of the project, as with upstream.
       ...(network_ids.length === 0 ? {} : { networks: network_ids.map((uuid) => ({ uuid })) }),
       ...(security_group_ids.length === 0 ? {} : { security_groups: security_group_ids.map((name) => ({ name })) }),
-      ...(availability_zone ? { availability_zone } : {}),
-      ...(amp_ssh_key_name ? { key_name: amp_ssh_key_name } : {}),
+      ...(availability_zone === null ? {} : { availability_zone }),
+      ...(amp_ssh_key_name === '' ? {} : { key_name: amp_ssh_key_name }),
       config_drive: true,
       ...(user_data_config_drive ? {} : { personality: Object.entries(files).map(([path, text]) => ({ path, contents: base64(text) })) }),
       user_data: base64(renderUserData({ files: inUserData, timezone: amp_timezone })),

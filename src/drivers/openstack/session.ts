@@ -79,7 +79,7 @@ export type Query = Record<string, string | readonly string[] | undefined>
 
 export interface ServiceRequest {
   query?: Query
-  /** Sent as JSON; a string as it is, with its own Content-Type. */
+  /** Sent as JSON; text and bytes as they are, with their own Content-Type. */
   body?: unknown
   headers?: Record<string, string>
   /** Statuses that are an answer, not an error, besides 2xx. */
@@ -285,8 +285,8 @@ function headersOf(service: ServiceDescription, asked: ServiceRequest, token: st
   }
 }
 
-function bodyOf(body: unknown): string | undefined {
-  return body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+function bodyOf(body: unknown): string | Uint8Array | undefined {
+  return body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
 }
 
 function parsed(text: string): unknown {

@@ -8,10 +8,9 @@
  */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
+import { AGENT_PROGRAM, agentFile, nodeFile } from '../../agent/program.ts'
 import { amphoraFiles } from '../../lib/amphora-files.ts'
 
-const AGENT = '/opt/ottavia/agent.mjs'
-const NODE = '/opt/ottavia/node'
 const MIB = 1024 * 1024
 
 /** Everything else of root's stays: HAProxy becomes nobody, keepalived wants real-time priority, the agent changes networks. */
@@ -20,22 +19,8 @@ const DROPPED_CAPABILITIES = ['sys_module', 'sys_rawio', 'sys_boot', 'sys_time',
 /** Parts of the host's /etc that programs in /usr look into and that tell nothing about the host. */
 const SHARED_ETC = ['ld.so.cache', 'alternatives', 'iproute2', 'protocols', 'services']
 
-/** The agent doesn't need a heap of the size Node takes by default; many amphorae share one machine. */
-const NODE_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning']
-
-/** What follows says where its configuration is. */
-export const AGENT_PROGRAM = [NODE, ...NODE_FLAGS, AGENT]
-
 /** For the script that supervises it. */
 export const AGENT_COMMAND = ['/var/log/amphora-agent.log', ...AGENT_PROGRAM, '--config-file', amphoraFiles.agentConfiguration]
-
-export const AMPHORA_ENVIRONMENT = {
-  PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-  HOME: '/root',
-  LANG: 'C.UTF-8',
-  MALLOC_ARENA_MAX: '1',
-  UV_THREADPOOL_SIZE: '2',
-}
 
 /**
  * What every command in an amphora begins with, the operator's too: it takes the capabilities also from the bounding set, which bubblewrap
@@ -93,7 +78,7 @@ export function amphoraView(disk: string, program: { node: string; agent: string
     ...SHARED_ETC.flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`]),
     ...['--bind', join(disk, 'lib'), '/var/lib/octavia', '--bind', join(disk, 'log'), '/var/log'],
     ...tmpfs('/var/lib/octavia/certs', '0700', 16),
-    ...['--ro-bind', program.node, NODE, '--ro-bind', program.agent, AGENT],
+    ...['--ro-bind', program.node, nodeFile, '--ro-bind', program.agent, agentFile],
     ...['--remount-ro', '/', '--chdir', '/'],
   ]
 }

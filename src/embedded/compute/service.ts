@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { AGENT_ENVIRONMENT } from '../../agent/program.ts'
 import type { Db } from '../../db/connection.ts'
 import type { Server, WantedServer } from '../../drivers/compute/driver.ts'
 import { NotFoundError } from '../../drivers/errors.ts'
@@ -16,7 +17,7 @@ import { type Clock, timestamp } from '../../lib/clock.ts'
 import { KeyedLock } from '../../lib/keyed-lock.ts'
 import type { Log } from '../../lib/log.ts'
 import { checkFence } from '../network/fences.ts'
-import { AGENT_COMMAND, AMPHORA_ENVIRONMENT, AS_IN_AMPHORA, amphoraView, removeDisk, writeDisk } from './amphora-disk.ts'
+import { AGENT_COMMAND, AS_IN_AMPHORA, amphoraView, removeDisk, writeDisk } from './amphora-disk.ts'
 import { Cgroups, type SandboxLimits } from './cgroups.ts'
 import { bootId, initOf, isAlive, killInit } from './init-process.ts'
 import { type SandboxNames, sandboxNames } from './names.ts'
@@ -259,7 +260,7 @@ export class EmbeddedCompute {
         prefix: AS_IN_AMPHORA,
         script: SUPERVISE,
         command: AGENT_COMMAND,
-        environment: AMPHORA_ENVIRONMENT,
+        environment: AGENT_ENVIRONMENT,
         startLog: join(disk, 'start.log'),
       })
       const [init] = await allSettled([starting, plugWithAddresses(network, netns, ports)])

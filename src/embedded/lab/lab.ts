@@ -8,11 +8,12 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { AGENT_ENVIRONMENT } from '../../agent/program.ts'
 import type { Db } from '../../db/connection.ts'
 import { RefusedError } from '../../drivers/errors.ts'
 import { type Clock, timestamp } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import { AMPHORA_ENVIRONMENT, AS_IN_AMPHORA } from '../compute/amphora-disk.ts'
+import { AS_IN_AMPHORA } from '../compute/amphora-disk.ts'
 import { Cgroups } from '../compute/cgroups.ts'
 import { bootId, type InitProcess, initOf, isAlive, killInit } from '../compute/init-process.ts'
 import { type SandboxNames, sandboxNames } from '../compute/names.ts'
@@ -132,7 +133,7 @@ export class Lab {
     if (inner && !existsSync(`/proc/${init.init_pid}/root/run/netns/amphora-haproxy`)) {
       throw new RefusedError(`the amphora ${compute_id} has no namespace amphora-haproxy yet`)
     }
-    const environment = { ...AMPHORA_ENVIRONMENT, TERM: process.env.TERM }
+    const environment = { ...AGENT_ENVIRONMENT, TERM: process.env.TERM }
     return await enterSandbox(init, [...AS_IN_AMPHORA, ...command], { cwd: '/', environment, netns: inner ? 'amphora-haproxy' : undefined })
   }
 
