@@ -86,11 +86,14 @@ function clientCertificate(config: Config): Said[] {
   return said
 }
 
-function passphrases({ certificates: { server_certs_key_passphrase } }: Config): Said[] {
+function passphrases({ certificates: { server_certs_key_passphrase }, database }: Config): Said[] {
   const option = '[certificates] server_certs_key_passphrase'
   const make = 'server_certs_key_passphrase = $(openssl rand -hex 16)'
   const [newest] = server_certs_key_passphrase
-  if (newest === undefined) return [ok(`${option} is made at the first start; every other controller needs the same`)]
+  // What controllers share lies in the database, encrypted with it.
+  if (newest === undefined && database.connection?.startsWith('postgres'))
+    return [warning(`${option} is missing: each machine would make its own, and controllers on another could read nothing`, make)]
+  if (newest === undefined) return [ok(`${option} is made at the first start`)]
   if (newest === SAMPLE_PASSPHRASE) return [warning(`${option} is that of the sample: whoever reads the database has all keys`, make)]
   const wrong = server_certs_key_passphrase.find((passphrase) => !/^[\w=-]{32}$/.test(passphrase))
   if (wrong !== undefined)

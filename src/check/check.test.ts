@@ -47,6 +47,11 @@ test('where nobody answers every area says so, at once and with what to type', a
     const errors = found.filter((one) => one.area === area && one.level === 'error')
     assert.ok(errors.length > 0 && errors.every(({ type }) => type !== null), JSON.stringify([area, errors]))
   }
+  assert.match(
+    only(found, 'heartbeats', 'error').join(),
+    /bind_ip = 127\.0\.0\.1: no amphora reaches that address.*controller_ip_port_list is missing/,
+  )
+  assert.match(only(found, 'certificates', 'warning').join(), /server_certs_key_passphrase is missing: each machine would make its own/)
   assert.ok(!JSON.stringify(found).includes('secret@') && !textOf(found).includes('secret@'))
 })
 

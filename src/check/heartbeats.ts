@@ -18,7 +18,7 @@ export async function checkHeartbeats(look: Look): Promise<Said[]> {
   const { config } = look
   if (config.controller_worker.amphora_driver === 'amphora_noop_driver') return [ok('amphora_noop_driver: no heartbeats')]
   const isRemote = config.controller_worker.compute_driver === 'compute_nova_driver'
-  return [...(await port(config)), ...(isRemote ? [...key(config), ...(await addresses(look))] : [])]
+  return [...(await port(config)), ...(isRemote ? [...reach(config), ...key(config), ...(await addresses(look))] : [])]
 }
 
 /** The ports that amphorae send to. */
@@ -48,10 +48,19 @@ function bindable(address: string, port: number): Promise<string | null> {
   })
 }
 
+function reach({ health_manager: { bind_ip } }: Config): Said[] {
+  if (!/^(127\.|::1$)/.test(bind_ip)) return []
+  return [
+    error(
+      `${SECTION} bind_ip = ${bind_ip}: no amphora reaches that address`,
+      'bind_ip = the address of this machine on the management network',
+    ),
+  ]
+}
+
 function key({ health_manager: { heartbeat_key } }: Config): Said[] {
   const make = `heartbeat_key = $(openssl rand -hex 32)`
-  if (heartbeat_key === null)
-    return [warning(`${SECTION} heartbeat_key is missing: it is made at the first start, and every other controller needs the same`, make)]
+  if (heartbeat_key === null) return [ok('the key of heartbeats is made at the first start, for all controllers of the database')]
   if (KNOWN_KEYS.includes(heartbeat_key))
     return [warning(`${SECTION} heartbeat_key is that of a sample: anybody can forge heartbeats`, make)]
   if (heartbeat_key.length < KEY_LENGTH) return [warning(`${SECTION} heartbeat_key has fewer than ${KEY_LENGTH} characters`, make)]

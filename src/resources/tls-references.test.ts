@@ -125,6 +125,22 @@ test('another project’s certificate does not exist for the one who asks', asyn
   await member.createListener(loadBalancer, { ...https, default_tls_container_ref: own })
 })
 
+test('the store is asked with the token of whoever asks', async () => {
+  const { cloud } = await aCloud({ config: { api_settings: { auth_strategy: 'keystone' } } }).empty()
+  const headers = cloud.identity.issue('project-1', ['member', 'reader'])
+  const member = cloud.api.as(headers)
+  const { id } = await member.createLoadBalancer(cloud.aBody())
+  const loadBalancer = await member.waitFor(`/v2/lbaas/loadbalancers/${id}`)
+  const { checkCertificate } = cloud.certificates
+  const tokens: unknown[] = []
+  cloud.certificates.checkCertificate = async (reference, reader) => {
+    tokens.push(reader !== null && 'token' in reader ? reader.token : null)
+    return checkCertificate.call(cloud.certificates, reference, reader)
+  }
+  await member.createListener(loadBalancer, { ...https, default_tls_container_ref: cloud.certificates.addCertificate() })
+  assert.deepEqual(tokens, Object.values(headers))
+})
+
 test('the store is not asked within a transaction, nor for what is refused before', async () => {
   const { api, cloud, loadBalancer } = await aCloud().withLoadBalancer()
   const known = cloud.certificates.addCertificate()
