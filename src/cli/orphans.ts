@@ -9,7 +9,7 @@ const MAX_LISTED = 1_000
 export function addOrphanCommands(program: Command, withInstallation: WithInstallation): void {
   program
     .command('orphans')
-    .description('machines, ports and security groups that no load balancer and no amphora knows')
+    .description('machines, ports, security groups and server groups that no load balancer and no amphora knows')
     .command('list')
     .description('those that housekeeping found; ours are deleted after [house_keeping] orphan_grace_seconds')
     .addOption(new Option('--state <directory>', 'the state directory'))

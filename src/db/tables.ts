@@ -408,7 +408,7 @@ export interface VipReservationRow {
 export interface OrphanRow {
   /** In the backend. */
   id: string
-  kind: 'server' | 'port' | 'security_group'
+  kind: 'server' | 'port' | 'security_group' | 'server_group'
   name: string
   made_by: string
   /** It is known to have been made by this installation, and not by another one of the same cloud. */

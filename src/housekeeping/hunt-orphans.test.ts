@@ -42,6 +42,8 @@ async function aCloudWithOrphans(db: Db, grace = GRACE_SECONDS) {
       { flow_id: made_by, generation: 1 },
     )
     const group = await network.ensureSecurityGroup({ name: `lb-${id}`, made_by })
+    const policy = 'anti-affinity'
+    await compute.ensureServerGroup({ name: `octavia-lb-${id}`, policy, made_by }, { flow_id: made_by, generation: 1 })
     for (const name of [`octavia-lb-${id}`, `octavia-lb-vrrp-${id}`, `octavia-lb-member-${id}-${uuid(9)}`]) {
       await network.ensurePort({
         name,
@@ -58,6 +60,7 @@ async function aCloudWithOrphans(db: Db, grace = GRACE_SECONDS) {
     }
   }
   const isThere = (id: string) => [
+    compute.serverGroups.filter(({ name }) => name.includes(id)).length,
     compute.servers.filter(({ wanted }) => wanted.name.includes(id)).length,
     network.ports.filter(({ name }) => name.includes(id)).length,
     network.securityGroups.filter(({ name }) => name.includes(id)).length,
@@ -68,7 +71,7 @@ async function aCloudWithOrphans(db: Db, grace = GRACE_SECONDS) {
 forEachDatabase('what no row knows is told of, and deleted after a grace time if it was made here', async (open) => {
   const { cloud, isThere } = await aCloudWithOrphans(await open())
   const { db, clock, context } = cloud
-  assert.deepEqual(await huntOrphans.run(context), { found: 10, deleted: 0, failed: 0 })
+  assert.deepEqual(await huntOrphans.run(context), { found: 12, deleted: 0, failed: 0 })
   const listed = await db.selectFrom('orphan').select(['name', 'is_ours']).execute()
   assert.ok(listed.every(({ name, is_ours }) => name.includes(is_ours ? FORGOTTEN : FOREIGN)))
 
@@ -80,10 +83,10 @@ forEachDatabase('what no row knows is told of, and deleted after a grace time if
   clock.passSeconds(1)
   cloud.network.failNext('deletePort')
   // A group stays as long as a port has it.
-  assert.deepEqual(await huntOrphans.run(context), { found: 0, deleted: 3, failed: 2 })
+  assert.deepEqual(await huntOrphans.run(context), { found: 0, deleted: 4, failed: 2 })
   assert.deepEqual(await huntOrphans.run(context), { found: 0, deleted: 2, failed: 0 })
-  assert.deepEqual(isThere(FORGOTTEN), [0, 0, 0])
-  for (const id of [LIVING, FOREIGN, STARTING]) assert.deepEqual(isThere(id), [1, 3, 1], id)
+  assert.deepEqual(isThere(FORGOTTEN), [0, 0, 0, 0])
+  for (const id of [LIVING, FOREIGN, STARTING]) assert.deepEqual(isThere(id), [1, 1, 3, 1], id)
 })
 
 forEachDatabase('an orphan whose owner comes back is none, and without a grace time nothing is deleted', async (open) => {
@@ -92,7 +95,7 @@ forEachDatabase('an orphan whose owner comes back is none, and without a grace t
   await huntOrphans.run(context)
   clock.passSeconds(10 * GRACE_SECONDS)
   assert.deepEqual(await huntOrphans.run(context), { found: 0, deleted: 0, failed: 0 })
-  assert.deepEqual(isThere(FORGOTTEN), [1, 3, 1])
+  assert.deepEqual(isThere(FORGOTTEN), [1, 1, 3, 1])
   await db.updateTable('amphora').set({ status: 'ALLOCATED' }).execute()
   await db.updateTable('load_balancer').set({ provisioning_status: 'ACTIVE' }).execute()
   await huntOrphans.run(context)

@@ -1,5 +1,5 @@
 /**
- * Machines, ports and security groups that carry our names and that nobody knows: of a database that was put back to an older state, or of a fault. They are
+ * Machines, ports, security groups and server groups that carry our names and that nobody knows: of a database that was put back to an older state, or of a fault. They are
  * told of; after a grace time those are deleted that this installation is known to have made. In one cloud there may be another Octavia, whose things bear
  * the same kinds of names: what cannot be told from theirs is never touched. Nor is a user's own port, for drivers list only what was made through them.
  */
@@ -9,8 +9,8 @@ import type { OrphanRow } from '../db/tables.ts'
 import type { Made } from '../drivers/network/driver.ts'
 import { periodicJob } from './periodic-job.ts'
 
-/** In this order they can be deleted: a port is in use while its machine is, a group while its ports are. */
-const KINDS = ['server', 'port', 'security_group'] as const
+/** In this order they can be deleted: a port is in use while its machine is, a group while its ports or machines are. */
+const KINDS = ['server', 'port', 'security_group', 'server_group'] as const
 type Kind = OrphanRow['kind']
 type Found = Made & { kind: Kind }
 
@@ -59,6 +59,7 @@ async function listMade({ compute, network }: Context): Promise<Found[]> {
     server: await compute.listMadeServers(),
     port: await network.listMadePorts(),
     security_group: await network.listMadeSecurityGroups(),
+    server_group: await compute.listMadeServerGroups(),
   }
   return KINDS.flatMap((kind) => lists[kind].map(({ id, name, made_by }) => ({ kind, id, name, made_by })))
 }
@@ -140,5 +141,6 @@ async function removeAll(context: Context, due: readonly OrphanRow[]): Promise<{
 /** Only if it is still what was found. */
 function remove({ compute, network }: Context, { kind, id, made_by }: OrphanRow): Promise<void> {
   if (kind === 'server') return compute.deleteServer(id, { made_by })
+  if (kind === 'server_group') return compute.deleteServerGroup(id)
   return kind === 'port' ? network.deletePort(id, { made_by }) : network.deleteSecurityGroup(id, { made_by })
 }

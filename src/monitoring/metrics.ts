@@ -76,7 +76,7 @@ export const metricTable = {
 
   load_balancers: gauge('Load balancers in the database.', ['provisioning_status', 'operating_status']),
   amphorae: gauge('Amphorae in the database, by status.', ['status']),
-  orphans: gauge('Machines, ports and security groups that no row knows, as housekeeping saw them last.', ['kind']),
+  orphans: gauge('Machines, ports, security groups and server groups that no row knows, as housekeeping saw them last.', ['kind']),
   certificate_expiry_timestamp_seconds: gauge(
     'When the first certificate of each kind ends: user (of listeners and pools), amphora (server certificates of agents).',
     ['kind'],

@@ -136,8 +136,11 @@ export function computeContract(name: string, open: () => Promise<ComputeUnderTe
       const group = { name: 'octavia-lb-1', policy: 'anti-affinity', made_by: 'flow-1' }
       const id = await it.driver.ensureServerGroup(group, fence)
       assert.equal(await it.driver.ensureServerGroup(group, fence), id)
+      const listed = async () => (await it.driver.listMadeServerGroups()).filter((made) => made.id === id).map(({ name }) => name)
+      assert.deepEqual(await listed(), [group.name])
       await it.driver.deleteServerGroup(id)
       await it.driver.deleteServerGroup(id)
+      assert.deepEqual(await listed(), [])
     })
 
     test('zones and flavors that there are not are told from those that there are', async () => {

@@ -58,6 +58,8 @@ export interface ComputeDriver {
   detachPort(compute_id: string, port_id: string, options?: { mayEndMachine?: boolean }): Promise<void>
   ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string>
   deleteServerGroup(id: string): Promise<void>
+  /** All groups of the names that load balancers' groups have, `octavia-lb-<id>`; `made_by` is empty where the backend keeps no such thing. */
+  listMadeServerGroups(): Promise<Made[]>
 
   // Whether there is what profiles of flavors and availability zones name; each throws NotFoundError.
   checkFlavor(id: string): Promise<void>

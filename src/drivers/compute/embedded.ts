@@ -65,6 +65,10 @@ export class EmbeddedComputeDriver implements ComputeDriver {
     return this.#compute.deleteServerGroup(id)
   }
 
+  listMadeServerGroups(): Promise<Made[]> {
+    return this.#compute.listMadeServerGroups()
+  }
+
   async checkFlavor(id: string): Promise<void> {
     if (id !== this.#kind.flavor) throw new NotFoundError('Nova flavor', id)
   }

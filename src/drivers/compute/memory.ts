@@ -167,6 +167,10 @@ export class MemoryCompute implements ComputeDriver {
     })
   }
 
+  listMadeServerGroups(): Promise<Made[]> {
+    return this.failures.around('listMadeServerGroups', () => this.serverGroups.map(({ id, name, made_by }) => ({ id, name, made_by })))
+  }
+
   checkFlavor(id: string): Promise<void> {
     return this.failures.around('checkFlavor', () => mustBeAmong(this.flavors, 'Nova flavor', id))
   }

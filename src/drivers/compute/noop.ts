@@ -53,6 +53,10 @@ export class NoopCompute implements ComputeDriver {
 
   async deleteServerGroup(): Promise<void> {}
 
+  async listMadeServerGroups(): Promise<Made[]> {
+    return []
+  }
+
   async checkFlavor(): Promise<void> {}
 
   async checkAvailabilityZone(): Promise<void> {}

@@ -171,6 +171,13 @@ export class NovaCompute implements ComputeDriver {
     await this.#nova.request('DELETE', `/os-server-groups/${encodeURIComponent(id)}`, { accept: [404] })
   }
 
+  /** Nova keeps nothing of a group but its name. */
+  async listMadeServerGroups(): Promise<Made[]> {
+    const made: Made[] = []
+    for await (const { id, name } of this.#groups()) if (name.startsWith('octavia-lb-')) made.push({ id, name, made_by: '' })
+    return made
+  }
+
   async checkFlavor(id: string): Promise<void> {
     const { status } = await this.#nova.request('GET', `/flavors/${encodeURIComponent(id)}`, { accept: [404] })
     if (status === 404) throw new NotFoundError('Nova flavor', id)
@@ -221,14 +228,17 @@ export class NovaCompute implements ComputeDriver {
   }
 
   async #groupNamed(name: string): Promise<string | null> {
+    for await (const group of this.#groups()) if (group.name === name) return group.id
+    return null
+  }
+
+  async *#groups(): AsyncGenerator<{ id: string; name: string }> {
     for (let page = 0; page < MAX_PAGES; page++) {
       const query = { limit: String(GROUPS_OF_A_PAGE), offset: String(page * GROUPS_OF_A_PAGE) }
       const { body } = await this.#nova.request<{ server_groups: { id: string; name: string }[] }>('GET', '/os-server-groups', { query })
-      const found = body.server_groups.find((group) => group.name === name)
-      if (found !== undefined) return found.id
-      if (body.server_groups.length < GROUPS_OF_A_PAGE) return null
+      yield* body.server_groups
+      if (body.server_groups.length < GROUPS_OF_A_PAGE) return
     }
-    return null
   }
 
   /**

@@ -28,6 +28,7 @@ import {
   findServerByName,
   findServers,
   insertServer,
+  listServerGroups,
   listServers,
   removeServer,
   removeServerGroup,
@@ -121,6 +122,10 @@ export class EmbeddedCompute {
   async listGone(compute_ids: readonly string[]): Promise<string[]> {
     const rows = new Map((await findServers(this.#options.db, compute_ids)).map((row) => [row.compute_id, row]))
     return compute_ids.filter((id) => statusOf(rows.get(id)) === 'GONE')
+  }
+
+  async listMadeServerGroups(): Promise<Made[]> {
+    return (await listServerGroups(this.#options.db)).map(({ id, name, made_by }) => ({ id, name, made_by }))
   }
 
   async listMadeServers(): Promise<Made[]> {
