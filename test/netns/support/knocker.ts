@@ -1,6 +1,7 @@
 /**
  * A program for a client's namespace: opens a new connection every few milliseconds and asks for one answer on it; beside that, some clients that keep
- * their connections and ask again and again. Its argument is Knocking as JSON. It ends with its standard input and prints a Knocked.
+ * their connections and ask again and again. Its argument is Knocking as JSON. It prints a line when the first knock was answered, or not; it ends with its
+ * standard input and prints a Knocked.
  */
 import { Agent, get } from 'node:http'
 import { connect } from 'node:net'
@@ -51,7 +52,7 @@ const host = knocking.address.includes(':') ? `[${knocking.address}]` : knocking
 
 const timer = setInterval(() => {
   const done = knock().then((one) => {
-    knocked.knocks.push(one)
+    if (knocked.knocks.push(one) === 1) process.stdout.write('knocking\n')
     under.delete(done)
   })
   under.add(done)

@@ -1,6 +1,6 @@
 /** A client that knocks without pause, as the one who waits for it sees it, and what its knocks say. */
 import { spawn } from 'node:child_process'
-import { text } from 'node:stream/consumers'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Client } from './data-plane.ts'
@@ -20,18 +20,29 @@ export async function knockDuring(client: Client, wish: Wish, work: () => Promis
   const child = spawn('nsenter', [`--net=${client.netns}`, process.execPath, knocker, JSON.stringify(knocking)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  const printed = text(child.stdout)
+  let printed = ''
+  const ended = once(child, 'close')
+  // A program takes its time to start, and what happened before its first knock would leave no trace.
+  const begun = new Promise<void>((resolve) => {
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      printed += piece
+      if (printed.includes('\n')) resolve()
+    })
+  })
   try {
+    await Promise.race([begun, ended])
     await sleep(QUIET_MS)
     await work()
     await sleep(QUIET_MS)
   } finally {
     child.stdin.end()
   }
-  return JSON.parse(await printed) as Knocked
+  await ended
+  return JSON.parse(printed.slice(printed.indexOf('\n'))) as Knocked
 }
 
-const isPrompt = ({ answeredAfterMs }: Knock) => answeredAfterMs !== null && answeredAfterMs < PROMPT_MS
+/** Answered without a wait for another SYN. */
+export const isPrompt = ({ answeredAfterMs }: Knock) => answeredAfterMs !== null && answeredAfterMs < PROMPT_MS
 
 /** The longest time in which nobody who came was answered without waiting, in milliseconds. */
 export function longestGap({ knocks }: Knocked): number {
