@@ -68,9 +68,9 @@ async function bootPartition(run: Run, boot: string, { vmlinuz, initrd }: BuiltR
   sparse(boot, BOOT_MIB)
   const geometry = ['-h', '64', '-s', '32', '-T', String(sectors(BOOT_MIB)), '-H', String(sectors(1))]
   await run('mformat', ['-i', boot, '-N', DISK_ID, '-v', 'BOOT', ...geometry, '::'])
-  await run('mcopy', ['-i', boot, '-m', vmlinuz, '::vmlinuz'])
-  await run('mcopy', ['-i', boot, '-m', initrd, '::initrd.img'])
-  await run('mcopy', ['-i', boot, '-m', configuration, '::syslinux.cfg'])
+  await run('mcopy', ['-i', boot, vmlinuz, '::vmlinuz'])
+  await run('mcopy', ['-i', boot, initrd, '::initrd.img'])
+  await run('mcopy', ['-i', boot, configuration, '::syslinux.cfg'])
   await run('syslinux', ['--install', boot])
 }
 

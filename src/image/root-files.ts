@@ -2,6 +2,7 @@
  * What an amphora's root file system has besides Debian's packages and the agent. The root is a read-only squashfs; what must outlive a restart is on
  * the disk's third partition, mounted at /var; the certificates of tenants are on a tmpfs.
  */
+import { readFileSync } from 'node:fs'
 import { AGENT_ENVIRONMENT, AGENT_PROGRAM } from '../agent/program.ts'
 
 /** The disk's name in its partition table; partitions are found by it, whatever bus the disk is on. */
@@ -101,6 +102,8 @@ export const KERNEL_OPTIONS = [
   'net.ifnames=0',
   ...['console=tty0', 'console=ttyS0,115200'],
   ...['quiet', 'loglevel=4'],
+  // An emulated timer on a busy host comes later than the kernel waits for it, and then it would give up.
+  'no_timer_check',
   // A kernel that gave up is started anew; the health manager sees the rest.
   'panic=10',
 ].join(' ')
@@ -172,24 +175,8 @@ net.core.wmem_max = 67108864
 kernel.panic = 10
 `
 
-/**
- * What keepalived runs to check the members of SCTP pools (upstream's program of that name): `amphora-health-checker sctp -t SECONDS ADDRESS PORT`. The member is
- * well if it accepts an association. In Perl, since Debian's smallest system has it and Node has no SCTP.
- */
-const HEALTH_CHECKER = `#!/usr/bin/perl
-use strict;
-use Socket qw(AF_INET AF_INET6 SOCK_STREAM inet_pton pack_sockaddr_in pack_sockaddr_in6);
-use constant IPPROTO_SCTP => 132;
-my ($protocol, $option, $seconds, $address, $port) = @ARGV;
-die "usage: amphora-health-checker sctp -t SECONDS ADDRESS PORT\n" unless @ARGV == 5 && $protocol eq 'sctp' && $option eq '-t';
-my $is_ipv6 = index($address, ':') >= 0;
-my $packed = inet_pton($is_ipv6 ? AF_INET6 : AF_INET, $address) or die "no address: $address\n";
-my $to = $is_ipv6 ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed);
-# Its signal ends the program, which is a failed check.
-alarm $seconds;
-socket(my $socket, $is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_SCTP) or die "no SCTP: $!\n";
-connect($socket, $to) or die "$!\n";
-`
+/** What keepalived runs to check the members of SCTP pools. In Perl, since Debian's smallest system has it and Node has no raw sockets. */
+const HEALTH_CHECKER = new URL('amphora-health-checker.pl', import.meta.url)
 
 /** Path to file. */
 export function rootFiles({ ssh, kernel }: { ssh: boolean; kernel: Kernel }): Record<string, RootFile> {
@@ -206,7 +193,7 @@ export function rootFiles({ ssh, kernel }: { ssh: boolean; kernel: Kernel }): Re
     '/etc/tmpfiles.d/ottavia.conf': {
       contents: 'd /var/lib/octavia 0755 root root -\nd /var/lib/ottavia 0700 root root -\nL /var/lib/dpkg - - - - /usr/lib/ottavia/dpkg\n',
     },
-    '/usr/sbin/amphora-health-checker': { contents: HEALTH_CHECKER, mode: 0o755 },
+    '/usr/sbin/amphora-health-checker': { contents: readFileSync(HEALTH_CHECKER, 'utf8'), mode: 0o755 },
     '/etc/sysctl.d/60-ottavia.conf': { contents: SYSCTL },
     '/etc/initramfs-tools/conf.d/ottavia': { contents: 'MODULES=list\nCOMPRESS=zstd\nRESUME=none\n' },
     '/etc/initramfs-tools/hooks/ottavia': { contents: INITRAMFS_HOOK(kernel), mode: 0o755 },

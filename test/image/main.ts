@@ -117,11 +117,15 @@ async function story(image: string): Promise<void> {
   await members[0]!.start()
   await stage.driver.deleteUdpListener(agent, LISTENER, fence)
 
-  for (const { name } of members) await sctpMember(name)
+  const sctpMembers = [await sctpMember(members[0]!.name), await sctpMember(members[1]!.name)]
   await timed('SCTP: from the configuration to answers of both members', async () => {
     await stage.driver.applyUdpListener(agent, LISTENER, lvsFile('SCTP', SCTP_PORT, 'SCTP'), fence)
     await eventually(async () => assert.deepEqual(await sctpAnswers(), ['udp-21', 'udp-22']), STEP_TIMEOUT_MS)
   })
+  sctpMembers[0]!.kill('SIGKILL')
+  await timed('SCTP: a member fell, and only the other answers', () =>
+    eventually(async () => assert.deepEqual(await sctpAnswers(), ['udp-22']), STEP_TIMEOUT_MS),
+  )
   for (const member of members) await member.kill()
 
   await timed('restart: from the reset to the first HTTP answer', async () => {
@@ -209,9 +213,10 @@ async function sctpAnswers(): Promise<string[]> {
   return [...answers].sort()
 }
 
-async function sctpMember(namespace: string): Promise<void> {
+async function sctpMember(namespace: string): Promise<ChildProcess> {
   const args = [`--net=/run/netns/${namespace}`, 'python3', SCTP, 'serve', String(SCTP_PORT), namespace]
   const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] })
   helpers.push(child)
   await new Promise((listens) => child.stdout!.once('data', listens))
+  return child
 }
