@@ -24,9 +24,11 @@ export class ClientSession {
   readonly commands: string[][] = []
   readonly #child: ChildProcess
   readonly #answers: AsyncIterator<string>
+  readonly #commandTimeoutMs: number
   #complaints = ''
 
-  constructor(client: 'openstack' | 'neutron', credentials: Record<string, string>) {
+  constructor(client: 'openstack' | 'neutron', credentials: Record<string, string>, commandTimeoutMs = COMMAND_TIMEOUT_MS) {
+    this.#commandTimeoutMs = commandTimeoutMs
     const env = { PATH: process.env.PATH, HOME: '/nonexistent', LC_ALL: 'C.UTF-8', ...credentials }
     this.#child = spawn('/usr/bin/python3', [script, client], { env, stdio: ['pipe', 'pipe', 'pipe'] })
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -51,7 +53,7 @@ export class ClientSession {
   async #ask(question: string[] | { describe: string }): Promise<CommandResult> {
     const line = JSON.stringify(question)
     this.#child.stdin!.write(`${line}\n`)
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), COMMAND_TIMEOUT_MS)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), this.#commandTimeoutMs)
     const { value, done } = await this.#answers.next()
     clearTimeout(timer)
     if (done) throw new Error(`the client ended at ${line}: ${this.#complaints}`)

@@ -3,7 +3,7 @@
  * this sandbox's own. `openstack/up` (in OTTAVIA_SHARED) writes into the machine's /etc and /var and keeps databases there; in a sandbox it writes into
  * memory, so that the machine stays as it was and several clouds may run.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ const shared = process.env.OTTAVIA_SHARED ?? fileURLToPath(new URL('../../../sha
 const scripts = join(shared, 'openstack')
 /** The sandbox's own /run is in memory and goes with it. */
 const STATE = '/run/openstack'
+const GUEST = '/run/openstack-guest'
 /** Two minutes on an idle machine. */
 const UP_TIMEOUT_MS = 900_000
 const KEYSTONE_PORT = 5000
@@ -39,12 +40,33 @@ export const noOpenStack =
 export async function ensureOpenStack(): Promise<NodeJS.ProcessEnv> {
   if (await listens(KEYSTONE_PORT)) return { ...administrator, OPENSTACK_STATE: process.env.OPENSTACK_STATE ?? STATE }
   if (!existsSync(scripts)) throw new Error(`${scripts} is not there: OTTAVIA_SHARED names the directory that has openstack/up`)
+  if (!existsSync('/usr/bin/nova-compute'))
+    throw new Error('Nova is not installed: npm run test:openstack installs what an OpenStack needs')
   await hideTheMachine()
   const started = performance.now()
-  const env = { ...process.env, OPENSTACK_STATE: STATE }
+  const env = { ...process.env, OPENSTACK_STATE: STATE, OPENSTACK_GUEST: process.env.OPENSTACK_GUEST ?? writeGuest() }
   await exec(join(scripts, 'up'), ['--netns'], { env, timeoutMs: UP_TIMEOUT_MS })
   console.log(`     a real OpenStack is up (${((performance.now() - started) / 1_000).toFixed(0)} s)`)
   return { ...administrator, OPENSTACK_STATE: STATE }
+}
+
+/**
+ * What Nova's servers run. A script in the user data is run as cloud-init would, which makes tenants' servers; others are amphorae. The services see neither our
+ * PATH nor our Node.
+ */
+function writeGuest(): string {
+  const amphora = fileURLToPath(new URL('netns-guest.ts', import.meta.url))
+  const lines = [
+    '#!/bin/sh',
+    'user_data="$1/openstack/latest/user_data"',
+    `if [ "$(head -c 2 "$user_data" 2>/dev/null)" = '#!' ]; then`,
+    '  install -m 700 "$user_data" user-script',
+    '  exec ./user-script',
+    'fi',
+    `exec '${process.execPath}' '${amphora}' "$1"`,
+  ]
+  writeFileSync(GUEST, `${lines.join('\n')}\n`, { mode: 0o755 })
+  return GUEST
 }
 
 /** Lays over all places where the services write what is in memory. Databases begin empty: those of the machine may be in use. */

@@ -1,0 +1,142 @@
+/** What an operator prepares in a real OpenStack before he starts a controller, the octavia.conf that fits, and the controller. */
+import { randomBytes } from 'node:crypto'
+import { exec } from '../../src/lib/exec.ts'
+import { Controller } from './controller.ts'
+import { type RealCloud, type ServiceType, services, uniqueName } from './openstack-cloud.ts'
+
+const PASSWORD = 'secret'
+/** Of `--port-base`. */
+const HEARTBEATS = 5
+
+export interface OctaviaPlace {
+  flavor_id: string
+  image_id: string
+  image_tag: string
+  network_id: string
+  security_group_id: string
+  /** The controller's own address on the management network. */
+  address: string
+  /** Takes all of it away. */
+  remove(): Promise<void>
+}
+
+/** All of it in the project of the service user. In: the management network's range, a /24 without `/24`. */
+export async function prepareOctavia(cloud: RealCloud, range = '10.252.0.0'): Promise<OctaviaPlace> {
+  const as = cloud.octavia
+  const name = uniqueName('octavia')
+  const make = async (service: ServiceType, path: string, key: string, wanted: object, by = as) =>
+    (await cloud.ask<Record<string, { id: string } & Record<string, unknown>>>(service, 'POST', path, { body: { [key]: wanted }, as: by }))[
+      key
+    ]!
+  const flavor = await make('compute', '/flavors', 'flavor', { name, ram: 1024, vcpus: 1, disk: 2 }, cloud.admin)
+  const image_id = await anImage(cloud, { name, tags: [name] })
+  const network = await make('network', '/networks', 'network', { name })
+  const subnet = await make('network', '/subnets', 'subnet', {
+    name,
+    network_id: network.id,
+    ip_version: 4,
+    cidr: `${range}/24`,
+    gateway_ip: null,
+  })
+  const group = await make('network', '/security-groups', 'security_group', { name })
+  for (const rule of [{ protocol: 'tcp', port_range_min: 9443, port_range_max: 9443 }, { protocol: 'icmp' }])
+    await make('network', '/security-group-rules', 'security_group_rule', { security_group_id: group.id, direction: 'ingress', ...rule })
+  const port = await make('network', '/ports', 'port', { name, network_id: network.id, device_owner: 'Octavia:health-mgr' })
+  const [{ ip_address }] = port.fixed_ips as [{ ip_address: string }]
+  // The first server there would make the bridge; a controller has its address before it boots any.
+  const bridge = `brq${network.id.slice(0, 11)}`
+  await exec('ip', ['link', 'add', bridge, 'type', 'bridge'])
+  await exec('ip', ['address', 'add', `${ip_address}/24`, 'dev', bridge])
+  await exec('ip', ['link', 'set', bridge, 'up'])
+  return {
+    flavor_id: flavor.id,
+    image_id,
+    image_tag: name,
+    network_id: network.id,
+    security_group_id: group.id,
+    address: ip_address,
+    async remove() {
+      await exec('ip', ['link', 'delete', bridge])
+      for (const path of [`/ports/${port.id}`, `/subnets/${subnet.id}`, `/networks/${network.id}`, `/security-groups/${group.id}`])
+        await cloud.ask('network', 'DELETE', path, { as })
+      await cloud.ask('image', 'DELETE', `/images/${image_id}`, { as })
+      await cloud.ask('compute', 'DELETE', `/flavors/${flavor.id}`)
+    },
+  }
+}
+
+/** One byte: servers that are namespaces do not look into it. Of the service user, for him alone; or of the administrator, for everybody. */
+export async function anImage(
+  cloud: RealCloud,
+  { name, tags, forAll = false }: { name: string; tags: string[]; forAll?: boolean },
+): Promise<string> {
+  const as = forAll ? cloud.admin : cloud.octavia
+  const visibility = forAll ? 'public' : 'private'
+  const body = { name, tags, visibility, disk_format: 'raw', container_format: 'bare' }
+  const { id } = await cloud.ask<{ id: string }>('image', 'POST', '/images', { body, as })
+  const response = await fetch(`${services.image}/images/${id}/file`, {
+    method: 'PUT',
+    headers: { 'x-auth-token': as.token, 'content-type': 'application/octet-stream' },
+    body: 'x',
+  })
+  if (!response.ok) throw new Error(`image ${id}: ${response.status} ${await response.text()}`)
+  return id
+}
+
+export interface Wanted {
+  portBase: number
+  topology?: 'SINGLE' | 'ACTIVE_STANDBY'
+  /** Where each service is asked instead of where it is, such as a proxy; a URL without its version. */
+  instead?: Partial<Record<ServiceType, string>>
+  /** More lines, by section. */
+  more?: Record<string, string[]>
+}
+
+/** As an operator would write it for this cloud. */
+export function octaviaConf(place: OctaviaPlace, { portBase, topology = 'SINGLE', instead = {}, more = {} }: Wanted): string {
+  const login = [
+    `auth_url = ${instead.identity ?? services.identity.replace('/v3', '')}`,
+    'auth_type = password',
+    'username = octavia',
+    `password = ${PASSWORD}`,
+    'user_domain_name = Default',
+    'project_name = service',
+    'project_domain_name = Default',
+  ]
+  const override = (service: ServiceType, version = '') =>
+    instead[service] === undefined ? [] : [`endpoint_override = ${instead[service]}${version}`]
+  const sections: Record<string, string[]> = {
+    api_settings: ['healthcheck_enabled = true'],
+    keystone_authtoken: [`www_authenticate_uri = ${services.identity}`, ...login, 'service_token_roles_required = true'],
+    service_auth: login,
+    controller_worker: [
+      `loadbalancer_topology = ${topology}`,
+      `amp_flavor_id = ${place.flavor_id}`,
+      `amp_image_tag = ${place.image_tag}`,
+      `amp_boot_network_list = ${place.network_id}`,
+      `amp_secgroup_list = ${place.security_group_id}`,
+    ],
+    nova: ['enable_anti_affinity = true', ...override('compute', '/v2.1')],
+    neutron: override('network'),
+    glance: override('image'),
+    certificates: override('key-manager'),
+    health_manager: [
+      `bind_ip = ${place.address}`,
+      `bind_port = ${portBase + HEARTBEATS}`,
+      `controller_ip_port_list = ${place.address}:${portBase + HEARTBEATS}`,
+      `heartbeat_key = ${randomBytes(16).toString('hex')}`,
+      'heartbeat_interval = 1',
+      'heartbeat_timeout = 20',
+      'health_check_interval = 1',
+    ],
+  }
+  for (const [section, lines] of Object.entries(more)) sections[section] = [...(sections[section] ?? []), ...lines]
+  return Object.entries(sections)
+    .map(([section, lines]) => [`[${section}]`, ...lines, ''].join('\n'))
+    .join('\n')
+}
+
+/** A controller of this cloud, running. */
+export function startOctavia(place: OctaviaPlace, wanted: Wanted): Promise<Controller> {
+  return new Controller({ portBase: wanted.portBase, config: octaviaConf(place, wanted) }).start()
+}
