@@ -7,6 +7,7 @@ const benchmarks: Record<string, () => Promise<{ run(options: string[]): Promise
   failover: () => import('./failover.ts'),
   heartbeats: () => import('./heartbeats.ts'),
   dataplane: () => import('./dataplane.ts'),
+  openstack: () => import('./openstack.ts'),
   provision: () => import('./provision.ts'),
 }
 
