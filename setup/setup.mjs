@@ -28,7 +28,7 @@ function installDebianPackages(missing) {
   if (missing.length === 0) return
   const names = missing.map((entry) => entry.package)
   const command = `apt-get install --no-install-recommends ${names.join(' ')}`
-  if (process.getuid() !== 0) fail(`${names.join(', ')} missing: type  sudo npm ${purpose}  or, as root,  ${command}`)
+  if (process.getuid() !== 0) fail(`${names.join(', ')} missing: type  sudo node setup/setup.mjs ${purpose}  or, as root,  ${command}`)
   if (!present('apt-get')) fail(`${names.join(', ')} missing, and this machine has no apt-get: install them by its own means`)
   for (const { package: name, why } of missing) console.log(`set-up: installing Debian package ${name}: ${why}`)
   const restore = forbidServiceStarts()
