@@ -85,8 +85,8 @@ const everything: Amount = {
   failures: Number.POSITIVE_INFINITY,
   revertingCrashes: { oneOf: 1, ofLast: Number.POSITIVE_INFINITY },
 }
-const onSqlite: Amount = { ...everything, revertingCrashes: { oneOf: 3, ofLast: 12 } }
-const onPostgresql: Amount = { crashes: 6, failures: 4, revertingCrashes: { oneOf: 2, ofLast: 2 } }
+const onSqlite: Amount = { crashes: 20, failures: 12, revertingCrashes: { oneOf: 3, ofLast: 5 } }
+const onPostgresql: Amount = { crashes: 4, failures: 3, revertingCrashes: { oneOf: 3, ofLast: 1 } }
 
 function amount(db: Db): Amount {
   if (isFull) return everything

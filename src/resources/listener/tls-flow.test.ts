@@ -19,6 +19,8 @@ import { createListener } from './create-flow.ts'
 import { updateListener } from './update-flow.ts'
 
 const certificates = Promise.all([aCertificate({ name: 'one' }), aCertificate({ name: 'two' }), aCertificate({ name: 'three' })])
+/** Their keys take longer to make than a run of a flow. */
+const authorities = anAuthority().then(async (authority) => ({ authority, revocations: await aRevocationList(authority) }))
 const pemOf = (bundle: Issued) => openBundle(bundle).pem
 
 /** A pair whose listeners end TLS: `first` on 443, `second` on 444, and `plain` on 80 with a pool. */
@@ -117,7 +119,7 @@ flowSurvives(createListener, {
     stage.amphora.hasHaproxy = true
     await stage.insertServing('ACTIVE_STANDBY')
     const [one, two] = await certificates
-    const authority = await anAuthority()
+    const { authority, revocations } = await authorities
     const { certificates: store, load_balancer_id, context } = stage
     const listener = await stage.insertListener({
       protocol: 'TERMINATED_HTTPS',
@@ -128,7 +130,7 @@ flowSurvives(createListener, {
       ],
       client_authentication: 'MANDATORY',
       client_ca_tls_container_ref: store.addSecret(authority.certificate),
-      client_crl_container_ref: store.addSecret(await aRevocationList(authority)),
+      client_crl_container_ref: store.addSecret(revocations),
     })
     return { context, params: { listener_id: listener.id, load_balancer_id }, stage, one, two, authority }
   },
@@ -298,7 +300,7 @@ forEachDatabase('a renewal waits for flows, and one that fails is tried again la
 
 forEachDatabase('a pool with TLS: its secrets are in service, and for want of them it alone fails', async (open) => {
   const it = await aStage(await open())
-  const authority = await anAuthority()
+  const { authority } = await authorities
   const client = it.stage.certificates.addCertificate({ bundle: it.three })
   const tls = { tls_enabled: true, tls_container_ref: client, ca_tls_container_ref: it.stage.certificates.addSecret(authority.certificate) }
   await it.db
