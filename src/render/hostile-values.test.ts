@@ -19,7 +19,7 @@ import { printSections } from './haproxy-words.ts'
 import { keepalivedOptions, renderKeepalived } from './keepalived.ts'
 import { renderLvs } from './lvs.ts'
 
-const DRAWS = Number(process.env.OTTAVIA_TEST_HOSTILE_VALUES ?? 2_000)
+const DRAWS = Number(process.env.OTTAVIA_TEST_HOSTILE_VALUES ?? 1_000)
 const DRAWS_IN_A_FILE = 500
 const SEED = Number(process.env.OTTAVIA_TEST_SEED ?? 20_261_126)
 
