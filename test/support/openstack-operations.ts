@@ -103,6 +103,6 @@ async function removeNamed({ ask, settled }: Stage, load_balancer_id: string, pa
   const found = Object.values(await accepted(ask('GET', `/lbaas/${path}?name=${name}`))).find(Array.isArray) as { id: string }[]
   for (const { id } of found) {
     await accepted(ask('DELETE', `/lbaas/${path}/${id}`))
-    await settled(load_balancer_id)
+    assert.equal((await settled(load_balancer_id))?.provisioning_status, 'ACTIVE', `deletion of what is named ${name}`)
   }
 }

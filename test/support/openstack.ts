@@ -39,6 +39,9 @@ export const noOpenStack =
 /** Afterwards this network namespace has a cloud; returns the environment by which tests find it. */
 export async function ensureOpenStack(): Promise<NodeJS.ProcessEnv> {
   if (await listens(KEYSTONE_PORT)) return { ...administrator, OPENSTACK_STATE: process.env.OPENSTACK_STATE ?? STATE }
+  // Outside of a sandbox of this process's own that one would be brought up on the machine itself.
+  if (process.env.OPENSTACK_STATE !== undefined)
+    throw new Error(`no OpenStack runs in this network namespace, though OPENSTACK_STATE says so`)
   if (!existsSync(scripts)) throw new Error(`${scripts} is not there: OTTAVIA_SHARED names the directory that has openstack/up`)
   if (!existsSync('/usr/bin/nova-compute'))
     throw new Error('Nova is not installed: npm run test:openstack installs what an OpenStack needs')

@@ -1,0 +1,78 @@
+/**
+ * Each service of a real OpenStack fails at each of its calls in each operation, in each way. By default a few of the thousands of trials, by chance:
+ * OTTAVIA_TEST_FAILURES=all tries all, a number so many; OTTAVIA_TEST_SEED chooses others; OTTAVIA_TEST_OPERATION takes one operation only.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { noOpenStack } from '../support/openstack.ts'
+import { operations } from '../support/openstack-operations.ts'
+import { openStage, proxied, type Stage } from '../support/openstack-stage.ts'
+import { seededRandom } from '../support/random.ts'
+import { mishaps } from '../support/service-proxy.ts'
+import { describeTrial, type Trial, Trials } from './trial.ts'
+
+const PORT_BASE = 23_600
+const { OTTAVIA_TEST_FAILURES = '24', OTTAVIA_TEST_SEED = '1', OTTAVIA_TEST_OPERATION } = process.env
+
+/** Nothing is asked but for the operations, so that their calls can be counted; patience is short, so that its end is seen. */
+const more = {
+  health_manager: ['health_check_interval = 3600'],
+  house_keeping: ['orphan_check_interval = 3600', 'reservation_expiry_age = 2', 'cleanup_interval = 1'],
+  certificates: ['cert_manager = barbican_cert_manager', 'renewal_check_interval = 3600'],
+  service_auth: ['timeout = 3'],
+  compute: ['max_retries = 4', 'retry_interval = 1', 'retry_backoff = 0'],
+  networking: ['max_retries = 4', 'retry_interval = 1', 'retry_backoff = 0'],
+  // What agents do is not what fails here.
+  controller_worker: ['amphora_driver = amphora_noop_driver', 'amp_active_wait_sec = 1'],
+}
+
+describe('a service of a real OpenStack fails', { skip: noOpenStack ?? false }, () => {
+  let stage: Stage
+  before(async () => {
+    stage = await openStage({ portBase: PORT_BASE, more })
+  })
+  after(() => stage?.close())
+
+  test('and every operation ends, says why, leaves nothing, and goes on when the service is back', async () => {
+    const tried = await Trials.begin(stage)
+    const trials = chosen(await allTrials(tried))
+    const ends: Record<string, number> = {}
+    const wrong: string[] = []
+    for (const trial of trials) {
+      const started = performance.now()
+      const end = await tried.run(trial).catch((error: Error) => error)
+      const told = end instanceof Error ? `WRONG: ${end.message}` : end
+      console.error(`     ${describeTrial(trial)}: ${told} (${((performance.now() - started) / 1_000).toFixed(1)} s)`)
+      if (end instanceof Error) wrong.push(`${describeTrial(trial)}: ${end.stack}\n${await stage.controller.ottavia('flow', 'list')}`)
+      else ends[end] = (ends[end] ?? 0) + 1
+      // What one has left would be taken for the next one's.
+      if (end instanceof Error) break
+    }
+    console.error(`     ${trials.length} trials: ${JSON.stringify(ends)}`)
+    assert.deepEqual(wrong, [])
+    await tried.end()
+  })
+})
+
+async function allTrials(tried: Trials): Promise<Trial[]> {
+  const trials: Trial[] = []
+  for (const operation of operations.filter(({ name }) => name === (OTTAVIA_TEST_OPERATION ?? name))) {
+    const counts = await tried.countCalls(operation)
+    console.error(`     ${operation.name}: ${JSON.stringify(counts)}`)
+    for (const service of proxied) {
+      for (let call = 0; call < counts[service]; call++) {
+        for (const mishap of mishaps)
+          for (const lasts of ['once', 'lasting'] as const) trials.push({ operation, service, call, mishap, lasts })
+      }
+    }
+  }
+  return trials
+}
+
+/** By chance, but each operation and each mishap is met. */
+function chosen(trials: Trial[]): Trial[] {
+  if (OTTAVIA_TEST_FAILURES === 'all') return trials
+  const random = seededRandom(Number(OTTAVIA_TEST_SEED))
+  const shuffled = trials.map((trial) => ({ trial, at: random() })).sort((a, b) => a.at - b.at)
+  return shuffled.slice(0, Number(OTTAVIA_TEST_FAILURES)).map(({ trial }) => trial)
+}
