@@ -31,7 +31,7 @@ interface Suite {
 const unit: Suite = { files: ['src/**/*.test.ts'], concurrency: cpus().length }
 const netns: Suite = { files: ['test/netns/*.test.ts'], concurrency: cpus().length, boxed: true }
 // Beside a real Keystone alone, where it is installed.
-const keystone: Suite = { files: ['test/openstack/{keystone,roles}.test.ts'], concurrency: 1 }
+const keystone: Suite = { files: ['test/openstack/{keystone,roles}.test.ts'], concurrency: cpus().length }
 const openstack: Suite = { files: ['test/openstack/!(keystone|roles).test.ts'], concurrency: 1, openstack: true, timeoutMs: 1_800_000 }
 const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency: cpus().length, boxed: true }
 // Beside the real octavia-api, where it is installed.
