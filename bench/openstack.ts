@@ -1,6 +1,6 @@
 /**
  * How many requests each operation makes to each service of a real OpenStack and how long it waits for them, real agents included, each service behind a
- * proxy that counts. Beside it what Octavia's own flow makes for the same (`octavia.ts`).
+ * proxy that counts. Beside it what Octavia's own flow makes for the same (`openstack/upstream.ts`).
  */
 import { parseArgs } from 'node:util'
 import { ensureOpenStack } from '../test/support/openstack.ts'
@@ -50,7 +50,7 @@ export async function run(options: string[]): Promise<void> {
   }
 }
 
-/** The request and all that follows it, until the load balancer is ACTIVE or gone. The controller has its tokens already. */
+/** The request and all that follows it, until the load balancer is ACTIVE or gone. The first one after the controller's start logs in as well. */
 async function measure(stage: Stage, operation: Operation): Promise<Measured> {
   const existing = operation.kind === 'makes' ? null : await aLoadBalancer(stage)
   for (const proxy of Object.values(stage.proxies)) await proxy.reset()

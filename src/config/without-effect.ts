@@ -17,8 +17,7 @@ const names: Record<string, RegExp> = {
   controller_worker: /^(distributor_driver|statistics_drivers|event_notifications|amphora_delete_retr\w+)$/,
   database:
     /^(sqlite_synchronous|backend|slave_connection|mysql_\w+|connection_(recycle_time|debug|trace|parameters)|max_retries|retry_interval|max_overflow|pool_timeout|use_db_reconnect|db_\w+|min_pool_size|synchronous_reader)$/,
-  haproxy_amphora:
-    /^(base_path|base_cert_dir|haproxy_(template|cmd)|build_\w+|bind_host|respawn_\w+|use_upstart|api_db_commit_\w+|default_connection_limit|lb_network_interface)$/,
+  haproxy_amphora: /^(base_path|base_cert_dir|haproxy_(template|cmd)|build_\w+|bind_host|respawn_\w+|use_upstart|api_db_commit_\w+)$/,
   health_manager: /^((health|stats)_update_threads|sock_rlimit|health_update_driver|event_streamer_driver|sync_provisioning_status)$/,
   keystone_authtoken:
     /^(auth_(uri|version|section|host|port|protocol)|delay_auth_decision|cache|memcached?_\w+|include_service_catalog|enforce_token_bind|admin_\w+|identity_uri|signing_dir|revocation_\w+|hash_algorithms|check_revocations_for_cached)$/,

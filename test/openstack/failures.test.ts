@@ -50,6 +50,7 @@ describe('a service of a real OpenStack fails', { skip: noOpenStack ?? false }, 
     }
     console.error(`     ${trials.length} trials: ${JSON.stringify(ends)}`)
     assert.deepEqual(wrong, [])
+    assert.ok((ends['not reached'] ?? 0) < trials.length, 'no trial came to the request that was to fail')
     await tried.end()
   })
 })

@@ -12,7 +12,7 @@ import { type NovaServer, statusOf } from './nova-server.ts'
 const WHOLE_LIST_INTERVAL_MS = 600_000
 /** What changed is asked for from so long before the last answer: clocks differ, and Nova's transactions end later than they say. */
 const OVERLAP_MS = 300_000
-/** In one call; further ones in the next. */
+/** In one call; the next begins with those that were left out. */
 const MAX_CONFIRMED = 20
 const CONFIRMED_AT_ONCE = 4
 
@@ -25,6 +25,8 @@ export class ServerWatch {
   #wholeListAt = Number.NEGATIVE_INFINITY
   #changesSince = 0
   #asking: Promise<void> | undefined
+  /** Among the suspects, where they are too many for one call. */
+  #confirmedUpTo = 0
 
   constructor(nova: ServiceClient, clock: Clock) {
     this.#nova = nova
@@ -38,9 +40,16 @@ export class ServerWatch {
       this.#asking = undefined
     })
     await this.#asking
-    const suspects = ids.filter((id) => (this.#statuses.get(id) ?? 'GONE') === 'GONE').slice(0, MAX_CONFIRMED)
+    const suspects = this.#nextOf(ids.filter((id) => (this.#statuses.get(id) ?? 'GONE') === 'GONE'))
     const confirmed = await sideBySide(suspects, CONFIRMED_AT_ONCE, (id) => this.#isGone(id))
     return suspects.filter((_, at) => confirmed[at])
+  }
+
+  #nextOf(suspects: readonly string[]): readonly string[] {
+    if (suspects.length <= MAX_CONFIRMED) return suspects
+    const begin = this.#confirmedUpTo % suspects.length
+    this.#confirmedUpTo = begin + MAX_CONFIRMED
+    return [...suspects.slice(begin), ...suspects.slice(0, begin)].slice(0, MAX_CONFIRMED)
   }
 
   async #ask(): Promise<void> {

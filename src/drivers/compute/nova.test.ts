@@ -305,6 +305,13 @@ describe('a Nova that has its moods', () => {
     assert.deepEqual(await driver.listGone(['nobody']), ['nobody'])
   })
 
+  test('of many that are gone each is told within some calls', async () => {
+    const ids = Array.from({ length: 45 }, (_, number) => `gone-${number}`)
+    const told = new Set<string>()
+    for (let call = 0; call < 3; call++) for (const id of await driver.listGone(ids)) told.add(id)
+    assert.equal(told.size, ids.length)
+  })
+
   test('a server group is made once, also when its answer is lost', async () => {
     const group = { name: 'octavia-lb-1', policy: 'soft-anti-affinity', made_by: 'flow-1' }
     nova.next(/^POST \/os-server-groups/, 'lost')
