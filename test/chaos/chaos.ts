@@ -41,12 +41,7 @@ export async function chaos({ seconds, loadBalancers, controllers, seed, portBas
       changeAll(cloud, { wanted: loadBalancers, random: seededRandom(seed + 100 + client), signal, counts }),
     )
     say(`making ${loadBalancers} load balancers`)
-    while (
-      (await cloud.db.selectFrom('load_balancer').select('id').where('provisioning_status', '=', 'ACTIVE').execute()).length <
-      loadBalancers / 2
-    ) {
-      await sleep(500)
-    }
+    while ((await numberMade(cloud)) < loadBalancers / 2) await sleep(500)
     const use = useAll(cloud, { random: seededRandom(seed + 1), signal, counts })
     say('chaos begins')
     const until = performance.now() + seconds * 1_000
@@ -69,4 +64,10 @@ export async function chaos({ seconds, loadBalancers, controllers, seed, portBas
   } finally {
     await cloud.stop()
   }
+}
+
+/** Of load balancers whose creation is over, whatever is done to them since. */
+async function numberMade({ db }: Several): Promise<number> {
+  const made = db.selectFrom('load_balancer').select('id').where('provisioning_status', '!=', 'PENDING_CREATE')
+  return (await made.execute()).length
 }

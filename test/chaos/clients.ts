@@ -6,7 +6,10 @@ import { pick } from './strikes.ts'
 const REQUEST_TIMEOUT_MS = 45_000
 const PROBE_TIMEOUT_MS = 2_000
 const PROBE_PAUSE_MS = 10
-const CHANGE_PAUSE_MS = 100
+/** By each client, between two changes; with as much to do as a small machine can, every failure would only show as slowness. */
+const CHANGE_PAUSE_MS = 400
+/** Of the load balancers, under change at once, at most. */
+const UNDER_CHANGE = 1 / 4
 /** Of seven load balancers two are pairs. */
 const PAIRS = 2 / 7
 
@@ -82,6 +85,7 @@ export async function changeAll(
       )
       continue
     }
+    if (all.filter(({ provisioning_status }) => provisioning_status.startsWith('PENDING_')).length > wanted * UNDER_CHANGE) continue
     const one = pick(all, random)
     const path = `/v2/lbaas/loadbalancers/${one.id}`
     if (one.provisioning_status === 'ERROR') {
