@@ -336,6 +336,11 @@ export const options = {
       'Seconds after which such a thing is deleted if it is known to have been made here; -1: never, they are only told of (600 in the embedded cloud).',
       { min: -1, ...ours },
     ),
+    revert_retry_interval: number(
+      60,
+      'Seconds until what a failed operation could not take away is tried again; each next pause is as long as it is old then, at most an hour.',
+      { min: 1, ...ours },
+    ),
     reservation_expiry_age: number(60, 'Seconds until the reservation of a VIP that led to nothing is undone.', { min: 1, ...ours }),
   },
   networking: {

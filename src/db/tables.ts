@@ -229,10 +229,17 @@ export interface SpareAmphoraRow {
 }
 
 /** The leg of an amphora in a members' network. */
+/** A leg that is plugged. */
 export interface AmphoraMemberPortRow {
   port_id: string
   amphora_id: string
   network_id: string
+  subnet_id: string
+}
+
+/** A leg that is being plugged or taken away, or was when that failed: some of it may be there, or appear yet. One that has both rows is plugged. */
+export interface UnfinishedLegRow {
+  amphora_id: string
   subnet_id: string
 }
 
@@ -443,6 +450,7 @@ export interface Tables
   heartbeat_number: HeartbeatNumberRow
   spare_amphora: SpareAmphoraRow
   amphora_member_port: AmphoraMemberPortRow
+  unfinished_leg: UnfinishedLegRow
   listener_statistics: ListenerStatisticsRow
   member_statistics: MemberStatisticsRow
   tls_certificate: TlsCertificateRow

@@ -101,18 +101,21 @@ export async function revertAgain(tx: Tx, id: string): Promise<boolean> {
   return true
 }
 
-/** The first pause before a revert that failed is tried again; each next is about as long as the flow is old by then. */
-const FIRST_PAUSE_MS = 60_000
+/** The pauses between reverts grow up to this. */
 const LONGEST_PAUSE_MS = 3_600_000
 /** A flow whose revert still failed so long after it was started is left to an operator. */
 const TRIED_FOR_MS = 86_400_000
 
 export type FailedRevert = { id: string; name: string; subject: string | null }
 
-/** Of the flows that ended as REVERT_FAILURE those whose pause is over, the longest waiting first. */
-export function listDueReverts(db: Db, { nowMs, limit }: { nowMs: number; limit: number }): Promise<FailedRevert[]> {
+/**
+ * Of the flows that ended as REVERT_FAILURE those whose pause is over, the longest waiting first. The first pause is `firstPauseMs`, each next about as
+ * long as the flow is old by then.
+ */
+export function listDueReverts(db: Db, options: { nowMs: number; firstPauseMs: number; limit: number }): Promise<FailedRevert[]> {
+  const { nowMs, firstPauseMs, limit } = options
   return retriedReverts(db)
-    .where('ended_at_ms', '<=', nowMs - FIRST_PAUSE_MS)
+    .where('ended_at_ms', '<=', nowMs - firstPauseMs)
     .where(({ or, eb }) =>
       or([eb('ended_at_ms', '<=', nowMs - LONGEST_PAUSE_MS), eb(sql`ended_at_ms - created_at_ms`, '<=', sql`${nowMs} - ended_at_ms`)]),
     )

@@ -21,6 +21,7 @@ export const deleteExpiredAmphorae = periodicJob('delete-expired-amphorae', asyn
     await tx.deleteFrom('heartbeat_number').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('spare_amphora').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora_member_port').where('amphora_id', 'in', ids).execute()
+    await tx.deleteFrom('unfinished_leg').where('amphora_id', 'in', ids).execute()
     await tx.deleteFrom('amphora').where('id', 'in', ids).execute()
   })
   return { deleted: ids.length }

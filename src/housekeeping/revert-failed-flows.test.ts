@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { breakable } from '../../test/support/breakable.ts'
 import { aCloud } from '../../test/support/cloud.ts'
 import { forEachDatabase } from '../../test/support/databases.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -37,7 +38,7 @@ forEachDatabase(
       .where('created_at_ms', '=', endedAt - 2 * MINUTE_MS)
       .execute()
     const due = async (after: number) =>
-      (await listDueReverts(db, { nowMs: endedAt + after, limit: 10 })).map(({ subject }) => subject).sort()
+      (await listDueReverts(db, { nowMs: endedAt + after, firstPauseMs: MINUTE_MS, limit: 10 })).map(({ subject }) => subject).sort()
     assert.deepEqual(await due(MINUTE_MS - 1), [])
     assert.deepEqual(await due(MINUTE_MS), ['young'])
     assert.deepEqual(await due(10 * MINUTE_MS), ['older', 'young'])
@@ -151,16 +152,3 @@ forEachDatabase('a replacement that could be neither finished nor undone has the
   assert.equal(compute.servers.length, 1)
   await stop()
 })
-
-/** A method of a driver, which fails from `break` to `mend`. */
-function breakable<T extends object>(driver: T, method: keyof T) {
-  const whole = driver[method]
-  return {
-    break() {
-      driver[method] = (() => Promise.reject(new Error(`${String(method)} was told to fail`))) as T[keyof T]
-    },
-    mend() {
-      driver[method] = whole
-    },
-  }
-}

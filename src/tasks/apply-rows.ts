@@ -2,7 +2,7 @@ import { type Context, task } from '../context.ts'
 import type { Run } from '../flow/define.ts'
 import { failure } from '../resources/failures.ts'
 import { requireTree } from '../resources/load-balancer/tree.ts'
-import { compareLegs, plugLeg, unplugLeg } from './legs.ts'
+import { compareLegs, legKey, plugLeg, unplugLeg } from './legs.ts'
 import { pushConfiguration } from './push-configuration.ts'
 import { servingAmphorae } from './serving-amphorae.ts'
 
@@ -32,5 +32,5 @@ export async function applyRows(run: Run<Context>, load_balancer_id: string, { a
     },
   )
   if (!took.includes(true)) throw failure('no_amphora_reached')
-  for (const leg of unneeded) await run(unplugLeg, leg, { key: `${leg.amphora_id}/${leg.subnet_id}` })
+  for (const leg of unneeded) await run(unplugLeg, leg, { key: legKey(leg) })
 }

@@ -1,18 +1,22 @@
-/** The legs of amphorae in members' subnets: one for each amphora and subnet, but not for the VIP's own, which is reached anyway. */
+/**
+ * The legs of amphorae in members' subnets: one for each amphora and subnet, but not for the VIP's own, which is reached anyway. A leg that is plugged has
+ * its row in `amphora_member_port`. From before anything of it is made until then, and from before anything is taken away until all is gone, it has one
+ * in `unfinished_leg`: whatever stops in between, and whatever becomes of the member, the next change of the load balancer finishes it or takes it away.
+ */
 import type { Context } from '../context.ts'
 import { task } from '../context.ts'
-import type { MemberRow } from '../db/tables.ts'
+import type { MemberRow, UnfinishedLegRow } from '../db/tables.ts'
 import type { NetworkPlug } from '../drivers/amphora/driver.ts'
 import { AgentUnreachable } from '../drivers/errors.ts'
 import type { NetworkDriver, Port, Subnet } from '../drivers/network/driver.ts'
-import type { StepContext } from '../flow/define.ts'
 import { isWanted, type LoadBalancerTree } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
 import { whileMachineLives } from './machine-lives.ts'
 import { noteUnreached, type ServingAmphora } from './serving-amphorae.ts'
 
 export type Leg = { amphora: ServingAmphora; load_balancer_id: string; subnet_id: string }
-export type UnneededLeg = { amphora_id: string; compute_id: string; subnet_id: string; port_id: string }
+/** The port of an unfinished one is found by its name. */
+export type UnneededLeg = { amphora_id: string; compute_id: string; subnet_id: string; port_id: string | null }
 
 export function legName({ amphora, subnet_id }: { amphora: { id: string }; subnet_id: string }): string {
   return `octavia-lb-member-${amphora.id}-${subnet_id}`
@@ -26,7 +30,7 @@ export function memberSubnets(loadBalancer: LoadBalancerTree): string[] {
   return [...subnets].filter((subnet_id) => !ofVip.includes(subnet_id))
 }
 
-/** Compares what members need with what is plugged. */
+/** Compares what members need with what is plugged, or may be there in part. */
 export async function compareLegs(
   db: Context['db'],
   loadBalancer: LoadBalancerTree,
@@ -41,7 +45,11 @@ export async function compareLegs(
       .filter((subnet_id) => !plugged.some((leg) => leg.amphora_id === amphora.id && leg.subnet_id === subnet_id))
       .map((subnet_id) => ({ amphora, load_balancer_id: loadBalancer.id, subnet_id })),
   )
-  const unneeded = plugged
+  const unfinished = await unfinishedLegs(db, ids)
+  const others = unfinished
+    .filter((leg) => !plugged.some((known) => legKey(known) === legKey(leg)))
+    .map((leg) => ({ ...leg, port_id: null }))
+  const unneeded = [...plugged, ...others]
     .filter((leg) => !subnets.includes(leg.subnet_id))
     .map(({ amphora_id, subnet_id, port_id }) => ({
       amphora_id,
@@ -50,6 +58,28 @@ export async function compareLegs(
       compute_id: amphorae.find(({ id }) => id === amphora_id)!.compute_id,
     }))
   return { missing, unneeded }
+}
+
+/** Tells apart the legs of a load balancer. */
+export const legKey = ({ amphora_id, subnet_id }: UnfinishedLegRow): string => `${amphora_id}/${subnet_id}`
+
+/** Of these amphorae. */
+export function unfinishedLegs(db: Context['db'], amphora_ids: readonly string[]): Promise<UnfinishedLegRow[]> {
+  return db.selectFrom('unfinished_leg').selectAll().where('amphora_id', 'in', amphora_ids).orderBy('subnet_id').execute()
+}
+
+/** Whoever comes next takes it for not plugged, and knows that there may be something. */
+async function noteUnfinished(db: Context['db'], { amphora_id, subnet_id }: UnfinishedLegRow): Promise<void> {
+  await db
+    .insertInto('unfinished_leg')
+    .values({ amphora_id, subnet_id })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+  await db.deleteFrom('amphora_member_port').where('amphora_id', '=', amphora_id).where('subnet_id', '=', subnet_id).execute()
+}
+
+async function noteFinished(db: Context['db'], { amphora_id, subnet_id }: UnfinishedLegRow): Promise<void> {
+  await db.deleteFrom('unfinished_leg').where('amphora_id', '=', amphora_id).where('subnet_id', '=', subnet_id).execute()
 }
 
 /**
@@ -61,6 +91,7 @@ export const plugLeg = task('plug-leg', {
     const { db, network, compute, amphora: agents } = context
     const { amphora, subnet_id } = leg
     const fence = fenceOf(context)
+    await noteUnfinished(db, { amphora_id: amphora.id, subnet_id })
     const subnet = await network.getSubnet(subnet_id)
     const { network_id } = subnet
     const port = await network.ensurePort(
@@ -85,8 +116,6 @@ export const plugLeg = task('plug-leg', {
       await whileMachineLives(context, amphora, () => agents.plugNetwork(amphora, plug, fence))
     } catch (error) {
       if (!(error instanceof AgentUnreachable)) throw error
-      // Until it is plugged no row knows it, and the member may be gone by then.
-      await removeLeg(context, leg)
       await noteUnreached(context, amphora.id, error)
       return false
     }
@@ -95,19 +124,19 @@ export const plugLeg = task('plug-leg', {
       .values({ port_id: port.id, amphora_id: amphora.id, network_id, subnet_id })
       .onConflict((conflict) => conflict.doNothing())
       .execute()
+    await noteFinished(db, { amphora_id: amphora.id, subnet_id })
     return true
   },
-  revert: removeLeg,
+  // By name, since it may be plugged half-way. It takes away no earlier flow's leg, for only legs that were missing are plugged. The row stays: a slow
+  // network may still make the port, or it is one that an earlier flow made.
+  async revert({ db, network, compute, flow_id }, leg) {
+    await noteUnfinished(db, { amphora_id: leg.amphora.id, subnet_id: leg.subnet_id })
+    const port = await network.findPort(legName(leg))
+    if (port === null) return
+    await compute.detachPort(leg.amphora.compute_id, port.id)
+    await network.deletePort(port.id, { made_by: flow_id })
+  },
 })
-
-/** By name, since it may be plugged half-way. It takes away no earlier flow's leg, for only legs that were missing are plugged. */
-async function removeLeg({ db, network, compute, flow_id }: Context & StepContext, leg: Leg): Promise<void> {
-  const port = await network.findPort(legName(leg))
-  if (port === null) return
-  await compute.detachPort(leg.amphora.compute_id, port.id)
-  await network.deletePort(port.id, { made_by: flow_id })
-  await db.deleteFrom('amphora_member_port').where('port_id', '=', port.id).execute()
-}
 
 /** As a member asks for it that is reached by this leg. */
 async function vnicTypeOf(db: Context['db'], { load_balancer_id, subnet_id }: Leg): Promise<MemberRow['vnic_type']> {
@@ -134,8 +163,13 @@ export async function networkPlug(network: NetworkDriver, { mac_address, fixed_i
 /** Takes away a leg that no member needs any more. */
 export const unplugLeg = task('unplug-leg', {
   async execute({ db, network, compute }, leg: UnneededLeg) {
-    await compute.detachPort(leg.compute_id, leg.port_id)
-    await network.deletePort(leg.port_id)
-    await db.deleteFrom('amphora_member_port').where('port_id', '=', leg.port_id).execute()
+    const { amphora_id, compute_id, subnet_id } = leg
+    await noteUnfinished(db, leg)
+    const port_id = leg.port_id ?? (await network.findPort(legName({ amphora: { id: amphora_id }, subnet_id })))?.id
+    if (port_id !== undefined) {
+      await compute.detachPort(compute_id, port_id)
+      await network.deletePort(port_id)
+    }
+    await noteFinished(db, leg)
   },
 })

@@ -3,6 +3,7 @@ import { type Context, task } from '../context.ts'
 import type { Tx } from '../db/connection.ts'
 import type { AmphoraRow } from '../db/tables.ts'
 import { timestamp } from '../lib/clock.ts'
+import { legName, unfinishedLegs } from './legs.ts'
 import { serverName } from './machine.ts'
 import { vrrpPortName } from './vrrp-port.ts'
 
@@ -19,13 +20,16 @@ export async function withLegs(db: Context['db'], amphorae: Pick<AmphoraRow, 'id
   }))
 }
 
-/** By name as well as by id, for an interrupted create may not have stored the id. */
+/** By name as well as by id, for an interrupted create may not have stored the id. So are legs found that are unfinished. */
 export const removeAmphora = task('delete-amphora', {
-  async execute({ compute, network }, { id, compute_id, leg_port_ids }: DoomedAmphora) {
+  async execute({ db, compute, network }, { id, compute_id, leg_port_ids }: DoomedAmphora) {
     const server = compute_id ?? (await compute.findServer(serverName(id)))
     if (server !== null) await compute.deleteServer(server)
-    const vrrpPort = await network.findPort(vrrpPortName(id))
-    await Promise.all([...leg_port_ids, ...(vrrpPort === null ? [] : [vrrpPort.id])].map((port_id) => network.deletePort(port_id)))
+    const unfinished = await unfinishedLegs(db, [id])
+    const names = [vrrpPortName(id), ...unfinished.map(({ subnet_id }) => legName({ amphora: { id }, subnet_id }))]
+    const named = await Promise.all(names.map((name) => network.findPort(name)))
+    const port_ids = new Set([...leg_port_ids, ...named.flatMap((port) => port?.id ?? [])])
+    await Promise.all([...port_ids].map((port_id) => network.deletePort(port_id)))
   },
 })
 
@@ -34,6 +38,7 @@ export async function forgetAmphora(tx: Tx, id: string, nowMs: number): Promise<
   await tx.deleteFrom('amphora_health').where('amphora_id', '=', id).execute()
   await tx.deleteFrom('heartbeat_number').where('amphora_id', '=', id).execute()
   await tx.deleteFrom('amphora_member_port').where('amphora_id', '=', id).execute()
+  await tx.deleteFrom('unfinished_leg').where('amphora_id', '=', id).execute()
   await tx
     .updateTable('amphora')
     .set({ status: 'DELETED', server_certificate: null, updated_at: timestamp(nowMs) })

@@ -16,7 +16,7 @@ import { untilInService } from './in-service.ts'
 import { legName } from './legs.ts'
 import { type VrrpPort, vrrpPortName } from './vrrp-port.ts'
 
-/** An amphora that is being replaced, and those of its ports that still exist. */
+/** An amphora that is being replaced, and those of its ports that still exist. An unfinished leg goes with it. */
 export type Former = {
   id: string
   compute_id: string | null
@@ -105,7 +105,7 @@ export const takeOverPorts = untilInService(
         if (serves_at_once || port_id !== former.vrrp_port?.port_id) await network.updatePort(port_id, { admin_state_up: true }, fence)
       }
       const { vip_address, vip_port_id } = await requireLoadBalancer(db, load_balancer_id)
-      const ports = { vrrp_port: former.vrrp_port, ha_ip: vip_address, ha_port_id: vip_port_id }
+      const ports = { ...former, ha_ip: vip_address, ha_port_id: vip_port_id }
       await moveInRows(db, { from: former.id, to: amphora_id, ...ports }, clock.now())
     },
     async revert({ db, network, compute, clock, ...step }, { load_balancer_id, amphora_id, compute_id, former }) {
@@ -116,7 +116,7 @@ export const takeOverPorts = untilInService(
         await network.updatePort(port_id, { name: nameFor(former.id) }, fence)
       }
       const { vip_address, vip_port_id } = await requireLoadBalancer(db, load_balancer_id)
-      const ports = { vrrp_port: former.vrrp_port, ha_ip: vip_address, ha_port_id: vip_port_id }
+      const ports = { ...former, ha_ip: vip_address, ha_port_id: vip_port_id }
       await moveInRows(db, { from: amphora_id, to: former.id, ...ports }, clock.now())
     },
   }),
@@ -137,12 +137,13 @@ function movedPorts({ vrrp_port, legs }: Former): { port_id: string; nameFor(amp
   ]
 }
 
-type Move = { from: string; to: string; vrrp_port: VrrpPort | null; ha_ip: string; ha_port_id: string }
+type Move = Pick<Former, 'vrrp_port' | 'legs'> & { from: string; to: string; ha_ip: string; ha_port_id: string }
 
-async function moveInRows(db: Db, { from, to, vrrp_port, ha_ip, ha_port_id }: Move, nowMs: number): Promise<void> {
+async function moveInRows(db: Db, { from, to, vrrp_port, legs, ha_ip, ha_port_id }: Move, nowMs: number): Promise<void> {
   const updated_at = timestamp(nowMs)
   await db.transaction().execute(async (tx) => {
-    await tx.updateTable('amphora_member_port').set({ amphora_id: to }).where('amphora_id', '=', from).execute()
+    for (const { port_id } of legs)
+      await tx.updateTable('amphora_member_port').set({ amphora_id: to }).where('port_id', '=', port_id).execute()
     if (vrrp_port === null) return
     const { port_id: vrrp_port_id, vrrp_ip } = vrrp_port
     await tx.updateTable('amphora').set({ vrrp_ip, vrrp_port_id, ha_ip, ha_port_id, updated_at }).where('id', '=', to).execute()

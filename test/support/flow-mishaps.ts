@@ -15,8 +15,10 @@ import type { Claim, Journal } from '../../src/flow/journal.ts'
 import { startFlow } from '../../src/flow/start.ts'
 import type { Json } from '../../src/lib/json.ts'
 import type { Sleep } from '../../src/lib/retry.ts'
+import { deleteLoadBalancer } from '../../src/resources/load-balancer/delete-flow.ts'
 import { forEachDatabase, type Open, sqlite } from './databases.ts'
 import { chosen, emptyTables, type Given, isFull, life, type MishapKind, range, type Survival, Tally } from './flow-life.ts'
+import { runFlow } from './run-flow.ts'
 import { Stage } from './stage.ts'
 import { unsound } from './unsound.ts'
 
@@ -33,12 +35,27 @@ interface Mishap {
   at(world: World, call: Call, work: Work): Promise<unknown>
   /** Also after that call. */
   later?(world: World, call: Call, work: Work): Promise<unknown>
+  /** Where the flow could not be undone its owner does not wait for that, but deletes the load balancer. */
+  isLeftBehind?: boolean
   /** Whether the flow may end in another way than all or nothing: what it could not reach stays as it was. */
   partly?: boolean
   only?: 'agents'
 }
 
 const failed = () => new Error('the driver was told to fail')
+
+/** As when a service goes away while it answers. */
+const outage: Omit<Mishap, 'kind' | 'name'> = {
+  partly: true,
+  async at(world, { name }, work) {
+    await work()
+    world.broken = driverOf(name)
+    throw failed()
+  },
+  later: (world, { name }, work) => (driverOf(name) === world.broken ? Promise.reject(failed()) : work()),
+}
+
+const driverOf = (call: string): string => call.split('.')[0]!
 
 const mishaps: readonly Mishap[] = [
   { kind: 'error', name: 'fails', at: () => Promise.reject(failed()) },
@@ -53,6 +70,8 @@ const mishaps: readonly Mishap[] = [
     },
     later: (world, { name }, work) => (name === world.broken ? Promise.reject(failed()) : work()),
   },
+  { kind: 'error', name: 'has its effect, and its driver fails from then on', ...outage },
+  { kind: 'error', name: 'has its effect, and its driver fails from then on; all is deleted then', ...outage, isLeftBehind: true },
   { kind: 'hang', name: 'is never answered', at: (world) => world.hang() },
   {
     kind: 'hang',
@@ -130,7 +149,7 @@ class World {
   readonly stage: Stage
   readonly breakDatabase: () => Promise<void>
   readonly calls: Call[] = []
-  /** The method that fails from now on. */
+  /** The method, or driver, that fails from now on. */
   broken: string | undefined
   readonly #timeouts = new Set<() => void>()
   readonly #late: (() => void)[] = []
@@ -201,6 +220,10 @@ async function meets<C, P extends Json, G extends Given<C, P>>(
   if (outcome === 'REVERT_FAILURE') {
     // An operator mends what was broken, and has it reverted again.
     world.broken = undefined
+    if (mishap?.isLeftBehind && (await isDeleted(db, stage))) {
+      assert.deepEqual(await unsound(stage), [], 'nothing is left')
+      return { outcome, calls: world.calls }
+    }
     assert.ok(await db.transaction().execute((tx) => revertAgain(tx, id)))
     outcome = await run()
     assert.equal(outcome, 'REVERTED')
@@ -208,6 +231,18 @@ async function meets<C, P extends Json, G extends Given<C, P>>(
   }
   if (outcome === 'DONE' && mishap?.partly !== true) await survival.whenItSucceeds(given)
   return { outcome, calls: world.calls }
+}
+
+/** False where the flow was about no load balancer. */
+async function isDeleted(db: Db, { load_balancer_id, context }: Stage): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('load_balancer')
+    .set({ provisioning_status: 'PENDING_DELETE' })
+    .where('id', '=', load_balancer_id)
+    .executeTakeFirst()
+  if (numUpdatedRows === 0n) return false
+  assert.equal(await runFlow(db, deleteLoadBalancer, { load_balancer_id, cascade: true }, context), 'DONE')
+  return true
 }
 
 interface Happening {

@@ -26,6 +26,7 @@ const NOVA = { 'OpenStack-API-Version': 'compute 2.79' }
 export interface CloudUser {
   name: string
   id: string
+  password: string
   project: { id: string; name: string }
   token: string
   /** Debian's client, kept running, as this user. */
@@ -39,7 +40,7 @@ export class RealCloud {
   readonly keystone = new KeystoneAdmin(services.identity, PASSWORD)
   /** Of the project `admin`. */
   readonly admin: CloudUser
-  /** As whom a controller asks the services, in the project `service`. */
+  /** As whom a controller asks the services. */
   readonly octavia: CloudUser
   readonly #users: CloudUser[] = []
 
@@ -49,16 +50,16 @@ export class RealCloud {
     this.#users.push(admin, octavia)
   }
 
-  static async open(): Promise<RealCloud> {
+  /** `isAlone`: the controller asks as a user of a project of its own instead of as `octavia` in `service`, where others may make things at the same time. */
+  static async open({ isAlone = false } = {}): Promise<RealCloud> {
     const keystone = new KeystoneAdmin(services.identity, PASSWORD)
-    return new RealCloud(await known(keystone, 'admin', 'admin'), await known(keystone, 'octavia', 'service'))
+    const octavia = isAlone ? await someone(keystone, ['admin']) : await known(keystone, 'octavia', 'service')
+    return new RealCloud(await known(keystone, 'admin', 'admin'), octavia)
   }
 
   /** A new user with these roles in a new project. */
   async aUser(roles: string[]): Promise<CloudUser> {
-    const project = await this.keystone.createProject()
-    const { user, token } = await this.keystone.person({ project }, roles)
-    const made = { name: user.name, id: user.id, project, token, openstack: aClient(user, project.name) }
+    const made = await someone(this.keystone, roles)
     this.#users.push(made)
     return made
   }
@@ -90,9 +91,9 @@ export class RealCloud {
 
   /**
    * All that is in Nova, Neutron and Glance, and in Barbican what this user has, without what changes by being looked at. Two that are deeply equal
-   * mean that nothing came, went or was changed between them.
+   * mean that nothing came, went or was changed between them. `isAlone`: only what is in his and the controller's project.
    */
-  async snapshot(owner: CloudUser): Promise<Snapshot> {
+  async snapshot(owner: CloudUser, { isAlone = false } = {}): Promise<Snapshot> {
     const [servers, groups, flavors, networks, subnets, ports, securityGroups, rules, policies, images, secrets, containers] =
       await Promise.all([
         this.list('compute', '/servers/detail?all_tenants=1', 'servers'),
@@ -109,8 +110,11 @@ export class RealCloud {
         this.#secretsOf(owner, 'containers'),
       ])
     const kinds = { servers, 'server groups': groups, flavors, networks, subnets, ports, 'security groups': securityGroups }
-    const more = { 'security group rules': rules, 'QoS policies': policies, images, secrets, containers }
-    return Object.fromEntries(Object.entries({ ...kinds, ...more }).map(([kind, found]) => [kind, byId(found)]))
+    const more = { 'security group rules': rules, 'QoS policies': policies, images }
+    const projects = [owner, this.octavia].map(({ project }) => project.id)
+    const isMeant = (item: object) => !isAlone || projects.includes(projectOf(item) ?? '')
+    const owned = Object.entries({ ...kinds, ...more }).map(([kind, found]) => [kind, byId(found.filter(isMeant))])
+    return { ...Object.fromEntries(owned), secrets: byId(secrets), containers: byId(containers) }
   }
 
   /** With who may read them besides, and who has said that he uses them. */
@@ -144,6 +148,17 @@ function byId(found: readonly { id: string }[]): Record<string, unknown> {
   return Object.fromEntries([...kept].sort(([a], [b]) => a.localeCompare(b)))
 }
 
+/** Null for what nobody owns. */
+function projectOf(item: { project_id?: string; tenant_id?: string; owner?: string }): string | null {
+  return item.project_id ?? item.tenant_id ?? item.owner ?? null
+}
+
+async function someone(keystone: KeystoneAdmin, roles: string[]): Promise<CloudUser> {
+  const project = await keystone.createProject()
+  const { user, token } = await keystone.person({ project }, roles)
+  return { ...user, project, token, openstack: aClient(user, project.name) }
+}
+
 async function known(keystone: KeystoneAdmin, name: string, projectName: string): Promise<CloudUser> {
   const user = { name, password: PASSWORD }
   const scope = { project: { name: projectName, ...IN_DEFAULT_DOMAIN } }
@@ -152,7 +167,14 @@ async function known(keystone: KeystoneAdmin, name: string, projectName: string)
   })
   assert.equal(status, 201, JSON.stringify(body))
   const { token } = body as { token: { user: { id: string }; project: { id: string; name: string } } }
-  return { name, id: token.user.id, project: token.project, token: headers.get('x-subject-token')!, openstack: aClient(user, projectName) }
+  return {
+    name,
+    id: token.user.id,
+    password: PASSWORD,
+    project: token.project,
+    token: headers.get('x-subject-token')!,
+    openstack: aClient(user, projectName),
+  }
 }
 
 function aClient(user: { name: string; password: string }, projectName: string): ClientSession {

@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { exec } from '../../src/lib/exec.ts'
 import { Controller } from './controller.ts'
-import { type RealCloud, type ServiceType, services, uniqueName } from './openstack-cloud.ts'
+import { type CloudUser, type RealCloud, type ServiceType, services, uniqueName } from './openstack-cloud.ts'
 
-const PASSWORD = 'secret'
 /** Of `--port-base`. */
 const HEARTBEATS = 5
 
 export interface OctaviaPlace {
+  /** As whom the controller asks the services. */
+  user: CloudUser
   flavor_id: string
   image_id: string
   image_tag: string
@@ -49,6 +50,7 @@ export async function prepareOctavia(cloud: RealCloud, range = '10.252.0.0'): Pr
   await exec('ip', ['address', 'add', `${ip_address}/24`, 'dev', bridge])
   await exec('ip', ['link', 'set', bridge, 'up'])
   return {
+    user: as,
     flavor_id: flavor.id,
     image_id,
     image_tag: name,
@@ -97,10 +99,10 @@ export function octaviaConf(place: OctaviaPlace, { portBase, topology = 'SINGLE'
   const login = [
     `auth_url = ${instead.identity ?? services.identity.replace('/v3', '')}`,
     'auth_type = password',
-    'username = octavia',
-    `password = ${PASSWORD}`,
+    `username = ${place.user.name}`,
+    `password = ${place.user.password}`,
     'user_domain_name = Default',
-    'project_name = service',
+    `project_name = ${place.user.project.name}`,
     'project_domain_name = Default',
   ]
   const override = (service: ServiceType, version = '') =>

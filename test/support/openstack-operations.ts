@@ -1,5 +1,6 @@
 /** Operations of load balancers that ask services of OpenStack for something, as a tenant asks for them. */
 import assert from 'node:assert/strict'
+import { eventually } from './eventually.ts'
 import { uniqueName } from './openstack-cloud.ts'
 import type { LoadBalancer, Stage, Told } from './openstack-stage.ts'
 
@@ -12,6 +13,9 @@ export interface Operation {
   /** Asked for afterwards: then there is what was there before. */
   undo?(stage: Stage, load_balancer_id: string): Promise<void>
 }
+
+/** Beyond what the controller's patience with a service lets a revert take. */
+const FREE_WITHIN_MS = 60_000
 
 const MEMBER_ADDRESSES = { front: '10.20.0.201', back: '10.20.1.201', other: '10.20.2.201' }
 
@@ -59,7 +63,7 @@ export const operations: Operation[] = [
     kind: 'changes',
     act: ({ ask, qos_policy_id }, id) => ask('PUT', `/lbaas/loadbalancers/${id}`, { loadbalancer: { vip_qos_policy_id: qos_policy_id } }),
     undo: async ({ ask, settled }, id) => {
-      await accepted(ask('PUT', `/lbaas/loadbalancers/${id}`, { loadbalancer: { vip_qos_policy_id: null } }))
+      await acceptedWhenFree(() => ask('PUT', `/lbaas/loadbalancers/${id}`, { loadbalancer: { vip_qos_policy_id: null } }))
       await settled(id)
     },
   },
@@ -73,6 +77,16 @@ export async function accepted(answer: Promise<Told>): Promise<Record<string, un
   assert.ok(status < 300, `${status} ${JSON.stringify(body)}`)
   return body
 }
+
+/** The answer once the load balancer is nobody else's: what failed is undone again by itself at any time. */
+export function whenFree(ask: () => Promise<Told>): Promise<Told> {
+  return eventually(async () => {
+    const answer = await ask()
+    return answer.status !== 409 && answer
+  }, FREE_WITHIN_MS)
+}
+
+export const acceptedWhenFree = (ask: () => Promise<Told>) => accepted(whenFree(ask))
 
 /** A load balancer that is ACTIVE, for operations that change or end one. */
 export async function aLoadBalancer(stage: Stage): Promise<string> {
@@ -102,7 +116,7 @@ async function poolOf({ ask }: Stage, load_balancer_id: string): Promise<string>
 async function removeNamed({ ask, settled }: Stage, load_balancer_id: string, path: string, name: string): Promise<void> {
   const found = Object.values(await accepted(ask('GET', `/lbaas/${path}?name=${name}`))).find(Array.isArray) as { id: string }[]
   for (const { id } of found) {
-    await accepted(ask('DELETE', `/lbaas/${path}/${id}`))
+    await acceptedWhenFree(() => ask('DELETE', `/lbaas/${path}/${id}`))
     assert.equal((await settled(load_balancer_id))?.provisioning_status, 'ACTIVE', `deletion of what is named ${name}`)
   }
 }

@@ -23,6 +23,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createMetrics } from '../../src/monitoring/metrics.ts'
 import { newAmphora } from '../../src/resources/amphora/row.ts'
+import { networkPlug } from '../../src/tasks/legs.ts'
 import { machineKind, noWishes } from '../../src/tasks/machine.ts'
 import { kindOf } from '../../src/tasks/spare-amphorae.ts'
 import {
@@ -203,7 +204,7 @@ export class Stage {
 
   /** A leg as an earlier flow left it, on every amphora. */
   async insertLegs(): Promise<void> {
-    for (const { id, compute_id } of await this.amphorae()) {
+    for (const { id, compute_id, lb_network_ip } of await this.amphorae()) {
       const port = await this.network.ensurePort({
         name: `octavia-lb-member-${id}-${this.memberSubnet.id}`,
         network_id: this.memberSubnet.network_id,
@@ -216,7 +217,10 @@ export class Stage {
         allowed_address_pairs: [],
         made_by: 'earlier-flow',
       })
-      await this.compute.attachPort(compute_id!, port.id, { flow_id: 'earlier-flow', generation: 1 })
+      const fence = { flow_id: 'earlier-flow', generation: 1 }
+      await this.compute.attachPort(compute_id!, port.id, fence)
+      const plug = await networkPlug(this.network, port, this.memberSubnet)
+      await this.amphora.plugNetwork({ id, lb_network_ip: lb_network_ip! }, plug, fence)
       const { id: subnet_id, network_id } = this.memberSubnet
       await this.db.insertInto('amphora_member_port').values({ port_id: port.id, amphora_id: id, network_id, subnet_id }).execute()
     }

@@ -1,3 +1,4 @@
+import { legName } from '../../src/tasks/legs.ts'
 import { quotaDrift } from './quota-drift.ts'
 import { SECRET, type Stage, statusTables } from './stage.ts'
 
@@ -50,19 +51,21 @@ async function untold(stage: Stage): Promise<string[]> {
   return found
 }
 
-/** Machines, ports and groups that no row knows. */
+/** Machines, ports and groups that no row knows. An unfinished leg's port is known by its name. */
 async function leaked({ db, compute, network }: Stage): Promise<string[]> {
   const loadBalancers = await db.selectFrom('load_balancer').selectAll().where('provisioning_status', '!=', 'DELETED').execute()
   const amphorae = await db.selectFrom('amphora').selectAll().where('status', '!=', 'DELETED').execute()
   const legs = await db.selectFrom('amphora_member_port').select('port_id').execute()
+  const unfinished = await db.selectFrom('unfinished_leg').selectAll().execute()
   const known = new Set<string | null>([
     ...loadBalancers.flatMap(({ id, vip_port_id, server_group_id }) => [`lb-${id}`, vip_port_id, server_group_id]),
     ...amphorae.flatMap(({ compute_id, vrrp_port_id }) => [compute_id, vrrp_port_id]),
     ...legs.map(({ port_id }) => port_id),
+    ...unfinished.map(({ amphora_id, subnet_id }) => legName({ amphora: { id: amphora_id }, subnet_id })),
   ])
   return [
     ...compute.servers.filter(({ state }) => !known.has(state.compute_id)).map(({ wanted }) => `machine ${wanted.name} is left over`),
-    ...network.ports.filter(({ id }) => !known.has(id)).map(({ name }) => `port ${name} is left over`),
+    ...network.ports.filter(({ id, name }) => !known.has(id) && !known.has(name)).map(({ name }) => `port ${name} is left over`),
     ...network.securityGroups
       .filter(({ name, made_by }) => made_by !== '' && !known.has(name))
       .map(({ name }) => `security group ${name} is left over`),

@@ -29,6 +29,7 @@ export interface OwnMigration extends Migration {
 import * as statisticsOfAmphorae from './0027-statistics-of-amphorae.ts'
 import * as orphans from './0028-orphans.ts'
 import * as secretUses from './0029-secret-uses.ts'
+import * as unfinishedLegs from './0030-unfinished-legs.ts'
 
 export const migrations: Record<string, OwnMigration> = {
   '0001-initial': initial,
@@ -50,6 +51,7 @@ export const migrations: Record<string, OwnMigration> = {
   '0027-statistics-of-amphorae': statisticsOfAmphorae,
   '0028-orphans': orphans,
   '0029-secret-uses': secretUses,
+  '0030-unfinished-legs': unfinishedLegs,
 }
 
 export const newestMigration = Object.keys(migrations).at(-1)!

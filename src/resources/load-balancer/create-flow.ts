@@ -3,12 +3,13 @@ import type { Run } from '../../flow/define.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
 import { configureKeepalived } from '../../tasks/configure-keepalived.ts'
-import { fenceOf } from '../../tasks/fence.ts'
 import { finishTask } from '../../tasks/finish.ts'
 import { memberSubnets, plugLeg } from '../../tasks/legs.ts'
 import { prepareMachine, startMachine, waitForAgent } from '../../tasks/machine.ts'
 import { plugVip } from '../../tasks/plug-vip.ts'
 import { pushConfiguration } from '../../tasks/push-configuration.ts'
+import { forgetAmphora } from '../../tasks/remove-amphora.ts'
+import { makeServerGroup, wantsServerGroup } from '../../tasks/server-group.ts'
 import { adoptSpare, type PlannedAmphora, planAmphora, withdrawSpare } from '../../tasks/spare-amphorae.ts'
 import { endPopulatedInError } from '../../tasks/statuses.ts'
 import { guardVip, openVip, vipOf } from '../../tasks/vip.ts'
@@ -110,7 +111,7 @@ const planAmphorae = task('plan-amphorae', {
     const { db, config, compute } = context
     const loadBalancer = await requireTree(db, load_balancer_id)
     const { topology } = loadBalancer
-    const anti_affinity = topology === 'ACTIVE_STANDBY' && compute.hasHosts && config.nova.enable_anti_affinity
+    const anti_affinity = wantsServerGroup(loadBalancer, compute, config)
     const amphorae: PlannedAmphora[] = []
     for (const place of rolesOf(topology, config)) {
       amphorae.push(await planAmphora(context, loadBalancer, place, { antiAffinity: anti_affinity }))
@@ -124,35 +125,12 @@ const planAmphorae = task('plan-amphorae', {
       has_listeners: loadBalancer.listeners.length > 0,
     }
   },
-  async revert(context, load_balancer_id) {
+  async revert(context) {
     const { db, clock, flow_id } = context
-    for (const role of ['STANDALONE', 'MASTER', 'BACKUP'] as const) await withdrawSpare(context, role)
-    await db
-      .updateTable('amphora')
-      .set({ status: 'DELETED', server_certificate: null, updated_at: timestamp(clock.now()) })
-      .where('loadbalancer_id', '=', load_balancer_id)
-      .where(
-        'id',
-        'in',
-        (['STANDALONE', 'MASTER', 'BACKUP'] as const).map((role) => derivedId(flow_id, role)),
-      )
-      .execute()
-  },
-})
-
-/** So that one host's end takes one amphora of the pair at most. */
-const makeServerGroup = task('make-server-group', {
-  async execute({ db, compute, config, ...step }, load_balancer_id: string) {
-    const wanted = { name: `octavia-lb-${load_balancer_id}`, policy: config.nova.anti_affinity_policy, made_by: step.flow_id }
-    const server_group_id = await compute.ensureServerGroup(wanted, fenceOf(step))
-    await db.updateTable('load_balancer').set({ server_group_id }).where('id', '=', load_balancer_id).execute()
-    return server_group_id
-  },
-  async revert({ db, compute, config, ...step }, load_balancer_id, output) {
-    // Where execute was interrupted its id is unknown; making it once more tells it.
-    const wanted = { name: `octavia-lb-${load_balancer_id}`, policy: config.nova.anti_affinity_policy, made_by: step.flow_id }
-    await compute.deleteServerGroup(output ?? (await compute.ensureServerGroup(wanted, fenceOf(step))))
-    await db.updateTable('load_balancer').set({ server_group_id: null }).where('id', '=', load_balancer_id).execute()
+    for (const role of ['STANDALONE', 'MASTER', 'BACKUP'] as const) {
+      await withdrawSpare(context, role)
+      await db.transaction().execute((tx) => forgetAmphora(tx, derivedId(flow_id, role), clock.now()))
+    }
   },
 })
 

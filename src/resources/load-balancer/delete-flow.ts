@@ -1,19 +1,20 @@
 import { lockQuotaOf, releaseQuota } from '../../api/quota.ts'
-import { flow, task } from '../../context.ts'
+import { type Context, flow, task } from '../../context.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import { RefusedError } from '../../drivers/errors.ts'
 import type { NetworkDriver } from '../../drivers/network/driver.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
 import { FINISH_RETRY } from '../../tasks/finish.ts'
-import { removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
+import { forgetAmphora, removeAmphora, withLegs } from '../../tasks/remove-amphora.ts'
+import { serverGroupName, wantsServerGroup } from '../../tasks/server-group.ts'
 import { endDoomedAmphoraeInError, endLoadBalancerInError } from '../../tasks/statuses.ts'
 import { securityGroupName, takeGroupFrom, type VipOfLoadBalancer, vipOf } from '../../tasks/vip.ts'
 import { vrrpPortName } from '../../tasks/vrrp-port.ts'
 import { recorded } from '../event/record.ts'
 import { forgetSecretUses } from '../secret-uses.ts'
 import { lockLoadBalancers } from './repository.ts'
-import { requireTree } from './tree.ts'
+import { type LoadBalancerTree, requireTree } from './tree.ts'
 
 type Params = { load_balancer_id: string; cascade: boolean }
 
@@ -42,7 +43,8 @@ export const deleteLoadBalancer = flow<Params>('delete-load-balancer', {
 })
 
 const listDoomed = task('list-doomed', {
-  async execute({ db, clock }, load_balancer_id: string) {
+  async execute(context, load_balancer_id: string) {
+    const { db, clock } = context
     const loadBalancer = await requireTree(db, load_balancer_id)
     await db
       .updateTable('amphora')
@@ -51,9 +53,20 @@ const listDoomed = task('list-doomed', {
       .where('status', '!=', 'DELETED')
       .execute()
     const amphorae = await withLegs(db, loadBalancer.amphorae)
-    return { amphorae, vip: vipOf(loadBalancer), server_group_id: loadBalancer.server_group_id }
+    return {
+      amphorae,
+      vip: vipOf(loadBalancer),
+      server_group_id: loadBalancer.server_group_id ?? (await findForgottenGroup(context, loadBalancer)),
+    }
   },
 })
+
+/** A create that was undone in part may have left one whose id it never heard. */
+async function findForgottenGroup({ compute, config }: Context, loadBalancer: LoadBalancerTree): Promise<string | null> {
+  if (!wantsServerGroup(loadBalancer, compute, config)) return null
+  const name = serverGroupName(loadBalancer.id)
+  return (await compute.listMadeServerGroups()).find((group) => group.name === name)?.id ?? null
+}
 
 /** A port that was made for the VIP goes; a user's own stays, as he gave it. */
 const deleteVip = task('delete-vip', {
@@ -99,15 +112,7 @@ const deleteRows = task('delete-load-balancer-rows', {
       await deletePoolRows(tx, await idsOf(tx, 'pool', load_balancer_id))
       const now = timestamp(clock.now())
       const amphorae = tx.selectFrom('amphora').select('id').where('loadbalancer_id', '=', load_balancer_id)
-      await tx.deleteFrom('amphora_health').where('amphora_id', 'in', amphorae).execute()
-      await tx.deleteFrom('heartbeat_number').where('amphora_id', 'in', amphorae).execute()
-      await tx.deleteFrom('amphora_member_port').where('amphora_id', 'in', amphorae).execute()
-      await tx
-        .updateTable('amphora')
-        .set({ status: 'DELETED', server_certificate: null, updated_at: now })
-        .where('loadbalancer_id', '=', load_balancer_id)
-        .where('status', '!=', 'DELETED')
-        .execute()
+      for (const { id } of await amphorae.where('status', '!=', 'DELETED').execute()) await forgetAmphora(tx, id, clock.now())
       const deleted = await tx
         .updateTable('load_balancer')
         .set({ provisioning_status: 'DELETED', operating_status: 'OFFLINE', fault: null, updated_at: now })

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { aDatabase } from '../../../test/support/databases.ts'
+import { breakable } from '../../../test/support/breakable.ts'
+import { aDatabase, forEachDatabase } from '../../../test/support/databases.ts'
 import { flowSurvives } from '../../../test/support/flow-survives.ts'
 import { runFlow } from '../../../test/support/run-flow.ts'
 import { Stage } from '../../../test/support/stage.ts'
 import type { Db } from '../../db/connection.ts'
 import type { MemberRow, Topology } from '../../db/tables.ts'
 import { AgentError } from '../../drivers/errors.ts'
+import { failoverLoadBalancer } from '../load-balancer/failover-flow.ts'
 import { batchUpdateMembers } from './batch-update-flow.ts'
 import { createMember } from './create-flow.ts'
 import { deleteMember } from './delete-flow.ts'
@@ -111,6 +113,70 @@ flowSurvives(batchUpdateMembers, {
     assert.deepEqual(stage.made(), withoutLegs)
   },
 })
+
+/** Its legs' ports have been made; the answers were lost, and the network was away until the flow had given up. The load balancer is another flow's then. */
+async function anUnfinishedCreate(db: Db) {
+  const { context, params, stage } = await given({ provisioning_status: 'PENDING_CREATE' }, 'no legs')(db)
+  const finding = breakable(stage.network, 'findPort')
+  finding.break()
+  for (const _ of await stage.amphorae()) stage.network.failNext('ensurePort', undefined, { after: true })
+  assert.equal(await runFlow(db, createMember, params, context), 'REVERT_FAILURE')
+  assert.deepEqual(stage.made(), withLegs)
+  finding.mend()
+  await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute()
+  return { context, params, stage }
+}
+
+forEachDatabase('the legs of a member whose create could not be undone go with the member', async (open) => {
+  const db = await open()
+  const { context, params, stage } = await anUnfinishedCreate(db)
+  await db.updateTable('member').set({ provisioning_status: 'PENDING_DELETE' }).where('id', '=', params.member_id).execute()
+  assert.equal(await runFlow(db, deleteMember, params, context), 'DONE')
+  assert.deepEqual(stage.made(), withoutLegs)
+  assert.deepEqual(await db.selectFrom('unfinished_leg').selectAll().execute(), [])
+})
+
+forEachDatabase('the next change finishes the legs of a member whose create could not be undone', async (open) => {
+  const db = await open()
+  const { context, params, stage } = await anUnfinishedCreate(db)
+  assert.equal(await runFlow(db, updateMember, params, context), 'DONE')
+  await hasWorkingLegs(stage)
+})
+
+forEachDatabase('an amphora that is replaced leaves no unfinished leg', async (open) => {
+  const db = await open()
+  const { context, params, stage } = await anUnfinishedCreate(db)
+  assert.equal(await runFlow(db, failoverLoadBalancer, params, context), 'DONE')
+  await hasWorkingLegs(stage)
+})
+
+forEachDatabase('a leg that was taken away in part is plugged again where its member stays', async (open) => {
+  const db = await open()
+  const { context, params, stage } = await given({ provisioning_status: 'PENDING_DELETE' }, 'legs')(db)
+  const deleting = breakable(stage.network, 'deletePort')
+  deleting.break()
+  assert.equal(await runFlow(db, deleteMember, params, context), 'REVERTED')
+  await failed(stage)
+  deleting.mend()
+  await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute()
+  assert.equal(await runFlow(db, updateMember, params, context), 'DONE')
+  await hasWorkingLegs(stage)
+})
+
+/** Each amphora has one, attached to its machine and known to its agent, and nothing else is there. */
+async function hasWorkingLegs(stage: Stage): Promise<void> {
+  assert.deepEqual(stage.made(), withLegs)
+  assert.deepEqual(await stage.db.selectFrom('unfinished_leg').selectAll().execute(), [])
+  const legs = await stage.db.selectFrom('amphora_member_port').selectAll().execute()
+  assert.equal(legs.length, 2)
+  for (const { id, compute_id } of await stage.amphorae()) {
+    const { port_id } = legs.find(({ amphora_id }) => amphora_id === id)!
+    const machine = stage.compute.servers.find(({ state }) => state.compute_id === compute_id)
+    assert.ok(machine?.attached_port_ids.includes(port_id))
+    const { mac_address } = await stage.network.getPort(port_id)
+    assert.ok(stage.amphora.agents.get(id)?.networks.some((plug) => plug.mac_address === mac_address))
+  }
+}
 
 test('one dead amphora of a pair does not make a change fail, and is shown in ERROR until it takes a configuration again', async () => {
   const db = await aDatabase()
