@@ -228,8 +228,7 @@ export interface SpareAmphoraRow {
   taken_by: string | null
 }
 
-/** The leg of an amphora in a members' network. */
-/** A leg that is plugged. */
+/** The leg of an amphora in a members' network, once it is plugged. */
 export interface AmphoraMemberPortRow {
   port_id: string
   amphora_id: string
