@@ -99,10 +99,14 @@ export function route<const P extends string, S extends TSchema>(api: FastifyIns
       // As upstream, the body is read after authentication and before anything is looked up.
       if (request.body instanceof Fault) throw request.body
       const asked = request.body
-      return onceDatabaseIsBack(() => {
-        if (body) request.body = body.read(asked)
-        return handler(request as ApiRequest<P, S>, reply)
-      }, api.onDatabaseRetry)
+      // Said twice, a PUT that starts no flow says the same; what became of one that starts a flow the flow tells.
+      return onceDatabaseIsBack(
+        () => {
+          if (body) request.body = body.read(asked)
+          return handler(request as ApiRequest<P, S>, reply)
+        },
+        { mayRepeat: method === 'PUT', onRetry: api.onDatabaseRetry },
+      )
     },
   })
 }

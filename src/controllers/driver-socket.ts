@@ -5,7 +5,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { DatabaseUnavailable, NothingCommitted } from '../db/unavailable.ts'
+import { DatabaseUnavailable, NothingCommitted, OutcomeUnknown } from '../db/unavailable.ts'
 import type { ComputeDriver } from '../drivers/compute/driver.ts'
 import { embeddedTraits } from '../drivers/compute/embedded.ts'
 import { FencedError, NotFoundError, RefusedError } from '../drivers/errors.ts'
@@ -26,7 +26,7 @@ export interface EmbeddedDrivers {
   compute?: ComputeDriver
 }
 
-const kinds = { NotFoundError, RefusedError, FencedError, DatabaseUnavailable, NothingCommitted }
+const kinds = { NotFoundError, RefusedError, FencedError, DatabaseUnavailable, NothingCommitted, OutcomeUnknown }
 
 function socketPath(stateDirectory: string): string {
   const path = join(stateDirectory, 'drivers.sock')

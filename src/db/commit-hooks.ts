@@ -1,20 +1,39 @@
-/** Functions to be called once a transaction is committed; both drivers call `runHooks` after COMMIT. */
-import { CompiledQuery } from 'kysely'
+/**
+ * What a transaction tells its driver about its own end: functions to be called once it is committed, and by what it can be seen afterwards that it was.
+ * Said by queries that never reach a database: the drivers recognize the objects.
+ */
+import { type Compilable, CompiledQuery } from 'kysely'
 import type { Tx } from './connection.ts'
 
 type Hook = () => void
 
-/** A query that never reaches the database: the driver recognizes the object and keeps the hook with its connection. */
-const hooksByQuery = new WeakMap<CompiledQuery, Hook>()
-
-/** Calls `hook` after the transaction is committed, never if it is rolled back. The hook must not throw. */
-export async function onCommit(tx: Tx, hook: Hook): Promise<void> {
-  const query = CompiledQuery.raw('select 1 as on_commit')
-  hooksByQuery.set(query, hook)
-  await tx.executeQuery(query)
+export interface AtCommit {
+  readonly hook?: Hook
+  readonly witness?: CompiledQuery
 }
 
-/** The hook that this query stands for, if it is none of the database's. */
-export function hookOf(query: CompiledQuery): Hook | undefined {
-  return hooksByQuery.get(query)
+const messages = new WeakMap<CompiledQuery, AtCommit>()
+
+/** Calls `hook` after the transaction is committed, never if it is rolled back. The hook must not throw. */
+export function onCommit(tx: Tx, hook: Hook): Promise<void> {
+  return tell(tx, { hook })
+}
+
+/**
+ * `query`, asked by anybody later, answers a row if and only if this transaction was committed: for a database that was started anew while it committed, and
+ * knows no better (`postgresql.ts`). A row with a random id of this transaction's own is such a witness. SQLite has no use for it.
+ */
+export function witnessedBy(tx: Tx, query: Compilable): Promise<void> {
+  return tell(tx, { witness: query.compile() })
+}
+
+/** What this query says, if it is none of the database's. */
+export function messageOf(query: CompiledQuery): AtCommit | undefined {
+  return messages.get(query)
+}
+
+async function tell(tx: Tx, message: AtCommit): Promise<void> {
+  const query = CompiledQuery.raw('select 1 as at_commit')
+  messages.set(query, message)
+  await tx.executeQuery(query)
 }

@@ -1,7 +1,8 @@
 /**
  * Kysely's dialect for PostgreSQL: values converted as on SQLite, and a server that restarts or is replaced costs retries where they do no harm.
  * A read outside a transaction is asked again. A transaction that is lost before its COMMIT was sent throws NothingCommitted, so that whoever began it can
- * begin again; one that is lost while it commits is looked up by its id, which every transaction asks for when it begins, in the same round trip.
+ * begin again; one that is lost while it commits is looked up by its id, which every transaction asks for when it begins, in the same round trip, or by what
+ * it has named as its witness (`commit-hooks.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -16,9 +17,9 @@ import {
   type TransactionSettings,
 } from 'kysely'
 import type pg from 'pg'
-import { hookOf } from './commit-hooks.ts'
+import { type AtCommit, messageOf } from './commit-hooks.ts'
 import { isLost, Pool, type PoolConnections, type PoolOptions } from './postgresql-pool.ts'
-import { DatabaseUnavailable, NothingCommitted, PATIENCE_MS } from './unavailable.ts'
+import { DatabaseUnavailable, NothingCommitted, OutcomeUnknown, PATIENCE_MS } from './unavailable.ts'
 import { converterOf, toParameter } from './values.ts'
 
 /** Between two questions, of a database that is just coming back. */
@@ -88,13 +89,20 @@ class PostgresqlDriver implements Driver {
   }
 }
 
+interface Transaction {
+  readonly id: string
+  /** When the server was started that gave out the id. */
+  readonly server: string
+  readonly told: AtCommit[]
+}
+
 /** What Kysely holds for the length of a statement or a transaction. */
 class PostgresqlConnection implements DatabaseConnection {
   readonly #pool: Pool
   readonly #guard: Guard | undefined
   #client: pg.PoolClient | undefined
   #isLost = false
-  #transaction: { id: string; server: string; hooks: (() => void)[] } | undefined
+  #transaction: Transaction | undefined
 
   constructor(pool: Pool, client: pg.PoolClient, guard: Guard | undefined) {
     this.#pool = pool
@@ -103,9 +111,9 @@ class PostgresqlConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    const hook = hookOf(query)
-    if (hook !== undefined) {
-      this.#transaction?.hooks.push(hook)
+    const message = messageOf(query)
+    if (message !== undefined) {
+      this.#transaction?.told.push(message)
       return { rows: [] }
     }
     if (this.#transaction !== undefined) return this.#ask(query)
@@ -143,7 +151,7 @@ class PostgresqlConnection implements DatabaseConnection {
       this.#isLost = true
       throw new NothingCommitted('it went away before the transaction had begun', error)
     }
-    this.#transaction = { ...(results[1]!.rows[0] as { id: string; server: string }), hooks: [] }
+    this.#transaction = { ...(results[1]!.rows[0] as { id: string; server: string }), told: [] }
     if (this.#guard !== undefined && results[2]!.rows.length === 0) {
       await this.rollback()
       throw this.#guard.refusal()
@@ -151,7 +159,7 @@ class PostgresqlConnection implements DatabaseConnection {
   }
 
   async commit(): Promise<void> {
-    const { id, server, hooks } = this.#transaction!
+    const transaction = this.#transaction!
     try {
       const [committed] = await this.#send('commit')
       // PostgreSQL ends a transaction so in which a statement has failed.
@@ -159,11 +167,13 @@ class PostgresqlConnection implements DatabaseConnection {
     } catch (error) {
       if (!isLost(error)) throw error
       this.#isLost = true
-      if (!(await this.#wasCommitted({ id, server }, error)))
+      // Its place is needed for asking, perhaps by all who committed in that moment.
+      this.release()
+      if (!(await this.#wasCommitted(transaction, error)))
         throw new NothingCommitted('it went away before the transaction was committed', error)
     }
     this.#transaction = undefined
-    for (const hook of hooks) hook()
+    for (const { hook } of transaction.told) hook?.()
   }
 
   /** A lost transaction the server has rolled back itself. */
@@ -219,34 +229,51 @@ class PostgresqlConnection implements DatabaseConnection {
   }
 
   /** What became of a transaction whose COMMIT was not answered. Throws DatabaseUnavailable where the database cannot tell. */
-  async #wasCommitted({ id, server }: { id: string; server: string }, cause: unknown): Promise<boolean> {
+  async #wasCommitted({ id, server, told }: Transaction, cause: unknown): Promise<boolean> {
+    const witness = told.find((message) => message.witness !== undefined)?.witness
     const giveUpAt = performance.now() + PATIENCE_MS
     while (performance.now() < giveUpAt) {
       const client = await this.#pool.connect().catch(() => undefined)
       if (client === undefined) continue
       try {
-        const [answer] = await this.#pool.ask(
-          client,
-          'select pg_xact_status($1::xid8) as status, pg_postmaster_start_time()::text as server',
-          [id],
-        )
+        const committed = await this.#askWhether(client, { id, server }, witness)
         client.release()
-        const { status, server: now } = answer!.rows[0] as { status: string | null; server: string }
-        // A server that was started anew gives out again the ids of transactions that had not reached its disk, so this may be another's.
-        if (status === 'committed' && now !== server) break
-        if (status === 'committed') return true
-        if (status === 'aborted' || now !== server) return false
-        // Too long ago to be known, which cannot be.
-        if (status === null) break
-        await sleep(PAUSE_MS)
+        if (committed === 'unknown') throw new OutcomeUnknown('it was started anew while the transaction was committed', cause)
+        if (committed !== 'under way') return committed === 'yes'
       } catch (error) {
+        if (error instanceof OutcomeUnknown) throw error
         client.release(true)
-        // Another server that took over, and has never heard of it.
-        if ((error as { code?: unknown }).code === NO_SUCH_TRANSACTION) return false
         if (!isLost(error)) throw error
       }
+      await sleep(PAUSE_MS)
     }
     throw new DatabaseUnavailable('it went away while the transaction was committed, and cannot be asked whether it was', cause)
+  }
+
+  async #askWhether(
+    client: pg.PoolClient,
+    { id, server }: { id: string; server: string },
+    witness: CompiledQuery | undefined,
+  ): Promise<'yes' | 'no' | 'under way' | 'unknown'> {
+    let answer: pg.QueryResult | undefined
+    try {
+      const question = 'select pg_xact_status($1::xid8) as status, pg_postmaster_start_time()::text as server'
+      ;[answer] = await this.#pool.ask(client, question, [id])
+    } catch (error) {
+      // Another server that took over, or was started anew, and has never heard of it.
+      if ((error as { code?: unknown }).code === NO_SUCH_TRANSACTION) return 'no'
+      throw error
+    }
+    const { status, server: now } = answer!.rows[0] as { status: string | null; server: string }
+    if (status === 'aborted') return 'no'
+    if (now === server && status === 'committed') return 'yes'
+    if (now === server && status === 'in progress') return 'under way'
+    // Of another server: it gives out again the ids of transactions that had not reached its disk, so a transaction of that id may be somebody else's.
+    if (status === 'in progress') return 'no'
+    // What is left: committed, perhaps by somebody else, or (null) too long ago to be known, which cannot be.
+    if (witness === undefined) return 'unknown'
+    const [found] = await this.#pool.ask(client, witness.sql, witness.parameters.map(toParameter))
+    return found!.rows.length > 0 ? 'yes' : 'no'
   }
 }
 

@@ -17,7 +17,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import { hookOf } from './commit-hooks.ts'
+import { messageOf } from './commit-hooks.ts'
 import { converterOf, toParameter } from './values.ts'
 
 /** How long another process may hold the database's lock before a statement fails. */
@@ -192,9 +192,9 @@ class SqliteConnection implements DatabaseConnection {
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (this.#hooks !== undefined) {
-      const hook = hookOf(query)
-      if (hook === undefined) return this.#writer.execute(query)
-      this.#hooks.push(hook)
+      const message = messageOf(query)
+      if (message === undefined) return this.#writer.execute(query)
+      if (message.hook !== undefined) this.#hooks.push(message.hook)
       return { rows: [] }
     }
     if (this.#reader !== undefined && query.query.kind === 'SelectQueryNode') return this.#reader.execute(query)

@@ -9,6 +9,9 @@ export class DatabaseUnavailable extends Error {
 /** The same, before anything was committed: whoever began the transaction may begin it again. */
 export class NothingCommitted extends DatabaseUnavailable {}
 
+/** The database is back, and nothing tells any more whether a transaction was committed that was under way when it went. */
+export class OutcomeUnknown extends DatabaseUnavailable {}
+
 /** Also where a caller has put words of its own around it. */
 export function isUnavailable(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof DatabaseUnavailable) return true
@@ -20,15 +23,20 @@ export const PATIENCE_MS = 10_000
 
 /**
  * Work that stores something in one transaction, of which nothing outside may be left when it ends early: it is done again while the database goes
- * away before the commit; `onRetry` is told of that. Throws DatabaseUnavailable when that lasts too long, or nobody can say any more whether it was committed.
+ * away before the commit; `onRetry` is told of that. Work that `mayRepeat` is done again also where nobody can say whether it was committed. Throws
+ * DatabaseUnavailable when that lasts too long, or where nobody can say and it may not be repeated.
  */
-export async function onceDatabaseIsBack<T>(work: () => Promise<T>, onRetry?: () => void): Promise<T> {
+export async function onceDatabaseIsBack<T>(
+  work: () => Promise<T>,
+  { mayRepeat = false, onRetry }: { mayRepeat?: boolean; onRetry?(): void } = {},
+): Promise<T> {
   const giveUpAt = performance.now() + PATIENCE_MS
   for (;;) {
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof NothingCommitted) || performance.now() >= giveUpAt) throw error
+      const isWorthIt = error instanceof NothingCommitted || (mayRepeat && error instanceof OutcomeUnknown)
+      if (!isWorthIt || performance.now() >= giveUpAt) throw error
       onRetry?.()
     }
   }

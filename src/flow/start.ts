@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
-import { onCommit } from '../db/commit-hooks.ts'
+import { onCommit, witnessedBy } from '../db/commit-hooks.ts'
 import { type Db, isPostgresql, type Tx } from '../db/connection.ts'
 import { listen } from '../db/notifications.ts'
 import { currentActivity, currentTraceparent } from '../lib/activity.ts'
@@ -44,6 +44,7 @@ export async function startFlow<C, P extends Json>(
       traceparent: currentTraceparent() ?? null,
     })
     .execute()
+  await witnessedBy(tx, tx.selectFrom('flow').select('id').where('id', '=', id))
   await flow.onStart?.(tx, { flow_id: id, params, started_at_ms })
   await wakeAfterCommit(tx)
   return id

@@ -1,9 +1,15 @@
 /** Stands between a client and a server on loopback and does to their connections what networks do. */
 import { connect, createServer, type Socket } from 'node:net'
 
+type Side = 'client' | 'server'
+
 interface Pair {
   client: Socket
   server: Socket
+  /** Whose words get lost. */
+  lost: Set<Side>
+  /** What the client has said of `loseAfter` so far. */
+  heard: string
 }
 
 export class TcpProxy {
@@ -11,6 +17,7 @@ export class TcpProxy {
   readonly #listener = createServer((client) => this.#accept(client))
   readonly #target: number
   #isCut = false
+  #awaited: { first: string; second: string; side: Side; resolve(): void } | undefined
   #port = 0
 
   private constructor(target: number) {
@@ -47,9 +54,9 @@ export class TcpProxy {
   }
 
   /** From now on what one side of the connections that are there says is lost; `endThem` ends them. */
-  lose(side: 'client' | 'server'): { endThem(): void } {
+  lose(side: Side): { endThem(): void } {
     const pairs = [...this.#pairs]
-    for (const pair of pairs) pair[side].removeAllListeners('data').on('data', () => {})
+    for (const { lost } of pairs) lost.add(side)
     return {
       endThem() {
         for (const { client, server } of pairs) {
@@ -58,6 +65,16 @@ export class TcpProxy {
         }
       },
     }
+  }
+
+  /**
+   * The next client that says `first` and then, on the same connection, `second`: from that second word on what `side` says there is lost, which is the word
+   * itself or its answer. Resolves in that moment.
+   */
+  loseAfter(first: string, second: string, side: Side): Promise<void> {
+    return new Promise((resolve) => {
+      this.#awaited = { first, second, side, resolve }
+    })
   }
 
   async stop(): Promise<void> {
@@ -70,13 +87,17 @@ export class TcpProxy {
 
   #accept(client: Socket): void {
     const server = connect(this.#target, '127.0.0.1')
-    const pair = { client, server }
+    const pair: Pair = { client, server, lost: new Set(), heard: '' }
     this.#pairs.add(pair)
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
+    for (const [side, to] of [
+      ['client', server],
+      ['server', client],
     ] as const) {
-      from.on('data', (data) => to.write(data))
+      const from = pair[side]
+      from.on('data', (data) => {
+        if (side === 'client') this.#hear(pair, data)
+        if (!pair.lost.has(side)) to.write(data)
+      })
       from.on('error', () => {})
       from.on('close', () => {
         this.#pairs.delete(pair)
@@ -87,5 +108,16 @@ export class TcpProxy {
       client.pause()
       server.pause()
     }
+  }
+
+  #hear(pair: Pair, data: Buffer): void {
+    if (this.#awaited === undefined) return
+    const { first, second, side, resolve } = this.#awaited
+    pair.heard += data.toString('latin1')
+    const at = pair.heard.indexOf(first)
+    if (at === -1 || !pair.heard.includes(second, at + first.length)) return
+    pair.lost.add(side)
+    this.#awaited = undefined
+    resolve()
   }
 }

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { validationFailure } from '../../api/faults.ts'
 import type { ApiContext } from '../../api/route.ts'
+import { witnessedBy } from '../../db/commit-hooks.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { LoadBalancerRow } from '../../db/tables.ts'
 import { ServiceError } from '../../drivers/errors.ts'
@@ -30,7 +31,10 @@ export async function withVipPort<T>(
     return store(vipOnPort(place, place.port, false))
   }
   const { db, network, clock, log } = context
-  await db.insertInto('vip_reservation').values({ load_balancer_id: id, project_id, created_at_ms: clock.now() }).execute()
+  await db.transaction().execute(async (tx) => {
+    await tx.insertInto('vip_reservation').values({ load_balancer_id: id, project_id, created_at_ms: clock.now() }).execute()
+    await witnessedBy(tx, tx.selectFrom('vip_reservation').select('load_balancer_id').where('load_balancer_id', '=', id))
+  })
   let mayStillBeMade = false
   try {
     const { network_id, qos_policy_id } = place
