@@ -101,6 +101,19 @@ export async function revertAgain(tx: Tx, id: string): Promise<boolean> {
   return true
 }
 
+/**
+ * What these flows worked on is gone, with all that is known of it: nothing is left that their reverts could take away or give back. `why` is added to
+ * their reasons.
+ */
+export async function settleReverts(tx: Tx, subject: string, why: string): Promise<void> {
+  await tx
+    .updateTable('flow')
+    .set({ state: 'REVERTED', reason_details: sql<string>`coalesce(reason_details, '') || ${`\n${why}`}` })
+    .where('subject', '=', subject)
+    .where('state', '=', 'REVERT_FAILURE')
+    .execute()
+}
+
 /** The pauses between reverts grow up to this. */
 const LONGEST_PAUSE_MS = 3_600_000
 /** A flow whose revert still failed so long after it was started is left to an operator. */
@@ -150,7 +163,7 @@ function retriedReverts(db: Db) {
     )
 }
 
-/** Forgets up to `limit` flows that ended before `beforeMs`; a REVERT_FAILURE is kept until somebody has dealt with it. Returns how many. */
+/** Forgets up to `limit` flows that ended before `beforeMs`; a REVERT_FAILURE is kept until somebody has dealt with it, or what it worked on is deleted. Returns how many. */
 export async function pruneFlows(db: Db, options: { beforeMs: number; limit: number }): Promise<number> {
   return db.transaction().execute(async (tx) => {
     const rows = await tx

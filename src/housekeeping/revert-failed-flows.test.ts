@@ -8,6 +8,7 @@ import type { Db } from '../db/connection.ts'
 import { listDueReverts } from '../flow/history.ts'
 import { startFlow } from '../flow/start.ts'
 import { beginFailover } from '../resources/amphora/begin-failover.ts'
+import { lookForTroubles } from '../status/status.ts'
 import { revertFailedFlows } from './revert-failed-flows.ts'
 import { settleUnfinishedAmphorae } from './settle-unfinished-amphorae.ts'
 
@@ -84,6 +85,27 @@ forEachDatabase('what a failed create could not take away is taken away as soon 
   assert.equal((await api.show(path)).provisioning_status, 'ERROR')
   await api.expect(204, 'DELETE', path)
   await api.waitUntilGone(path)
+  await stop()
+})
+
+forEachDatabase("what a failed flow left is nobody's trouble once its load balancer is deleted", async (open) => {
+  const db = await open()
+  const { cloud, api, path, compute, state, stop } = await aFailedCreate(db)
+  const told = async () => {
+    const { troubles } = await lookForTroubles({ db, config: cloud.config, nowMs: cloud.clock.now() })
+    return troubles.filter(({ kind }) => kind === 'flow_revert_failure').length
+  }
+  // Its own machine cannot be deleted, so neither can it.
+  await api.expect(204, 'DELETE', path)
+  await api.waitFor(path, 'ERROR')
+  assert.deepEqual([await state(), await told()], ['REVERT_FAILURE', 1])
+  compute.mend()
+  await api.expect(204, 'DELETE', path)
+  await api.waitUntilGone(path)
+  assert.deepEqual([await state(), await told()], ['REVERTED', 0])
+  const { reason_details } = await db.selectFrom('flow').select('reason_details').orderBy('created_at_ms').executeTakeFirstOrThrow()
+  assert.match(reason_details!, /told to fail[\s\S]*\nThe load balancer was deleted since\.$/)
+  assert.deepEqual(cloud.compute.servers, [])
   await stop()
 })
 

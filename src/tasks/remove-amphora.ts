@@ -2,6 +2,7 @@
 import { type Context, task } from '../context.ts'
 import type { Tx } from '../db/connection.ts'
 import type { AmphoraRow } from '../db/tables.ts'
+import { settleReverts } from '../flow/history.ts'
 import { timestamp } from '../lib/clock.ts'
 import { legName, unfinishedLegs } from './legs.ts'
 import { serverName } from './machine.ts'
@@ -44,4 +45,6 @@ export async function forgetAmphora(tx: Tx, id: string, nowMs: number): Promise<
     .set({ status: 'DELETED', server_certificate: null, updated_at: timestamp(nowMs) })
     .where('id', '=', id)
     .execute()
+  // Of a spare one; others' flows work on their load balancers.
+  await settleReverts(tx, id, 'The amphora was deleted since.')
 }

@@ -3,6 +3,7 @@ import { type Context, flow, task } from '../../context.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import { RefusedError } from '../../drivers/errors.ts'
 import type { NetworkDriver } from '../../drivers/network/driver.ts'
+import { settleReverts } from '../../flow/history.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { deleteListenerRows, deletePoolRows } from '../../tasks/delete-rows.ts'
 import { FINISH_RETRY } from '../../tasks/finish.ts'
@@ -120,6 +121,7 @@ const deleteRows = task('delete-load-balancer-rows', {
         .where('provisioning_status', '!=', 'DELETED')
         .returning('project_id')
         .executeTakeFirst()
+      await settleReverts(tx, load_balancer_id, 'The load balancer was deleted since.')
       if (deleted !== undefined) await releaseQuota(tx, 'load_balancer', deleted.project_id)
     })
   },
