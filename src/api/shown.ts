@@ -8,8 +8,10 @@ import type { Query } from './route.ts'
 /** `status` is an amphora's. */
 type Failable = ({ provisioning_status: string } | { status: string }) & { fault: Fault | null }
 
+const failed: ReadonlySet<string> = new Set(['ERROR', 'FAILOVER_STOPPED'])
+
 /**
- * What the client sees of an object: the fields he asks for of those that `shown` has, and, ours, of one in ERROR also why it is. What
+ * What the client sees of an object: the fields he asks for of those that `shown` has, and, ours, of one in ERROR (or an amphora that is FAILOVER_STOPPED) also why it is. What
  * drivers said in detail is for admins.
  */
 export function shownTo<O extends object>(
@@ -19,7 +21,7 @@ export function shownTo<O extends object>(
   shown: O,
 ): Partial<O & { fault: Partial<Fault> }> {
   const status = 'status' in row ? row.status : row.provisioning_status
-  if (status !== 'ERROR' || row.fault === null) return selectFields<object>(query, config, shown)
+  if (!failed.has(status) || row.fault === null) return selectFields<object>(query, config, shown)
   return selectFields<O & { fault: Partial<Fault> }>(query, config, { ...shown, fault: faultFor(caller, row.fault) })
 }
 

@@ -85,7 +85,7 @@ export interface Capability {
 export interface Event {
   id: string
   /** What was done, or that an operating status has changed. */
-  event: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'refresh_certificates' | 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires'
+  event: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'refresh_certificates' | 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires' | 'failover_held_back' | 'amphora_certificate_not_renewed'
   object_type: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
   object_id: string
   /** As it was at the beginning. */
@@ -1051,7 +1051,7 @@ export interface DeleteLoadBalancerQuery {
 }
 
 export interface ListLoadBalancerEventsQuery extends Pick<SharedQuery, 'fields' | 'sort' | 'sort_key' | 'sort_dir' | 'limit' | 'marker' | 'page_reverse'> {
-  event?: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'refresh_certificates' | 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires'
+  event?: 'create' | 'update' | 'delete' | 'update_members' | 'failover' | 'replace_amphora' | 'configure_amphora' | 'refresh_certificates' | 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires' | 'failover_held_back' | 'amphora_certificate_not_renewed'
   object_type?: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
   object_id?: string
   object_name?: string

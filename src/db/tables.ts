@@ -370,6 +370,8 @@ export type EventName =
   | 'certificate_expires'
 export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
 
+  | 'failover_held_back'
+  | 'amphora_certificate_not_renewed'
 /** What flavors of it give: `flavor_data` is the JSON text that the client wrote. */
 export interface FlavorProfileRow {
   id: string

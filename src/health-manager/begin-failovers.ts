@@ -9,8 +9,10 @@ import { timestamp } from '../lib/clock.ts'
 import { beginFailover } from '../resources/amphora/begin-failover.ts'
 import type { FailoverCause } from '../resources/amphora/failover-flow.ts'
 import { servingStatuses } from '../resources/amphora/row.ts'
+import { failure, faultOf } from '../resources/failures.ts'
 import type { WatchContext } from './context.ts'
 import { countAttempts, type FailedAttempt, hasAttempts, listAttempts, noteAttempt, settleAttempts } from './failover-attempts.ts'
+import type { Waiting } from './held-back.ts'
 
 /** Dead amphorae that one round knows of; the longest silent ones. */
 const MAX_DEAD = 10_000
@@ -30,12 +32,14 @@ export interface Decision {
   failed: FailedAttempt[]
   /** Why not all that are dead are being replaced, and how many wait. */
   heldBack: { limit: Limit; waiting: number } | null
+  /** Those that wait because of it. */
+  waiting: Waiting[]
   /** How many were moved to FAILOVER_STOPPED, and back from it. */
   stopped: number
   resumed: number
 }
 
-const nothing: Decision = { begun: [], failed: [], heldBack: null, stopped: 0, resumed: 0 }
+const nothing: Decision = { begun: [], failed: [], heldBack: null, waiting: [], stopped: 0, resumed: 0 }
 
 export async function beginFailovers(context: WatchContext, judgement: Judgement): Promise<Decision> {
   const { db, amphora } = context
@@ -59,7 +63,7 @@ async function decide(tx: Tx, context: WatchContext, judgement: Judgement): Prom
   const untried = dead.filter(({ id }) => !attempts.has(id))
   if (failover_threshold !== null && untried.length >= failover_threshold) {
     const stopped = await stop(tx, untried, nowMs)
-    return { ...nothing, failed, resumed, stopped, heldBack: { limit: 'failover_threshold', waiting: untried.length } }
+    return { ...nothing, failed, resumed, stopped, ...heldBackBy('failover_threshold', untried) }
   }
 
   const due = dead.filter(({ id, provisioning_status }) => {
@@ -74,7 +78,7 @@ async function decide(tx: Tx, context: WatchContext, judgement: Judgement): Prom
   // Those that never were tried come first.
   const ordered = due.toSorted((a, b) => (attempts.get(a.id)?.attempts ?? 0) - (attempts.get(b.id)?.attempts ?? 0))
   for (const [index, { id, load_balancer_id, cause }] of ordered.entries()) {
-    if (begun.length >= rooms[limit]) return { ...nothing, begun, failed, resumed, heldBack: { limit, waiting: ordered.length - index } }
+    if (begun.length >= rooms[limit]) return { ...nothing, begun, failed, resumed, ...heldBackBy(limit, ordered.slice(index)) }
     if (!(await isFree(tx, load_balancer_id))) continue
     const { flow_id } = await beginFailover(tx, context, id, cause)
     if (flow_id === null) continue
@@ -82,6 +86,11 @@ async function decide(tx: Tx, context: WatchContext, judgement: Judgement): Prom
     begun.push({ amphora_id: id, load_balancer_id, cause, attempt, flow_id })
   }
   return { ...nothing, begun, failed, resumed }
+}
+
+function heldBackBy(limit: Limit, dead: readonly Dead[]): Pick<Decision, 'heldBack' | 'waiting'> {
+  const waiting = dead.map(({ id, load_balancer_id }) => ({ amphora_id: id, load_balancer_id }))
+  return { heldBack: { limit, waiting: waiting.length }, waiting }
 }
 
 type Dead = { id: string; load_balancer_id: string; provisioning_status: ProvisioningStatus; cause: FailoverCause }
@@ -112,7 +121,7 @@ async function listDead(db: Db, { silentBefore, lost }: Judgement): Promise<Dead
 async function stop(tx: Tx, dead: readonly Dead[], nowMs: number): Promise<number> {
   const { numUpdatedRows } = await tx
     .updateTable('amphora')
-    .set({ status: 'FAILOVER_STOPPED', updated_at: timestamp(nowMs) })
+    .set({ status: 'FAILOVER_STOPPED', fault: faultOf(failure('failovers_stopped'), nowMs), updated_at: timestamp(nowMs) })
     .where(
       'id',
       'in',
@@ -129,7 +138,7 @@ async function resume(tx: Tx, { nowMs, silentBefore }: Judgement, dead: readonly
   const heard = tx.selectFrom('amphora_health').select('amphora_id').where('busy', '=', false).where('last_update_ms', '>=', silentBefore)
   let stopped = tx
     .updateTable('amphora')
-    .set({ status: 'ALLOCATED', updated_at: timestamp(nowMs) })
+    .set({ status: 'ALLOCATED', fault: null, updated_at: timestamp(nowMs) })
     .where('status', '=', 'FAILOVER_STOPPED')
     .where('id', 'in', heard)
   const ids = dead.map(({ id }) => id)

@@ -45,7 +45,9 @@ async function watched(options: CloudOptions & { loadBalancers?: number } = {}) 
   const mute = new Set<string>()
   const amphorae = async () => (await api.list('/v2/octavia/amphorae')) as unknown as AmphoraRow[]
   const speak = async () => {
-    const heard = (await amphorae()).filter(({ id, status }) => ['ALLOCATED', 'READY'].includes(status) && !mute.has(id))
+    const heard = (await amphorae()).filter(
+      ({ id, status }) => ['ALLOCATED', 'READY', 'FAILOVER_STOPPED'].includes(status) && !mute.has(id),
+    )
     const origin = { format: 'upstream', address: '192.0.2.1' } as const
     const batch = heard.map(({ id: amphora_id }) => heardOnce(aHeartbeat({ amphora_id }), origin, clock.now()))
     await storeHeartbeats(cloud.db, batch, { nowMs: clock.now(), heartbeatTimeoutMs: TIMEOUT_SECONDS * 1_000, checksSource: false })
@@ -322,4 +324,67 @@ test('a spare amphora is heard like any other, and removed when it is dead', asy
   await eventually(async () => assert.deepEqual(await amphorae(), []))
   assert.equal(await failovers(), 0)
   assert.deepEqual(cloud.compute.servers, [])
+})
+
+test('owners are told why a silent amphora is not being replaced', async () => {
+  const config = { health_manager: { failover_threshold: 2 } }
+  const { api, watch, pass, mute, amphorae, failovers, loadBalancers, speak, look, atRest } = await watched({ config, loadBalancers: 2 })
+  await pass(20)
+  for (const { id } of await amphorae()) mute.add(id)
+  await pass(TIMEOUT_SECONDS + 30)
+  assert.equal(await failovers(), 0)
+  type Event = { event: string; outcome: string; message: string; count: number; object_id: string }
+  const [first, second] = loadBalancers as [Shown, Shown]
+  const told = async ({ id }: Shown) => {
+    const { events } = await api.expect<{ events: Event[] }>(200, 'GET', `/v2/lbaas/loadbalancers/${id}/events?event=failover_held_back`)
+    return events.map(({ outcome, message, count }) => [outcome, message.split(',')[0], count])
+  }
+  // Ten rounds are one event.
+  const stopped = ['failure', 'An amphora is silent and is not replaced', 1]
+  assert.deepEqual([await told(first), await told(second)], [[stopped], [stopped]])
+  for (const { status, fault } of await amphorae()) {
+    assert.equal(status, 'FAILOVER_STOPPED')
+    assert.match(fault!.message, /too many fell silent at once/)
+  }
+
+  watch.wasAway('packets lost')
+  await look()
+  assert.deepEqual(await told(first), [['failure', 'An amphora seems silent', 1], stopped])
+
+  const ofFirst = (await amphorae()).find(({ loadbalancer_id }) => loadbalancer_id === first.id)!
+  mute.delete(ofFirst.id)
+  await speak()
+  await pass(TIMEOUT_SECONDS + INTERVAL_SECONDS)
+  assert.equal(await failovers(), 1)
+  await atRest()
+  const after = await amphorae()
+  assert.deepEqual(
+    after.map(({ status, fault }) => [status, fault]),
+    [
+      ['ALLOCATED', undefined],
+      ['ALLOCATED', undefined],
+    ],
+  )
+  assert.ok(after.some(({ id }) => id === ofFirst.id))
+})
+
+test('whose amphora waits for others to be replaced first is told so', async () => {
+  const { api, pass, mute, amphorae, failovers, loadBalancers } = await watched({
+    config: { health_manager: { failovers_per_minute: 1 } },
+    loadBalancers: 2,
+  })
+  await pass(20)
+  for (const { id } of await amphorae()) mute.add(id)
+  await pass(TIMEOUT_SECONDS + INTERVAL_SECONDS)
+  assert.equal(await failovers(), 1)
+  const events = await Promise.all(
+    loadBalancers.map(async ({ id }) => {
+      const query = `/v2/lbaas/loadbalancers/${id}/events?event=failover_held_back`
+      return (await api.expect<{ events: { message: string }[] }>(200, 'GET', query)).events
+    }),
+  )
+  assert.deepEqual(
+    events.flat().map(({ message }) => message),
+    ['An amphora is silent and will be replaced; as many are being replaced already as may be at a time.'],
+  )
 })

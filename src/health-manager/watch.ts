@@ -5,6 +5,7 @@
 
 import { beginFailovers, type Decision } from './begin-failovers.ts'
 import type { WatchContext } from './context.ts'
+import { HeldBack, listSeeminglySilent } from './held-back.ts'
 import { LostAmphorae } from './lost-amphorae.ts'
 import { removeDeadSpares } from './remove-dead-spares.ts'
 import { showSilentAmphorae } from './silent-amphorae.ts'
@@ -31,6 +32,7 @@ export class Watch implements AbsenceObserver {
   readonly #heartbeatTimeoutMs: number
   readonly #intervalMs: number
   readonly #lost: LostAmphorae
+  readonly #heldBack: HeldBack
   #hearing: Hearing | undefined
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -50,6 +52,7 @@ export class Watch implements AbsenceObserver {
     this.#heartbeatTimeoutMs = heartbeat_timeout * 1000
     this.#intervalMs = health_check_interval * 1000
     this.#lost = new LostAmphorae(context)
+    this.#heldBack = new HeldBack(context)
   }
 
   start(hearing: Hearing): void {
@@ -95,6 +98,9 @@ export class Watch implements AbsenceObserver {
         for (const id of this.#silent) if (!silent.has(id)) log.info({ amphora_id: id }, 'no longer silent')
         this.#silent = silent
         this.#context.metrics.amphorae_silent.set({}, silent.size)
+      } else {
+        const waiting = await listSeeminglySilent(db, clock.now() - this.#heartbeatTimeoutMs)
+        await this.#heldBack.tell(waiting, 'listening', clock.now())
       }
       await this.#replaceDead()
     } catch (error) {
@@ -147,6 +153,7 @@ export class Watch implements AbsenceObserver {
     const judgement = { nowMs: this.#context.clock.now(), silentBefore: this.#silentBefore(), lost: this.#lost.known }
     const decision = await beginFailovers(this.#context, judgement)
     this.#tell(decision)
+    if (decision.heldBack !== null) await this.#heldBack.tell(decision.waiting, decision.heldBack.limit, judgement.nowMs)
     // A spare one is no less likely to be called dead by mistake.
     if (decision.heldBack?.limit === 'failover_threshold') return
     for (const amphora_id of await removeDeadSpares(this.#context, judgement)) {

@@ -41,6 +41,12 @@ const texts = {
   no_authority: 'What {id} names for the certificates of authorities is none.',
   no_revocation_list: 'What {id} names for a revocation list is none.',
   expired_replacement: 'A certificate that {id} names was replaced by one that has ended; the former stays in service.',
+  failovers_stopped:
+    'An amphora is silent and is not replaced, since too many fell silent at once, as when a network fails. It is taken back when it is heard again.',
+  failover_waits: 'An amphora is silent and will be replaced; as many are being replaced already as may be at a time.',
+  failover_undecided: 'An amphora seems silent, but its signs of life may have been missed. It is replaced if it stays silent.',
+  amphora_certificate_ends:
+    "The certificate of an amphora's agent could not be renewed and ends soon. The amphora serves on; once it has ended, a failover is needed before it takes changes.",
   no_status_codes: 'The expected codes of a health monitor are no HTTP status codes.',
 } as const
 

@@ -6,6 +6,7 @@ import { runFlow } from '../../../test/support/run-flow.ts'
 import { SECRET, Stage } from '../../../test/support/stage.ts'
 import type { Db } from '../../db/connection.ts'
 import { AgentError } from '../../drivers/errors.ts'
+import { timestamp } from '../../lib/clock.ts'
 import { SecretBox } from '../../lib/secret-box.ts'
 import { credentialsOf } from '../../trust/trust.ts'
 import { listOutdatedAgents, recordNewAgent, takeAgents } from './agents.ts'
@@ -78,4 +79,29 @@ test('an agent of upstream gets its certificate, and is not asked again to take 
   assert.equal(await runFlow(stage.db, updateAgents, params, context), 'DONE')
   for (const id of ids) assert.match(stage.amphora.agents.get(id)!.serverCertificate!, new RegExp(`certificate of ${id}`))
   assert.deepEqual(await outdated(context), [])
+})
+
+test('owners are told once that a certificate of an agent ends soon and could not be renewed', async () => {
+  const { stage, context, params, ids } = await anOutdatedPair(await aDatabase())
+  const [near, far] = ids as [string, string]
+  const ends = async (id: string, days: number) => {
+    const cert_expiration = timestamp(Date.now() + days * 86_400_000)
+    await stage.db.updateTable('amphora').set({ cert_expiration }).where('id', '=', id).execute()
+    return cert_expiration
+  }
+  const end = await ends(near, 2)
+  await ends(far, 10)
+  for (const id of ids) stage.amphora.disconnect(id)
+  for (let time = 0; time < 3; time++) {
+    await stage.db.transaction().execute((tx) => takeAgents(tx, ids))
+    assert.equal(await runFlow(stage.db, updateAgents, params, context), 'DONE')
+  }
+  const [event, ...more] = await stage.db.selectFrom('event').selectAll().execute()
+  assert.deepEqual(more, [])
+  assert.deepEqual(
+    [event!.event, event!.object_type, event!.outcome, event!.count],
+    ['amphora_certificate_not_renewed', 'loadbalancer', 'failure', 3],
+  )
+  assert.match(event!.message!, /could not be renewed and ends soon/)
+  assert.match(event!.details!, new RegExp(`^amphora ${near}, until ${end}: `))
 })

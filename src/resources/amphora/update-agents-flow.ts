@@ -13,6 +13,7 @@ import { sendAgentConfiguration } from '../../tasks/agent-configuration.ts'
 import { fenceOf } from '../../tasks/fence.ts'
 import { issueServerCertificate } from '../../tasks/server-certificate.ts'
 import { credentialsOf } from '../../trust/trust.ts'
+import { recordAgentCertificateEnd } from '../event/record.ts'
 import { type Agent, findAgent, noteFailure, noteGiven, releaseAgents, takeAgents } from './agents.ts'
 
 /** A certificate that could not be replaced is an operator's business from so long before its end on. */
@@ -58,7 +59,7 @@ const updateAgent = task('update-agent', {
       } catch (error) {
         if (!(error instanceof AgentUnreachable || error instanceof AgentError)) throw error
         await noteFailure(db, agent, error.message, clock.now())
-        complain(context, agent, error)
+        await complain(context, agent, error)
       }
     }
     await releaseAgents(db, [amphora_id])
@@ -96,9 +97,15 @@ async function topologyOf({ db }: Context, { loadbalancer_id }: Agent): Promise<
   return row?.topology ?? 'SINGLE'
 }
 
-function complain({ log, clock }: Context, { id, cert_expiration }: Agent, error: Error): void {
-  const isNear = cert_expiration !== null && cert_expiration < timestamp(clock.now() + NEAR_END_MS)
+async function complain({ db, log, clock }: Context, agent: Agent, error: Error): Promise<void> {
+  const { id, loadbalancer_id, cert_expiration } = agent
   const about = { amphora_id: id, cert_expiration, error: error.message }
-  if (isNear) log.error(about, 'the certificate of an agent ends soon and could not be replaced; after that only a failover helps')
-  else log.warn(about, 'an agent could not be given what is new; it will be tried again')
+  if (cert_expiration === null || cert_expiration >= timestamp(clock.now() + NEAR_END_MS)) {
+    log.warn(about, 'an agent could not be given what is new; it will be tried again')
+    return
+  }
+  log.error(about, 'the certificate of an agent ends soon and could not be replaced; after that only a failover helps')
+  if (loadbalancer_id === null) return
+  const told = { id, loadbalancer_id, cert_expiration }
+  await db.transaction().execute((tx) => recordAgentCertificateEnd(tx, told, { problem: error.message, nowMs: clock.now() }))
 }

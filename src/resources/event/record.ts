@@ -10,7 +10,7 @@ import type { Flow } from '../../flow/define.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
 import type { Json } from '../../lib/json.ts'
-import { failure, told } from '../failures.ts'
+import { type Failure, failure, told } from '../failures.ts'
 import { endEvent, insertEvent, insertOrCountEvents } from './repository.ts'
 
 const objectTypes = {
@@ -26,7 +26,13 @@ const objectTypes = {
 type EventTable = keyof typeof objectTypes
 
 /** What happens by itself, and no flow does. */
-type MomentaryEvent = 'operating_status' | 'members_operating_status' | 'certificate_unusable' | 'certificate_expires'
+type MomentaryEvent =
+  | 'operating_status'
+  | 'members_operating_status'
+  | 'certificate_unusable'
+  | 'certificate_expires'
+  | 'failover_held_back'
+  | 'amphora_certificate_not_renewed'
 
 /**
  * To be spread into a flow: what it does, to which object. Its one event has the flow's id, so that an operator finds the one by the other. In:
@@ -168,6 +174,57 @@ async function ofCertificate(tx: Tx, { load_balancer_id, object_type, object_id 
     object_type,
     object_id,
     object_name: await nameOf(tx, object_type, object_id),
+    started_at_ms: nowMs,
+  }
+}
+
+/** Amphorae of these load balancers are not replaced yet. Of the same reason there is one event for each load balancer in a `period`. */
+export async function recordFailoversHeldBack(
+  tx: Tx,
+  waiting: readonly { amphora_id: string; load_balancer_id: string }[],
+  why: { failure: Failure; details(amphora_id: string): string; nowMs: number; period: string },
+): Promise<void> {
+  const ids = waiting.map(({ load_balancer_id }) => load_balancer_id)
+  const named = await tx.selectFrom('load_balancer').select(['id', 'name']).where('id', 'in', ids).execute()
+  const names = new Map(named.map(({ id, name }) => [id, name]))
+  const rows = waiting.map(
+    ({ amphora_id, load_balancer_id: id }): EventRow => ({
+      ...ofLoadBalancer(id, names.get(id) ?? '', why.nowMs),
+      id: derivedId('event', 'failover_held_back', id, why.failure, why.period),
+      event: 'failover_held_back',
+      outcome: 'failure',
+      message: failure(why.failure).message,
+      details: why.details(amphora_id),
+    }),
+  )
+  await insertOrCountEvents(tx, rows)
+}
+
+/** The certificate of an amphora's agent is about to end and was not replaced. Of one certificate there is one event, which counts the attempts. */
+export async function recordAgentCertificateEnd(
+  tx: Tx,
+  { id: amphora_id, loadbalancer_id, cert_expiration }: { id: string; loadbalancer_id: string; cert_expiration: string },
+  { problem, nowMs }: { problem: string; nowMs: number },
+): Promise<void> {
+  await insertOrCountEvents(tx, [
+    {
+      ...ofLoadBalancer(loadbalancer_id, await nameOf(tx, 'load_balancer', loadbalancer_id), nowMs),
+      id: derivedId('event', 'amphora_certificate_not_renewed', amphora_id, cert_expiration),
+      event: 'amphora_certificate_not_renewed',
+      outcome: 'failure',
+      message: failure('amphora_certificate_ends').message,
+      details: `amphora ${amphora_id}, until ${cert_expiration}: ${problem}`,
+    },
+  ])
+}
+
+function ofLoadBalancer(load_balancer_id: string, object_name: string, nowMs: number) {
+  return {
+    ...momentary,
+    load_balancer_id,
+    object_type: 'loadbalancer' as const,
+    object_id: load_balancer_id,
+    object_name,
     started_at_ms: nowMs,
   }
 }

@@ -14,6 +14,7 @@ const names = [
     'refresh_certificates',
   ] as const),
   ...(['operating_status', 'members_operating_status', 'certificate_unusable', 'certificate_expires'] as const),
+  ...(['failover_held_back', 'amphora_certificate_not_renewed'] as const),
 ]
 const objects = ['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'l7policy', 'l7rule'] as const
 
