@@ -2,6 +2,7 @@
 import { readFileSync, statfsSync } from 'node:fs'
 import { cpus, hostname } from 'node:os'
 import { exec } from '../lib/exec.ts'
+import { VERSION } from '../lib/version.ts'
 import { readIfThere } from './files.ts'
 import type { AgentSettings } from './settings.ts'
 import { usesIpvs } from './udp/ipvs.ts'
@@ -16,6 +17,8 @@ export interface AmphoraInfo {
   api_version: typeof API_VERSION
   keepalived_version: string
   ipvsadm_version: string
+  /** Ours, as the capabilities. */
+  agent_version: typeof VERSION
   capabilities: string[]
 }
 
@@ -34,6 +37,7 @@ export async function readAmphoraInfo(settings: AgentSettings, prepared: Promise
     api_version: API_VERSION,
     keepalived_version: versionIn(keepalived),
     ipvsadm_version: versionIn(ipvsadm),
+    agent_version: VERSION,
     // Of UDP: 'lvs' serves SCTP, too.
     capabilities: [...CAPABILITIES, usesIpvs(settings) ? 'lvs' : 'nftables-udp'],
   }

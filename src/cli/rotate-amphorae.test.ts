@@ -6,7 +6,8 @@ import { eventually } from '../../test/support/eventually.ts'
 import { LoadBalancing } from '../client/index.ts'
 import type { AmphoraRow } from '../db/tables.ts'
 import { refillSpareAmphorae } from '../housekeeping/refill-spare-amphorae.ts'
-import { type Rotation, rotateAmphorae } from './rotate-amphorae.ts'
+import { VERSION } from '../lib/version.ts'
+import { type Rotation, rotateAmphorae, versionOf } from './rotate-amphorae.ts'
 
 async function aCloudOf(names: string[], options: CloudOptions = {}) {
   const made = await aCloud({
@@ -116,4 +117,17 @@ test('a change of a user that is under way is waited for', async () => {
   const rotating = rotate()
   await cloud.db.updateTable('load_balancer').set({ provisioning_status: 'ACTIVE' }).execute()
   assert.equal((await rotating).replaced, 2)
+})
+
+test('only amphorae whose agent is older are replaced, those that tell no version among them', async () => {
+  const { cloud, rotate, amphorae } = await aCloudOf(['one', 'two'])
+  const told = (await amphorae()).map(({ agent_version }) => agent_version)
+  assert.deepEqual(told, Array(4).fill(VERSION), 'new ones are asked when they start')
+  const versions = ['0.9.12-1+deb12', '0.10', '0.10.1', null]
+  const before = await amphorae()
+  for (const [at, agent_version] of versions.entries())
+    await cloud.db.updateTable('amphora').set({ agent_version }).where('id', '=', before[at]!.id).execute()
+  assert.equal((await rotate({ olderThanAgent: versionOf('0.10.0') })).replaced, 2)
+  const after = (await amphorae()).map(({ agent_version }) => agent_version)
+  assert.deepEqual(after.sort(), [VERSION, VERSION, '0.10', '0.10.1'])
 })

@@ -11,6 +11,8 @@ export interface Rotation {
   createdBefore?: string
   /** The new image: amphorae that have it stay. */
   imageId?: string
+  /** Only those whose agent is older than this version, or tells none. */
+  olderThanAgent?: Version
   /** After a failure the other load balancers have their turn all the same. */
   keepsGoing: boolean
   /** For a load balancer to be ACTIVE, before and after each replacement. */
@@ -72,9 +74,28 @@ export async function rotateAmphorae(client: LoadBalancing, rotation: Rotation, 
 
 const SERVING: readonly Amphora['status'][] = ['ALLOCATED', 'ERROR', 'FAILOVER_STOPPED']
 
-function isOld({ created_at, image_id }: Amphora, { createdBefore, imageId }: Rotation): boolean {
+function isOld({ created_at, image_id, agent_version }: Amphora, { createdBefore, imageId, olderThanAgent }: Rotation): boolean {
   if (createdBefore !== undefined && created_at >= createdBefore) return false
-  return imageId === undefined || image_id !== imageId
+  if (imageId !== undefined && image_id === imageId) return false
+  if (olderThanAgent === undefined) return true
+  const version = versionOf(agent_version ?? '')
+  return version === undefined || isOlder(version, olderThanAgent)
+}
+
+/** Major, minor, ...; what is not said is 0. */
+export type Version = readonly number[]
+
+/** Of `0.2.0` or `0.2`; what follows the numbers (`-1+deb12`) does not count. Undefined of anything else. */
+export function versionOf(text: string): Version | undefined {
+  return /^\d+(\.\d+)*/.exec(text)?.[0].split('.').map(Number)
+}
+
+function isOlder(version: Version, than: Version): boolean {
+  for (let at = 0; at < Math.max(version.length, than.length); at++) {
+    const difference = (version[at] ?? 0) - (than[at] ?? 0)
+    if (difference !== 0) return difference < 0
+  }
+  return false
 }
 
 /** Load balancer by load balancer; the BACKUP, which serves nobody as a rule, before the MASTER. */

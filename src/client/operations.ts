@@ -22,6 +22,8 @@ export interface Amphora {
   compute_flavor: string | null
   created_at: string
   updated_at: string | null
+  /** Ours, as is `fault`: of agents that tell it. */
+  agent_version?: string
   fault?: ObjectFault
 }
 
@@ -1232,6 +1234,7 @@ export interface ListAmphoraeQuery extends Pick<SharedQuery, 'fields' | 'sort' |
   cached_zone?: string
   image_id?: string
   compute_flavor?: string
+  agent_version?: string
   created_at?: string
   updated_at?: string
   load_balancer_id?: string

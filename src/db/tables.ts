@@ -189,6 +189,8 @@ export interface AmphoraRow {
   compute_flavor: string | null
   /** The server certificate and key, encrypted with `[certificates] server_certs_key_passphrase`; null on no-op drivers. */
   server_certificate: string | null
+  /** As the agent told when it was first reached; null of agents that tell none, such as upstream's. */
+  agent_version: string | null
   fault: Fault | null
   created_at: string
   updated_at: string | null
@@ -368,10 +370,10 @@ export type EventName =
   | 'members_operating_status'
   | 'certificate_unusable'
   | 'certificate_expires'
-export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
-
   | 'failover_held_back'
   | 'amphora_certificate_not_renewed'
+export type EventObject = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule'
+
 /** What flavors of it give: `flavor_data` is the JSON text that the client wrote. */
 export interface FlavorProfileRow {
   id: string

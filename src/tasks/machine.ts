@@ -146,12 +146,18 @@ async function runningServer(
   }
 }
 
-/** Waits for the agent of a booting machine, no longer than the machine lives. Answers what the agent can do beyond upstream's. */
+/** What is taken for a version: the row is shown, and the agent may be anybody's. */
+const version = /^\d[\w.+~-]{0,63}$/
+
+/** Waits for the agent of a booting machine, no longer than the machine lives, and notes its version. Answers what it can do beyond upstream's. */
 export const waitForAgent = task('wait-for-agent', {
-  async execute({ amphora: agents, compute, signal }, amphora: ServingAmphora) {
+  async execute({ db, amphora: agents, compute, signal }, amphora: ServingAmphora) {
     const stillThere = isStillThere(compute, amphora.compute_id)
     try {
       const info = await agents.waitForAgent(amphora, 'booting', { stillThere, signal })
+      const { agent_version } = info
+      if (agent_version !== undefined && version.test(agent_version))
+        await db.updateTable('amphora').set({ agent_version }).where('id', '=', amphora.id).execute()
       return info.capabilities ?? []
     } catch (error) {
       if (error instanceof AgentUnreachable) throw failure('amphora_silent_after_start', { details: error.message })

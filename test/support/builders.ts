@@ -180,6 +180,7 @@ export function anAmphoraRow(given: Partial<AmphoraRow> = {}): AmphoraRow {
     image_id: null,
     compute_flavor: null,
     server_certificate: null,
+    agent_version: null,
     fault: null,
     created_at: '2026-01-01T00:00:00',
     updated_at: null,

@@ -30,6 +30,7 @@ import * as statisticsOfAmphorae from './0027-statistics-of-amphorae.ts'
 import * as orphans from './0028-orphans.ts'
 import * as secretUses from './0029-secret-uses.ts'
 import * as unfinishedLegs from './0030-unfinished-legs.ts'
+import * as agentVersion from './0031-agent-version.ts'
 
 export const migrations: Record<string, OwnMigration> = {
   '0001-initial': initial,
@@ -52,6 +53,7 @@ export const migrations: Record<string, OwnMigration> = {
   '0028-orphans': orphans,
   '0029-secret-uses': secretUses,
   '0030-unfinished-legs': unfinishedLegs,
+  '0031-agent-version': agentVersion,
 }
 
 export const newestMigration = Object.keys(migrations).at(-1)!

@@ -19,6 +19,8 @@ export type AgentInfo = {
   haproxy_version: string
   keepalived_version: string
   ipvsadm_version: string
+  /** Ours, absent on other agents, and on ours from before they told it. */
+  agent_version?: string
   /** Ours, absent on other agents: what this agent can do beyond upstream's ('fractional-advert', 'nftables-udp', ...). */
   capabilities?: string[]
 }

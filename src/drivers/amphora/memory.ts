@@ -1,5 +1,6 @@
 /** Agents in this process's memory: what each was told is kept, for tests to look at. */
 import { PassThrough } from 'node:stream'
+import { VERSION } from '../../lib/version.ts'
 import { AgentError, AgentUnreachable } from '../errors.ts'
 import { Failures } from '../failures.ts'
 import { Fences } from '../fences.ts'
@@ -83,6 +84,7 @@ export class MemoryAmphora implements AmphoraDriver {
         haproxy_version: '2.6.12',
         keepalived_version: '2.2.7',
         ipvsadm_version: '',
+        agent_version: VERSION,
         capabilities: this.agentCapabilities,
       }
     })

@@ -38,6 +38,7 @@ const listed: ListSpec<'amphora'> = {
     'cached_zone',
     'image_id',
     'compute_flavor',
+    'agent_version',
     'created_at',
     'updated_at',
   ],
@@ -174,6 +175,6 @@ export function amphoraRoutes(api: FastifyInstance, context: ApiContext): void {
 }
 
 /** Without its key; what the fault is shown of depends on who asks. */
-function showAmphora({ server_certificate: _, fault: __, ...shown }: AmphoraRow): Amphora {
-  return shown
+function showAmphora({ server_certificate: _, fault: __, agent_version, ...shown }: AmphoraRow): Amphora {
+  return agent_version === null ? shown : { ...shown, agent_version }
 }

@@ -37,6 +37,7 @@ export function newAmphora(
     image_id: null,
     compute_flavor: null,
     server_certificate: null,
+    agent_version: null,
     fault: null,
     updated_at: null,
     ...known,

@@ -24,6 +24,7 @@ export const Amphora = Type.Object(
     compute_flavor: nullable(Type.String()),
     created_at: time(),
     updated_at: nullable(time()),
+    agent_version: Type.Optional(Type.String({ description: 'Ours, as is `fault`: of agents that tell it.' })),
     fault: Type.Optional(ShownFault),
   },
   { title: 'Amphora' },
