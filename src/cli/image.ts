@@ -5,6 +5,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import { openStackSession } from '../drivers/openstack/session.ts'
 import { buildImage } from '../image/build.ts'
+import { mirrorsFor } from '../image/mirrors.ts'
+import { SUITE } from '../image/root.ts'
 import type { Kernel } from '../image/root-files.ts'
 import { uploadImage } from '../image/upload.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -26,8 +28,12 @@ export function addImageCommands(program: Command): void {
     .description('make an amphora image (qcow2, Debian 12) of packages of Debian and this agent')
     .option('--output <file>', 'the image; the list of its packages and the checksums lie beside it', 'amphora.qcow2')
     .option('--size <gib>', "the disk's size in GiB, as flavors say it", gibibytes, DEFAULT_SIZE_GIB)
-    .option('--mirror <url>', "where Debian's packages come from", url, 'http://deb.debian.org/debian')
-    .option('--security-mirror <url>', 'where their security updates come from', url, 'http://deb.debian.org/debian-security')
+    .option(
+      '--mirror <url>',
+      "where Debian's packages come from; default: as this machine's own do, if it runs Debian 12, else Debian",
+      url,
+    )
+    .option('--security-mirror <url>', 'where their security updates come from', url)
     .addOption(
       new Option('--kernel <kind>', 'cloud: for virtual machines; generic: with all drivers')
         .choices(['cloud', 'generic'])
@@ -37,11 +43,13 @@ export function addImageCommands(program: Command): void {
     .option('--upload', 'give it to Glance, too: `ottavia image upload`', false)
     .option('--config <file>', 'the octavia.conf that --upload logs in by')
     .option('--tag <tag>', 'default: [controller_worker] amp_image_tag')
-    .action(async ({ output, size, mirror, securityMirror, kernel, ssh, upload, config, tag }: BuildOptions) => {
+    .action(async ({ output, size, kernel, ssh, upload, config, tag, ...given }: BuildOptions) => {
       if (upload && config === undefined) throw new Error('--upload needs --config')
       const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? DEFAULT_EPOCH)
       if (!Number.isInteger(epoch) || epoch < 0) throw new Error('SOURCE_DATE_EPOCH should be a number of seconds')
+      const { mirror, securityMirror } = { ...mirrorsFor(SUITE), ...given }
       const wishes = { output: callersPath(output), sizeMib: size * 1024, mirror, securityMirror, kernel, ssh, epoch }
+      console.error(`packages of ${mirror} and ${securityMirror}`)
       const built = await buildImage({ ...wishes, say: (line) => console.error(line) })
       for (const line of built.packages.filter((text) => SHOWN.test(text))) console.log(line)
       console.log(`node ${process.versions.node}`)
@@ -62,8 +70,8 @@ export function addImageCommands(program: Command): void {
 interface BuildOptions {
   output: string
   size: number
-  mirror: string
-  securityMirror: string
+  mirror?: string
+  securityMirror?: string
   kernel: Kernel
   ssh: boolean
   upload: boolean

@@ -17,7 +17,7 @@ import { agentFile, nodeFile } from '../agent/program.ts'
 import { exec } from '../lib/exec.ts'
 import { INITRAMFS_WITHOUT, type Kernel, rootFiles } from './root-files.ts'
 
-const SUITE = 'bookworm'
+export const SUITE = 'bookworm'
 const BOOTSTRAP_TIMEOUT_MS = 900_000
 
 /** Besides Debian's required ones. */
