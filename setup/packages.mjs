@@ -57,7 +57,20 @@ const imaging = [
   { package: 'qemu-utils', provides: 'qemu-img', why: 'the image in the format that Glance takes' },
   { package: 'qemu-system-x86', provides: 'qemu-system-x86_64', why: 'the tests boot the image' },
   { package: 'xorriso', provides: 'xorriso', why: "the tests make config drives, as Nova's are" },
+  { package: 'dnsmasq-base', provides: 'dnsmasq', why: "the tests tell the image's machines their addresses" },
+  { package: 'openssh-client', provides: 'ssh', why: 'the tests log in where an image allows it' },
   { package: 'python3-minimal', provides: 'python3', why: 'the tests speak SCTP by themselves' },
+]
+
+/** Real virtual machines in that OpenStack, with networks that are wired and guarded as in a cloud. */
+const virtualMachines = [
+  { package: 'neutron-linuxbridge-agent', provides: 'neutron-linuxbridge-agent', why: "wires machines' ports and guards them" },
+  { package: 'neutron-dhcp-agent', provides: 'neutron-dhcp-agent', why: 'gives machines their addresses' },
+  { package: 'nova-compute-kvm', provides: '/usr/share/doc/nova-compute-kvm', why: "Nova's own driver of libvirt" },
+  { package: 'libvirt-daemon-system', provides: 'libvirtd', why: 'runs machines for Nova' },
+  { package: 'libvirt-clients', provides: 'virsh', why: 'shows what runs' },
+  { package: 'genisoimage', provides: 'genisoimage', why: "writes Nova's config drives" },
+  { package: 'ipset', provides: 'ipset', why: 'addresses of security groups' },
 ]
 
 export const packagesFor = {
@@ -66,4 +79,5 @@ export const packagesFor = {
   openstack: [...running, ...testing, ...cloud],
   bench: [...running, ...measuring],
   image: [...running, ...imaging],
+  'image-openstack': [...running, ...testing, ...cloud, ...imaging, ...virtualMachines],
 }

@@ -11,8 +11,8 @@ import type { AgentLog } from './log.ts'
 import { mostConnectionsHere } from './open-files.ts'
 import type { AgentSettings } from './settings.ts'
 
-/** How long a start or a reload may take until the new worker serves. */
-const SERVING_TIMEOUT_MS = 15_000
+/** How long a start or a reload may take until the new worker serves; an emulated machine on a busy host took 15 s. A controller waits 60 s for the answer. */
+const SERVING_TIMEOUT_MS = 40_000
 const SERVING_POLL_MS = 4
 /**
  * Each old worker holds some MiB until its last connection ends. While there are this many, a reload waits for one to end, so long at most; what

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { exec } from '../../src/lib/exec.ts'
 import { Controller } from './controller.ts'
+import { type NeutronPort, unwire, wire } from './neutron-places.ts'
+import { machineHost, type Servers } from './openstack.ts'
 import { type CloudUser, type RealCloud, type ServiceType, services, uniqueName } from './openstack-cloud.ts'
 
 /** Of `--port-base`. */
@@ -21,14 +23,15 @@ export interface OctaviaPlace {
   remove(): Promise<void>
 }
 
-/** All of it in the project of the service user. In: the management network's range, a /24 without `/24`. */
-export async function prepareOctavia(cloud: RealCloud, range = '10.252.0.0'): Promise<OctaviaPlace> {
+/** All of it in the project of the service user. `range`: the management network's, a /24 without `/24`. `servers`: what amphorae will be. */
+export async function prepareOctavia(
+  cloud: RealCloud,
+  { range = '10.252.0.0', servers = 'namespaces' }: { range?: string; servers?: Servers } = {},
+): Promise<OctaviaPlace> {
   const as = cloud.octavia
   const name = uniqueName('octavia')
-  const make = async (service: ServiceType, path: string, key: string, wanted: object, by = as) =>
-    (await cloud.ask<Record<string, { id: string } & Record<string, unknown>>>(service, 'POST', path, { body: { [key]: wanted }, as: by }))[
-      key
-    ]!
+  const make = async <T extends { id: string }>(service: ServiceType, path: string, key: string, wanted: object, by = as) =>
+    (await cloud.ask<Record<string, T>>(service, 'POST', path, { body: { [key]: wanted }, as: by }))[key]!
   const flavor = await make('compute', '/flavors', 'flavor', { name, ram: 1024, vcpus: 1, disk: 2 }, cloud.admin)
   const image_id = await anImage(cloud, { name, tags: [name] })
   const network = await make('network', '/networks', 'network', { name })
@@ -39,32 +42,51 @@ export async function prepareOctavia(cloud: RealCloud, range = '10.252.0.0'): Pr
     cidr: `${range}/24`,
     gateway_ip: null,
   })
-  const group = await make('network', '/security-groups', 'security_group', { name })
-  for (const rule of [{ protocol: 'tcp', port_range_min: 9443, port_range_max: 9443 }, { protocol: 'icmp' }])
-    await make('network', '/security-group-rules', 'security_group_rule', { security_group_id: group.id, direction: 'ingress', ...rule })
-  const port = await make('network', '/ports', 'port', { name, network_id: network.id, device_owner: 'Octavia:health-mgr' })
-  const [{ ip_address }] = port.fixed_ips as [{ ip_address: string }]
-  // The first server there would make the bridge; a controller has its address before it boots any.
-  const bridge = `brq${network.id.slice(0, 11)}`
-  await exec('ip', ['link', 'add', bridge, 'type', 'bridge'])
-  await exec('ip', ['address', 'add', `${ip_address}/24`, 'dev', bridge])
-  await exec('ip', ['link', 'set', bridge, 'up'])
+  const aGroup = async (group: string, rules: object[]) => {
+    const { id } = await make('network', '/security-groups', 'security_group', { name: group })
+    for (const rule of rules)
+      await make('network', '/security-group-rules', 'security_group_rule', { security_group_id: id, direction: 'ingress', ...rule })
+    return id
+  }
+  const ofAmphorae = await aGroup(name, [{ protocol: 'tcp', port_range_min: 9443, port_range_max: 9443 }, { protocol: 'icmp' }])
+  const ofHealthManager = await aGroup(`${name}-health-manager`, [{ protocol: 'udp' }])
+  const own = await make<NeutronPort>('network', '/ports', 'port', {
+    ...{ name, network_id: network.id, device_owner: 'Octavia:health-mgr', security_groups: [ofHealthManager] },
+    ...(servers === 'namespaces' ? {} : { 'binding:host_id': machineHost.name }),
+  })
+  const disconnect = servers === 'namespaces' ? await joinBridge(own) : await joinPort(cloud, own)
   return {
     user: as,
     flavor_id: flavor.id,
     image_id,
     image_tag: name,
     network_id: network.id,
-    security_group_id: group.id,
-    address: ip_address,
+    security_group_id: ofAmphorae,
+    address: own.fixed_ips[0]!.ip_address,
     async remove() {
-      await exec('ip', ['link', 'delete', bridge])
-      for (const path of [`/ports/${port.id}`, `/subnets/${subnet.id}`, `/networks/${network.id}`, `/security-groups/${group.id}`])
+      await disconnect()
+      for (const path of [`/ports/${own.id}`, `/subnets/${subnet.id}`, `/networks/${network.id}`])
         await cloud.ask('network', 'DELETE', path, { as })
+      for (const id of [ofAmphorae, ofHealthManager]) await cloud.ask('network', 'DELETE', `/security-groups/${id}`, { as })
       await cloud.ask('image', 'DELETE', `/images/${image_id}`, { as })
       await cloud.ask('compute', 'DELETE', `/flavors/${flavor.id}`)
     },
   }
+}
+
+/** Where nothing of Neutron's wires ports: the controller is on the bridge, which the first server there would make; it has its address before it boots any. */
+async function joinBridge({ network_id, fixed_ips }: NeutronPort): Promise<() => Promise<unknown>> {
+  const bridge = `brq${network_id.slice(0, 11)}`
+  await exec('ip', ['link', 'add', bridge, 'type', 'bridge'])
+  await exec('ip', ['address', 'add', `${fixed_ips[0]!.ip_address}/24`, 'dev', bridge])
+  await exec('ip', ['link', 'set', bridge, 'up'])
+  return () => exec('ip', ['link', 'delete', bridge])
+}
+
+/** As Octavia's guides have it. On the bridge itself the answers of machines would be strangers to the connection tracking of Neutron's security groups. */
+async function joinPort(cloud: RealCloud, port: NeutronPort): Promise<() => Promise<unknown>> {
+  await wire(cloud, port, { device: 'o-hm0' })
+  return () => unwire(port)
 }
 
 /** One byte: servers that are namespaces do not look into it. Of the service user, for him alone; or of the administrator, for everybody. */

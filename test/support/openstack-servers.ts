@@ -12,6 +12,7 @@ const ANSWER_TIMEOUT_SECONDS = '3'
 export interface TenantServer {
   id: string
   address: string
+  namespace: string
 }
 
 /** What all tenants' servers are made from. */
@@ -35,9 +36,12 @@ export async function aServerKind(cloud: RealCloud): Promise<ServerKind> {
   }
 }
 
-/** A script that answers every request on port 80 with this text. */
-export const answering = (text: string): string =>
-  `#!${process.execPath}\nrequire('node:http').createServer((q, r) => r.end(${JSON.stringify(text)})).listen(80, '0.0.0.0')\n`
+/** A program for Node that answers every request on port 80 with this text. */
+export const answeringProgram = (text: string): string =>
+  `require('node:http').createServer((q, r) => r.end(${JSON.stringify(text)})).listen(80, '0.0.0.0')`
+
+/** The same as a script. */
+export const answering = (text: string): string => `#!${process.execPath}\n${answeringProgram(text)}\n`
 
 /** Does nothing; requests are sent from its place. */
 export const idling = '#!/bin/sh\nexec sleep 1000000\n'
@@ -66,15 +70,15 @@ export async function aServer(
     )
     const [port] = await user.openstack.list('port', 'list', '--server', String(id))
     const [{ ip_address }] = port!['Fixed IP Addresses'] as [{ ip_address: string }]
-    return { id: String(id), address: ip_address }
+    return { id: String(id), address: ip_address, namespace: `os-${id}` }
   } finally {
     rmSync(directory, { recursive: true })
   }
 }
 
-/** The body of one answer, asked for from the place of that server on a connection of its own. Throws where there is none or a bad one. */
-export async function curlFrom(server: TenantServer, url: string, ...options: string[]): Promise<string> {
+/** The body of one answer, asked for from that namespace on a connection of its own. Throws where there is none or a bad one. */
+export async function curlFrom({ namespace }: { namespace: string }, url: string, ...options: string[]): Promise<string> {
   const command = ['curl', '--silent', '--show-error', '--fail', '--max-time', ANSWER_TIMEOUT_SECONDS, ...options, url]
-  const { stdout } = await exec('ip', ['netns', 'exec', `os-${server.id}`, ...command])
+  const { stdout } = await exec('ip', ['netns', 'exec', namespace, ...command])
   return stdout
 }

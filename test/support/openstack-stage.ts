@@ -51,7 +51,7 @@ export interface Stage {
 
 export async function openStage(wanted: Omit<Wanted, 'instead'>): Promise<Stage> {
   const cloud = await RealCloud.open({ isAlone: true })
-  const place = await prepareOctavia(cloud, MANAGEMENT_RANGE)
+  const place = await prepareOctavia(cloud, { range: MANAGEMENT_RANGE })
   const tenant = await cloud.aUser(['member', 'creator'])
   const network = await tenantNetworks(cloud, tenant)
   const policy = { name: 'limit', shared: true }

@@ -14,6 +14,7 @@ const scripts = join(shared, 'openstack')
 /** The sandbox's own /run is in memory and goes with it. */
 const STATE = '/run/openstack'
 const GUEST = '/run/openstack-guest'
+const CGROUPS = '/run/cgroups'
 /** Two minutes on an idle machine. */
 const UP_TIMEOUT_MS = 900_000
 const KEYSTONE_PORT = 5000
@@ -36,8 +37,14 @@ export const noOpenStack =
     ? 'no OpenStack runs here (npm run test:openstack brings one up)'
     : null
 
+/** What servers of Nova are: namespaces that run what `writeGuest` says, or virtual machines in QEMU, besides servers that are rows alone. */
+export type Servers = 'namespaces' | 'virtual machines'
+
+/** Where Nova has virtual machines, and whose agents of Neutron wire ports of this network namespace. */
+export const machineHost = { name: 'real1', zone: 'real' } as const
+
 /** Afterwards this network namespace has a cloud; returns the environment by which tests find it. */
-export async function ensureOpenStack(): Promise<NodeJS.ProcessEnv> {
+export async function ensureOpenStack(servers: Servers = 'namespaces'): Promise<NodeJS.ProcessEnv> {
   if (await listens(KEYSTONE_PORT)) return { ...administrator, OPENSTACK_STATE: process.env.OPENSTACK_STATE ?? STATE }
   // Outside of a sandbox of this process's own that one would be brought up on the machine itself.
   if (process.env.OPENSTACK_STATE !== undefined)
@@ -45,10 +52,10 @@ export async function ensureOpenStack(): Promise<NodeJS.ProcessEnv> {
   if (!existsSync(scripts)) throw new Error(`${scripts} is not there: OTTAVIA_SHARED names the directory that has openstack/up`)
   if (!existsSync('/usr/bin/nova-compute'))
     throw new Error('Nova is not installed: npm run test:openstack installs what an OpenStack needs')
-  await hideTheMachine()
+  await hideTheMachine(servers)
   const started = performance.now()
   const env = { ...process.env, OPENSTACK_STATE: STATE, OPENSTACK_GUEST: process.env.OPENSTACK_GUEST ?? writeGuest() }
-  await exec(join(scripts, 'up'), ['--netns'], { env, timeoutMs: UP_TIMEOUT_MS })
+  await exec(join(scripts, 'up'), [servers === 'namespaces' ? '--netns' : '--real'], { env, timeoutMs: UP_TIMEOUT_MS })
   console.log(`     a real OpenStack is up (${((performance.now() - started) / 1_000).toFixed(0)} s)`)
   return { ...administrator, OPENSTACK_STATE: STATE }
 }
@@ -73,9 +80,18 @@ function writeGuest(): string {
 }
 
 /** Lays over all places where the services write what is in memory. Databases begin empty: those of the machine may be in use. */
-async function hideTheMachine(): Promise<void> {
+async function hideTheMachine(servers: Servers): Promise<void> {
   const upper = '/run/written'
-  for (const place of ['/etc', '/var/lib', '/var/log', '/usr/lib/python3/dist-packages/nova/virt']) {
+  const places = ['/etc', '/var/lib', '/var/log', '/usr/lib/python3/dist-packages/nova/virt']
+  if (servers === 'virtual machines') {
+    places.push('/usr/local/sbin', '/var/cache/libvirt')
+    // Neutron's agents look there for the interfaces, and the machine's own shows those of its own network namespace.
+    mkdirSync(CGROUPS)
+    await exec('mount', ['--rbind', '/sys/fs/cgroup', CGROUPS])
+    await exec('mount', ['-t', 'sysfs', 'sysfs', '/sys'])
+    await exec('mount', ['--rbind', CGROUPS, '/sys/fs/cgroup'])
+  }
+  for (const place of places) {
     const [changed, work] = ['changed', 'work'].map((name) => join(upper, place, name))
     for (const directory of [changed!, work!]) mkdirSync(directory, { recursive: true })
     await exec('chmod', ['--reference', place, changed!])

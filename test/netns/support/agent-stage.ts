@@ -21,7 +21,7 @@ import { exec } from '../../../src/lib/exec.ts'
 import { eventually } from '../../support/eventually.ts'
 
 const HOUR_SECONDS = 3600
-const HEARTBEAT_KEY = 'a heartbeat key of the tests'
+export const HEARTBEAT_KEY = 'a heartbeat key of the tests'
 export const VIP = '10.0.0.10'
 const CLIENT = '10.0.0.1'
 export const VIP_IPV6 = 'fd00:5::10'
@@ -73,8 +73,9 @@ export class AgentStage {
       await ip(`link add ${bridge} type bridge`, `address add ${address}/24 dev ${bridge}`, `link set ${bridge} up`)
       if (bridge === 'tenant') await ip(`address add ${CLIENT_IPV6}/64 dev ${bridge} nodad`)
     }
-    const receiver = createSocket('udp4')
-    await new Promise<void>((bound) => receiver.bind(0, CONTROLLER, bound))
+    // On all addresses, those of IPv4 as well.
+    const receiver = createSocket('udp6')
+    await new Promise<void>((bound) => receiver.bind(0, '::', bound))
     return new AgentStage(serverCa, clientCa, client, receiver)
   }
 
@@ -98,6 +99,10 @@ export class AgentStage {
       },
     })
     this.driver = new HaproxyRestDriver({ config, trust: { current: { client, serverCas: serverCa.certificate } } })
+  }
+
+  get heartbeatPort(): number {
+    return this.receiver.address().port
   }
 
   /** An agent that answers, with a port on `tenant` not yet plugged. */
@@ -135,7 +140,7 @@ export class AgentStage {
 base_path = ${agent.base}
 base_cert_dir = ${agent.base}/certs
 [health_manager]
-controller_ip_port_list = ${CONTROLLER}:${this.receiver.address().port}
+controller_ip_port_list = ${CONTROLLER}:${this.heartbeatPort}
 heartbeat_interval = ${options.heartbeatIntervalSeconds ?? 60}
 heartbeat_key = ${HEARTBEAT_KEY}
 [amphora_agent]
