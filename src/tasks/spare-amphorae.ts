@@ -11,7 +11,7 @@ import { derivedId } from '../lib/derived-id.ts'
 import { newAmphora, type Role } from '../resources/amphora/row.ts'
 import { sendAgentConfiguration } from './agent-configuration.ts'
 import { askIfAnswering } from './answering.ts'
-import { machineKind, prepareMachine, type startMachine, type Wishes } from './machine.ts'
+import { machineKind, prepareMachine, serverName, type startMachine, type Wishes } from './machine.ts'
 import { whileMachineLives } from './machine-lives.ts'
 import { forgetAmphora } from './remove-amphora.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
@@ -57,7 +57,7 @@ export async function planAmphora(
   return { amphora_id, role, compute_id: null }
 }
 
-type Spare = { amphora_id: string; compute_id: string }
+type Spare = { amphora_id: string; compute_id: string | null }
 
 /** It is BOOTING then, as one whose machine has just been started. Null where none fits. */
 async function takeSpare(context: Context & StepContext, loadBalancer: Taker, place: Place): Promise<Spare | null> {
@@ -97,7 +97,8 @@ export async function withdrawSpare(context: Context & StepContext, role: Role):
   const { db, compute, clock } = context
   const taken = await findTaken(context, role)
   if (taken === null) return
-  await compute.deleteServer(taken.compute_id)
+  const server = taken.compute_id ?? (await compute.findServer(serverName(taken.amphora_id)))
+  if (server !== null) await compute.deleteServer(server)
   await db.transaction().execute((tx) => forgetAmphora(tx, taken.amphora_id, clock.now()))
 }
 
@@ -115,7 +116,7 @@ async function findTaken({ db, flow_id }: Context & StepContext, role: Role): Pr
     .where('amphora.role', '=', role)
     .where('amphora.status', '!=', 'DELETED')
     .executeTakeFirst()
-  return row === undefined || row.compute_id === null ? null : { ...row, compute_id: row.compute_id }
+  return row ?? null
 }
 
 type Adopted = { load_balancer_id: string; amphora_id: string; compute_id: string; topology: Topology; port_id: string | null }
@@ -153,6 +154,8 @@ const discardSpareMachine = task('discard-spare-machine', {
   async execute({ db, compute }, { amphora_id, compute_id, port_id }: Adopted) {
     if (port_id !== null && (await compute.getServer(compute_id)).status !== 'GONE') await compute.detachPort(compute_id, port_id)
     await compute.deleteServer(compute_id)
+    // From now on its machine is found by name, until the next one's id is stored.
+    await db.updateTable('amphora').set({ compute_id: null }).where('id', '=', amphora_id).where('compute_id', '=', compute_id).execute()
     // When the former was last heard says nothing of the next.
     await db.deleteFrom('amphora_health').where('amphora_id', '=', amphora_id).execute()
   },
