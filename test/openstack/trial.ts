@@ -11,7 +11,8 @@ import { type Mishap, SERVICE_WORDS } from '../support/service-proxy.ts'
 const SLOW_MS = 4_500
 /** A service that is away comes back after so long: soon enough to be waited for, or not. */
 const OUTAGE_MS = { once: 1_500, lasting: 30_000 }
-const CLEAN_WITHIN_MS = 30_000
+/** Consumers of secrets are told again after a minute, reservations of VIPs undone after a quarter of one. */
+const CLEAN_WITHIN_MS = 120_000
 /** The pauses before housekeeping undoes a failed flow again are as long as that ran. */
 const UNDONE_WITHIN_MS = 180_000
 const UNDONE_LOOK_MS = 1_000

@@ -54,9 +54,11 @@ export const operations: Operation[] = [
     kind: 'changes',
     act: async (stage, id) => {
       const member = { name: 'further', address: MEMBER_ADDRESSES.other, protocol_port: 80, subnet_id: stage.subnets.other }
-      return stage.ask('POST', `/lbaas/pools/${await poolOf(stage, id)}/members`, { member })
+      const found = await findPool(stage, id)
+      if (found.status >= 300) return found
+      return stage.ask('POST', `/lbaas/pools/${poolIn(found)}/members`, { member })
     },
-    undo: async (stage, id) => removeNamed(stage, id, `pools/${await poolOf(stage, id)}/members`, 'further'),
+    undo: async (stage, id) => removeNamed(stage, id, `pools/${poolIn(await findPool(stage, id))}/members`, 'further'),
   },
   {
     name: 'update of the VIP',
@@ -107,10 +109,11 @@ function full({ front, back }: Stage['subnets']) {
   return { name: uniqueName('lb'), vip_subnet_id: front, listeners }
 }
 
-async function poolOf({ ask }: Stage, load_balancer_id: string): Promise<string> {
-  const { pools } = (await accepted(ask('GET', `/lbaas/pools?loadbalancer_id=${load_balancer_id}&name=web`))) as { pools: [{ id: string }] }
-  return pools[0].id
+function findPool({ ask }: Stage, load_balancer_id: string): Promise<Told> {
+  return ask('GET', `/lbaas/pools?loadbalancer_id=${load_balancer_id}&name=web`)
 }
+
+const poolIn = ({ body }: Told): string => (body.pools as [{ id: string }])[0].id
 
 /** What of that name an operation has made, if it has. */
 async function removeNamed({ ask, settled }: Stage, load_balancer_id: string, path: string, name: string): Promise<void> {
