@@ -67,6 +67,11 @@ export const options = {
     bind_host: text('127.0.0.1', 'The address the embedded identity service listens on.', ours),
     bind_port: tcpPort(5000, 'The port the embedded identity service listens on.', ours),
     token_lifetime: number(3600, 'How long a token of the embedded identity service is valid, in seconds.', { min: 1, ...ours }),
+    password_hash_rounds: number(
+      15,
+      'What a guess of a password of the embedded identity service costs: 2 to this power rounds of scrypt, each of a KiB; 15 are 32 MiB and some 80 ms. Passwords that are stored already keep theirs.',
+      { min: 10, max: 20, ...ours },
+    ),
   },
   keystone_authtoken,
   oslo_policy: {

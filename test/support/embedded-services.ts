@@ -52,7 +52,8 @@ export async function embeddedServices(): Promise<EmbeddedServices> {
     stateDirectory,
     overrides: {
       api_settings: { bind_port: apiPort },
-      identity: { bind_port: identityPort },
+      // Otherwise passwords would be most of what these tests cost.
+      identity: { bind_port: identityPort, password_hash_rounds: 10 },
       embedded: { network_bind_port: networkPort, compute_bind_port: computePort, secrets_bind_port: secretsPort },
       certificates: { store_key: ['key'] },
     },

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Config } from '../../config/config.ts'
 import type { Db, Tx } from '../../db/connection.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { hashPassword, randomPassword } from './passwords.ts'
@@ -60,15 +61,17 @@ export const newId = (): string => randomUUID().replaceAll('-', '')
  * Makes the first domain, projects, users and roles if that was not done yet. Where the file of passwords is missing, these users get
  * new ones: that is also how an operator who lost them helps himself. Returns the passwords in the file.
  */
-export async function bootstrap(db: Db, clock: Clock, stateDirectory: string): Promise<FirstPasswords> {
+export async function bootstrap(db: Db, clock: Clock, config: Config): Promise<FirstPasswords> {
+  const { stateDirectory } = config
+  const rounds = config.identity.password_hash_rounds
   const kept = await readPasswords(stateDirectory)
   const done = await db.selectFrom('setting').select('key').where('key', '=', doneSetting).executeTakeFirst()
   if (kept !== null && done !== undefined) return kept
   const passwords = kept ?? { admin: randomPassword(), demo: randomPassword(), octavia: randomPassword() }
   const hashes = {
-    admin: await hashPassword(passwords.admin),
-    demo: await hashPassword(passwords.demo),
-    octavia: await hashPassword(passwords.octavia),
+    admin: await hashPassword(passwords.admin, rounds),
+    demo: await hashPassword(passwords.demo, rounds),
+    octavia: await hashPassword(passwords.octavia, rounds),
   }
   await db.transaction().execute(async (tx) => {
     if (done === undefined) {

@@ -228,7 +228,7 @@ describe('the embedded identity', () => {
       await cloud.db.selectFrom('setting').selectAll().execute(),
     ])
     for (const secret of [...Object.values(cloud.passwords), token, 'first']) assert.ok(!rows.includes(`"${secret}"`))
-    assert.match(rows, /scrypt\$32768\$8\$1\$/)
+    assert.match(rows, /scrypt\$1024\$8\$1\$/)
   })
 
   test('files with secrets are for their owner alone', async () => {

@@ -1,25 +1,26 @@
-import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
-/** N = 2^15, r = 8 (RFC 7914): 32 MiB and some 80 ms for each guess, and node's own limit on memory just above it. */
-const cost = { N: 2 ** 15, r: 8, p: 1 }
+/** Of scrypt (RFC 7914), whose N is two to the power of `[identity] password_hash_rounds`; 128 * N * r bytes are needed for each guess. */
+const blockSize = 8
+const parallelism = 1
 const keyBytes = 32
 const saltBytes = 16
-const maxMemoryBytes = 64 * 2 ** 20
 
 /** `scrypt$N$r$p$salt$key`, salt and key in base64url. */
-export async function hashPassword(password: string): Promise<string> {
+export async function hashPassword(password: string, rounds: number): Promise<string> {
   const salt = randomBytes(saltBytes)
+  const cost = costOf(rounds)
   const key = await derive(password, salt, cost)
   return ['scrypt', cost.N, cost.r, cost.p, salt.toString('base64url'), key.toString('base64url')].join('$')
 }
 
 /**
  * Whether the hash was made of this password. A null hash (no such user, or a user without password) takes as long as a wrong password,
- * so that names can't be told apart by time.
+ * so that names can't be told apart by time. `rounds`: of those that are hashed today.
  */
-export async function checkPassword(password: string, hash: string | null): Promise<boolean> {
+export async function checkPassword(password: string, hash: string | null, rounds: number): Promise<boolean> {
   if (hash === null) {
-    await derive(password, Buffer.alloc(saltBytes), cost)
+    await derive(password, Buffer.alloc(saltBytes), costOf(rounds))
     return false
   }
   const [kind, n, r, p, salt, key] = hash.split('$')
@@ -34,8 +35,12 @@ export function randomPassword(): string {
   return randomBytes(18).toString('base64url').replaceAll('-', 'x').replaceAll('_', 'y')
 }
 
-function derive(password: string, salt: Buffer, options: ScryptOptions): Promise<Buffer> {
+const costOf = (rounds: number) => ({ N: 2 ** rounds, r: blockSize, p: parallelism })
+
+function derive(password: string, salt: Buffer, options: { N: number; r: number; p: number }): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  scrypt(password, salt, keyBytes, { ...options, maxmem: maxMemoryBytes }, (error, key) => (error === null ? resolve(key) : reject(error)))
+  // Node's own limit; what is needed beside N blocks is far less than as much again.
+  const maxmem = 2 * 128 * options.N * options.r
+  scrypt(password, salt, keyBytes, { ...options, maxmem }, (error, key) => (error === null ? resolve(key) : reject(error)))
   return promise
 }

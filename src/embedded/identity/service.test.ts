@@ -21,6 +21,7 @@ forEachDatabase('accounts, tokens and their revocation, seen alike by two proces
 
     const { demo: project_id } = await firstProjects(db)
     const row = await repository.findUserByName(db, 'default', 'demo')
+    assert.match(row!.password_hash!, /^scrypt\$32768\$8\$1\$/)
     assert.equal(await first.login(row, 'wrong'), null)
     const user = await first.login(row, passwords.demo)
     const issued = await first.issue(user!, { project_id }, ['password'])

@@ -106,13 +106,13 @@ export async function openEmbeddedIdentity({ db, config, clock }: IdentityContex
     },
 
     async prepare() {
-      const passwords = await bootstrap(db, clock, config.stateDirectory)
+      const passwords = await bootstrap(db, clock, config)
       generation++
       return passwords
     },
 
     async login(user, password) {
-      const right = await checkPassword(password, user?.password_hash ?? null)
+      const right = await checkPassword(password, user?.password_hash ?? null, config.identity.password_hash_rounds)
       if (!right || user === undefined || !user.enabled) return null
       return (await enabledDomain(user.domain_id)) === null ? null : user
     },

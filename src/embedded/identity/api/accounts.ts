@@ -187,7 +187,9 @@ function projectRoutes(app: FastifyInstance, { db, identity }: IdentityApiContex
   })
 }
 
-function userRoutes(app: FastifyInstance, { db, identity, clock }: IdentityApiContext): void {
+function userRoutes(app: FastifyInstance, { db, identity, clock, config }: IdentityApiContext): void {
+  const { password_hash_rounds: rounds } = config.identity
+
   app.get<WithQuery>('/v3/users', async (request) => {
     authorizeAdmin(request, 'identity:list_users')
     const base = baseUrl(request)
@@ -221,7 +223,7 @@ function userRoutes(app: FastifyInstance, { db, identity, clock }: IdentityApiCo
       email: asked.email ?? null,
       enabled: asked.enabled ?? true,
       default_project_id: asked.default_project_id ?? null,
-      password_hash: password == null ? null : await hashPassword(password),
+      password_hash: password == null ? null : await hashPassword(password, rounds),
       tokens_void_until_ms: 0,
     }
     await db.transaction().execute(async (tx) => {
@@ -236,7 +238,7 @@ function userRoutes(app: FastifyInstance, { db, identity, clock }: IdentityApiCo
     authorizeAdmin(request, 'identity:update_user')
     const { id } = request.params
     const { options, domain_id, password, ...changes } = request.body.user
-    const password_hash = password == null ? password : await hashPassword(password)
+    const password_hash = password == null ? password : await hashPassword(password, rounds)
     const row = await db.transaction().execute(async (tx) => {
       const old = found(await repository.findUser(tx, id), 'user', id)
       refuseMove(old.domain_id, domain_id)
@@ -260,8 +262,8 @@ function userRoutes(app: FastifyInstance, { db, identity, clock }: IdentityApiCo
       if (callerOf(request).user_id !== id) throw forbidden('identity:change_password')
       const { password, original_password } = request.body.user
       const user = await repository.findUser(db, id)
-      if (!(await checkPassword(original_password, user?.password_hash ?? null))) throw unauthenticated()
-      await repository.updateUser(db, id, { password_hash: await hashPassword(password), tokens_void_until_ms: clock.now() })
+      if (!(await checkPassword(original_password, user?.password_hash ?? null, rounds))) throw unauthenticated()
+      await repository.updateUser(db, id, { password_hash: await hashPassword(password, rounds), tokens_void_until_ms: clock.now() })
       identity.changed()
       return reply.code(204).send()
     },
