@@ -1,6 +1,6 @@
 // Installs what `npm start` or `npm test` needs and finds missing. Plain JavaScript, because it runs on the machine's own Node (>= 20)
 // before anything is installed. Says in a line each what it installs and why; does nothing when nothing is missing.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,27 +17,30 @@ const checkout = fileURLToPath(new URL('..', import.meta.url))
 const purpose = process.argv[2]
 if (!(purpose in packagesFor)) fail(`usage: node setup/setup.mjs ${Object.keys(packagesFor).join('|')}`)
 
-installDebianPackages(packagesFor[purpose].filter(({ provides }) => !present(provides)))
-installNpmPackages()
+const missing = packagesFor[purpose].filter(({ provides }) => !present(provides))
+// Side by side, since each is one core's work. When one has failed the other still comes to its end: apt is not to be cut short.
+const problems = await Promise.all([installDebianPackages(missing), installNpmPackages()])
+const problem = problems.filter((one) => one !== null).join('\n')
+if (problem !== '') fail(problem)
 
 function present(provides) {
   return provides.startsWith('/') ? existsSync(provides) : SEARCH_PATH.some((directory) => existsSync(join(directory, provides)))
 }
 
-function installDebianPackages(missing) {
-  if (missing.length === 0) return
+/** Answers what went wrong, or null. */
+async function installDebianPackages(missing) {
+  if (missing.length === 0) return null
   const names = missing.map((entry) => entry.package)
   const command = `apt-get install --no-install-recommends ${names.join(' ')}`
   if (process.getuid() !== 0) fail(`${names.join(', ')} missing: type  sudo node setup/setup.mjs ${purpose}  or, as root,  ${command}`)
   if (!present('apt-get')) fail(`${names.join(', ')} missing, and this machine has no apt-get: install them by its own means`)
   for (const { package: name, why } of missing) console.log(`set-up: installing Debian package ${name}: ${why}`)
   const restore = forbidServiceStarts()
-  // fail() leaves at once, so the policy goes first.
-  const problem = apt('update') ?? apt('install', '--no-install-recommends', ...names)
+  const problem = (await apt('update')) ?? (await apt('install', '--no-install-recommends', ...names))
   restore()
-  if (problem !== null) fail(problem)
+  if (problem !== null) return problem
   const absent = missing.filter(({ provides }) => !present(provides))
-  if (absent.length > 0) fail(`after the installation there is still no ${absent.map(({ provides }) => provides).join(', ')}`)
+  return absent.length === 0 ? null : `after the installation there is still no ${absent.map(({ provides }) => provides).join(', ')}`
 }
 
 /** invoke-rc.d asks policy-rc.d before it starts a service; 101 means no. One that was there before comes back afterwards. */
@@ -49,10 +52,10 @@ function forbidServiceStarts() {
   }
   restore() // what a killed set-up left
   if (existsSync(POLICY)) renameSync(POLICY, SET_ASIDE)
+  // The policy holds as long as apt is at work, which is not cut short; what a signal ended is not a success.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.once(signal, () => {
-      restore()
-      process.exit(1)
+    process.on(signal, () => {
+      process.exitCode = 1
     })
   }
   writeFileSync(POLICY, ours)
@@ -72,28 +75,37 @@ function apt(verb, ...words) {
     'Dpkg::Use-Pty=0',
   ]
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }
-  const { status, stdout, stderr } = spawnSync('apt-get', [...options, verb, ...words], {
-    env,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  })
-  return status === 0 ? null : `apt-get ${verb} ended with status ${status}:\n${stdout}${stderr}`
+  return run('apt-get', [...options, verb, ...words], { env }, `apt-get ${verb}`)
 }
 
-function installNpmPackages() {
+/** Answers what went wrong, or null. */
+async function installNpmPackages() {
   // npm's own record of what lies in node_modules says nothing of the lock file it came from, hence a stamp of our own.
   const stampFile = join(checkout, 'node_modules', '.ottavia-lock-sha256')
   const stamp = createHash('sha256')
     .update(readFileSync(join(checkout, 'package-lock.json')))
     .digest('hex')
-  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return null
   console.log('set-up: installing npm packages, Node 24 among them: the lock file and node_modules differ')
-  const { status, stdout, stderr } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: checkout,
-    encoding: 'utf8',
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+  const problem = await run('npm', args, { cwd: checkout }, 'npm ci')
+  if (problem === null) writeFileSync(stampFile, stamp)
+  return problem
+}
+
+/** Answers null, or all that it said where it failed. */
+function run(command, args, options, name) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        said += text
+      })
+    }
+    child.on('error', (error) => resolve(`${name} cannot be started: ${error.message}`))
+    child.on('close', (status, signal) => resolve(status === 0 ? null : `${name} ended with ${signal ?? `status ${status}`}:\n${said}`))
   })
-  if (status !== 0) fail(`npm ci ended with status ${status}:\n${stdout}${stderr}`)
-  writeFileSync(stampFile, stamp)
 }
 
 function fail(message) {

@@ -8,7 +8,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureOpenStack } from './support/openstack.ts'
-import { runFiles, type Totals } from './support/reporter.ts'
+import { type Manner, runFiles, type Totals } from './support/reporter.ts'
 import { enterSandbox, startPostgres } from './support/sandbox.ts'
 
 const checkout = fileURLToPath(new URL('..', import.meta.url))
@@ -18,29 +18,30 @@ process.env.NODE_COMPILE_CACHE ??= join(checkout, 'node_modules', '.cache', 'com
 
 interface Suite {
   files: string[]
-  /** Files at once: what loads both cores runs alone. */
-  concurrency: number
-  /** Each file gets a sandbox of its own, since it looks at all networks of the machine. */
+  /** Each file gets a sandbox of its own, since it looks at all networks of the machine or has ports that others have, too. */
   boxed?: boolean
+  /** One file after the other, with nothing beside it: what loads all cores, or changes what others see. */
+  alone?: boolean
   /** Beside all services of a real OpenStack, which are brought up first. */
   openstack?: boolean
   /** Of each test and each file, where the usual ones are too short. */
   timeoutMs?: number
 }
 
-const unit: Suite = { files: ['src/**/*.test.ts'], concurrency: cpus().length }
-const netns: Suite = { files: ['test/netns/*.test.ts'], concurrency: cpus().length, boxed: true }
+const unit: Suite = { files: ['src/**/*.test.ts'] }
+const netns: Suite = { files: ['test/netns/*.test.ts'], boxed: true }
 // Beside a real Keystone alone, where it is installed.
-const keystone: Suite = { files: ['test/openstack/{keystone,roles}.test.ts'], concurrency: cpus().length }
-const openstack: Suite = { files: ['test/openstack/!(keystone|roles).test.ts'], concurrency: 1, openstack: true, timeoutMs: 1_800_000 }
-const conformance: Suite = { files: ['test/conformance/*.test.ts'], concurrency: cpus().length, boxed: true }
+const keystone: Suite = { files: ['test/openstack/{keystone,roles}.test.ts'] }
+const openstack: Suite = { files: ['test/openstack/!(keystone|roles).test.ts'], alone: true, openstack: true, timeoutMs: 1_800_000 }
+const conformance: Suite = { files: ['test/conformance/*.test.ts'], boxed: true }
 // Beside the real octavia-api, where it is installed.
-const differential: Suite = { files: ['test/differential/*.test.ts'], concurrency: 1 }
-const fuzz: Suite = { files: ['test/fuzz/*.test.ts'], concurrency: 1 }
-const chaos: Suite = { files: ['test/chaos/*.test.ts'], concurrency: 1 }
+const differential: Suite = { files: ['test/differential/*.test.ts'] }
+const fuzz: Suite = { files: ['test/fuzz/*.test.ts'] }
+const chaos: Suite = { files: ['test/chaos/*.test.ts'], alone: true }
 
 const typesAndLint = [
-  ['tsc', '--noEmit'],
+  // By itself it takes four checkers, whose common work each does anew.
+  ['tsc', '--noEmit', '--checkers', String(cpus().length)],
   ['node', 'setup/biome.mjs', 'check', '--error-on-warnings', '.'],
 ]
 
@@ -51,7 +52,7 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
     suites: [unit],
   },
   // A file, in the sandbox that its suite has made for it.
-  one: { sandboxed: true, first: [], suites: [{ files: ['{src,test}/**/*.test.ts'], concurrency: 1 }] },
+  one: { sandboxed: true, first: [], suites: [{ files: ['{src,test}/**/*.test.ts'], alone: true }] },
   unit: { sandboxed: true, first: [], suites: [unit] },
   netns: { sandboxed: true, first: [], suites: [netns] },
   openstack: { sandboxed: true, first: [], suites: [keystone, openstack] },
@@ -62,7 +63,8 @@ const plans: Record<string, { sandboxed: boolean; first: string[][]; suites: Sui
   all: {
     sandboxed: true,
     first: typesAndLint,
-    suites: [unit, netns, keystone, conformance, differential, fuzz, chaos],
+    // Files that take long come first and the many short ones last, so that no core waits for another at the end.
+    suites: [differential, fuzz, keystone, conformance, netns, unit, chaos],
   },
 }
 
@@ -91,14 +93,19 @@ for (const [command, ...args] of plan.first) {
 }
 const postgres = plan.sandboxed && name !== 'one' ? await startPostgres() : undefined
 if (postgres !== undefined) process.env.OTTAVIA_TEST_POSTGRES = postgres.url
-for (const suite of plan.suites) {
-  const files = globSync(suite.files)
+const boxed = { program: fileURLToPath(import.meta.url), env: { OTTAVIA_TEST_POSTGRES: postgres?.socketUrl } }
+const filesOf = (suite: Suite): [string, Manner][] =>
+  globSync(suite.files)
     .filter((file) => only.length === 0 || only.some((wanted) => file.includes(wanted)))
     .sort()
-  const boxed = suite.boxed ? { program: fileURLToPath(import.meta.url), env: { OTTAVIA_TEST_POSTGRES: postgres?.socketUrl } } : undefined
+    .map((file) => [file, { boxed: suite.boxed ? boxed : undefined, timeoutMs: suite.timeoutMs }])
+const beside = plan.suites.filter(({ alone }) => !alone)
+await runFiles(beside.flatMap(filesOf), cpus().length, totals)
+for (const suite of plan.suites.filter(({ alone }) => alone)) {
+  const files = filesOf(suite)
   if (files.length === 0) continue
   if (suite.openstack) Object.assign(process.env, await ensureOpenStack())
-  await runFiles(files, { concurrency: suite.concurrency, boxed, timeoutMs: suite.timeoutMs }, totals)
+  await runFiles(files, 1, totals)
 }
 await postgres?.stop()
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''

@@ -44,7 +44,11 @@ const words = kinds.map((kind) => titles[kind]).join('|')
 const where = database === undefined ? '' : `.*\\[${databases[database]}\\]`
 const names = [new RegExp(`^${flow ?? '[-a-z0-9]+'} .*(${words})${where}`)]
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
-await runFiles(files, { concurrency: cpus().length, names, timeoutMs: TIMEOUT_MS }, totals)
+await runFiles(
+  files.map((file) => [file, { names, timeoutMs: TIMEOUT_MS }]),
+  cpus().length,
+  totals,
+)
 await postgres?.stop()
 
 const told = readResults(results)

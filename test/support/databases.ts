@@ -1,9 +1,10 @@
 /** Runs a test on SQLite and, where OTTAVIA_TEST_POSTGRES has a server's URL, on PostgreSQL. */
-import { randomBytes } from 'node:crypto'
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import { type Db, openDatabase } from '../../src/db/connection.ts'
 import { migrate } from '../../src/db/migrate.ts'
@@ -94,15 +95,15 @@ const postgresql: Kind = {
   skip: server === undefined ? 'OTTAVIA_TEST_POSTGRES is not set' : undefined,
   async empty() {
     own ??= makeDatabase()
-    const { connection, truncate } = await own
-    await truncate()
+    const { connection, clear } = await own
+    await clear()
     return { connection, async drop() {} }
   },
 }
 
 interface OwnDatabase {
   connection: string
-  truncate(): Promise<void>
+  clear(): Promise<void>
   drop(): Promise<void>
 }
 
@@ -111,26 +112,34 @@ let own: Promise<OwnDatabase> | undefined
 after(async () => (await own)?.drop())
 
 /**
- * Each test process has its own database, so that they may run side by side; each test finds its tables truncated. Not a schema of a shared
+ * Each test process has its own database, so that they may run side by side; each test finds its tables empty. Not a schema of a shared
  * one: the migrator would find the tables of the others.
  */
 async function makeDatabase(): Promise<OwnDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const admin = await openDatabase({ connection: server!, maxPoolSize: 1 })
-  await sql`create database ${sql.id(name)} template template0`.execute(admin)
-  const url = new URL(server!)
-  url.pathname = `/${name}`
+  await sql`create database ${sql.id(name)} template ${sql.id(await migratedDatabase(admin))}`.execute(admin)
+  const url = urlOf(name)
   url.searchParams.set('options', '-c synchronous_commit=off')
   url.searchParams.set('application_name', name)
   const connection = url.href
   const db = await openDatabase({ connection, maxPoolSize: 1 })
-  await migrate(db)
   const tables = await sql<{ tablename: string }>`
     select tablename from pg_tables where schemaname = 'public' and tablename not like 'kysely%'`.execute(db)
+  // As a truncation would, which makes new files for each of dozens of tables and their indexes and costs many times as much: whoever still writes is
+  // waited for, and references are not looked at, since all rows go.
+  const names = tables.rows.map(({ tablename }) => `"${tablename}"`)
+  const clearing = sql.raw(
+    [
+      'set session_replication_role = replica',
+      `lock table ${names.join(', ')} in access exclusive mode`,
+      ...names.map((name) => `delete from ${name}`),
+    ].join('; '),
+  )
   return {
     connection,
-    async truncate() {
-      await sql`truncate ${sql.join(tables.rows.map(({ tablename }) => sql.id(tablename)))}`.execute(db)
+    async clear() {
+      await clearing.execute(db)
     },
     async drop() {
       await db.destroy()
@@ -138,4 +147,34 @@ async function makeDatabase(): Promise<OwnDatabase> {
       await admin.destroy()
     },
   }
+}
+
+function urlOf(database: string): URL {
+  const url = new URL(server!)
+  url.pathname = `/${database}`
+  return url
+}
+
+/** Any number: who holds this lock makes the database that others copy. */
+const COPIED_LOCK = 7_261_126
+
+/** The name of a database with these migrations and no connection, which is migrated by the first test process that wants one. */
+async function migratedDatabase(admin: Db): Promise<string> {
+  const migrations = globSync(fileURLToPath(new URL('../../src/db/migrations/*.ts', import.meta.url))).sort()
+  const hash = createHash('sha256')
+  for (const file of migrations) hash.update(readFileSync(file))
+  const name = `migrated_${hash.digest('hex').slice(0, 16)}`
+  await sql`select pg_advisory_lock(${COPIED_LOCK})`.execute(admin)
+  const { rows } = await sql`select from pg_database where datname = ${name}`.execute(admin)
+  if (rows.length === 0) {
+    // It has that name only when it is whole.
+    const making = `migrating_${randomBytes(6).toString('hex')}`
+    await sql`create database ${sql.id(making)} template template0`.execute(admin)
+    const db = await openDatabase({ connection: urlOf(making).href, maxPoolSize: 1 })
+    await migrate(db)
+    await db.destroy()
+    await sql`alter database ${sql.id(making)} rename to ${sql.id(name)}`.execute(admin)
+  }
+  await sql`select pg_advisory_unlock(${COPIED_LOCK})`.execute(admin)
+  return name
 }

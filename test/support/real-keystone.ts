@@ -1,6 +1,7 @@
 /** A real Keystone (Debian's python3-keystone) in a directory of its own: SQLite, one process, on a free port of loopback. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -50,14 +51,17 @@ export async function startKeystone({ tokenSeconds }: { tokenSeconds: number }):
   const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', PYTHONWARNINGS: 'ignore', OS_KEYSTONE_CONFIG_DIR: directory }
   const manage = (...args: string[]) =>
     exec('keystone-manage', ['--config-file', configuration, ...args], { env, timeoutMs: START_TIMEOUT_MS })
-  const owner = ['--keystone-user', 'root', '--keystone-group', 'root']
+  // What fernet_setup and credential_setup would make, each in some seconds of Python: the first key encrypts, 0 is staged as the next.
+  for (const repository of ['fernet', 'credential']) {
+    mkdirSync(join(directory, repository))
+    for (const key of ['0', '1'])
+      writeFileSync(join(directory, repository, key), `${randomBytes(32).toString('base64url')}=`, { mode: 0o600 })
+  }
   await manage('db_sync')
   // Kept in the file: otherwise a request that reads and one that writes wait for each other.
   const database = new DatabaseSync(join(directory, 'keystone.db'))
   database.exec('PRAGMA journal_mode = WAL')
   database.close()
-  await manage('fernet_setup', ...owner)
-  await manage('credential_setup', ...owner)
   const urls = ['public', 'internal', 'admin'].flatMap((kind) => [`--bootstrap-${kind}-url`, v3])
   await manage('bootstrap', '--bootstrap-password', adminPassword, '--bootstrap-region-id', 'RegionOne', ...urls)
 

@@ -7,9 +7,11 @@ export interface Totals {
   skipped: number
 }
 
-interface Manner {
-  concurrency: number
+/** How a file is run. */
+export interface Manner {
+  /** In a sandbox of its own, in which it sees no other's networks: by this program, with these variables. */
   boxed?: { program: string; env: NodeJS.ProcessEnv }
+  /** Only the tests whose names match one. */
   names?: RegExp[]
   /** Of each test and each file. */
   timeoutMs?: number
@@ -21,19 +23,19 @@ const TEST_TIMEOUT_MS = 170_000
 const FILE_TIMEOUT_MS = 240_000
 
 /**
- * Runs test files, each in a process of its own; prints a line per file and all that is known of a failure; adds to the totals. With `boxed` each has a
- * sandbox of its own, in which it sees no other's networks, and these variables. A file that failed beside another is judged when it runs alone.
- * `names`: only the tests whose names match one.
+ * Runs test files in the order given, so many at once, each in a process of its own; prints a line per file and all that is known of a failure; adds to
+ * the totals. A file that failed beside another is judged when it runs alone.
  */
-export async function runFiles(files: string[], { concurrency, boxed, names, timeoutMs }: Manner, totals: Totals): Promise<void> {
-  const runOne = (file: string) => (boxed === undefined ? runFile(file, { names, timeoutMs }) : runBoxed(file, boxed))
+export async function runFiles(files: readonly (readonly [string, Manner])[], concurrency: number, totals: Totals): Promise<void> {
+  const runOne = ([file, manner]: readonly [string, Manner]) =>
+    manner.boxed === undefined ? runFile(file, manner) : runBoxed(file, manner.boxed)
   const add = ({ passed, failed, skipped }: Totals) => {
     totals.passed += passed
     totals.failed += failed
     totals.skipped += skipped
   }
   const waiting = [...files]
-  const starved: string[] = []
+  const starved: (readonly [string, Manner])[] = []
   const runWaiting = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const result = await runOne(file)
@@ -43,7 +45,7 @@ export async function runFiles(files: string[], { concurrency, boxed, names, tim
   }
   await Promise.all(Array.from({ length: concurrency }, runWaiting))
   for (const file of starved) {
-    console.log(`once more, alone: ${file}`)
+    console.log(`once more, alone: ${file[0]}`)
     add(await runOne(file))
   }
 }
