@@ -151,6 +151,7 @@ async function actAndSettle(stage: Stage, operation: Operation, load_balancer_id
   const id = load_balancer_id ?? idIn(answer)!
   const settled = await stage.settled(id)
   assert.equal(settled?.provisioning_status ?? 'gone', operation.kind === 'ends' ? 'gone' : 'ACTIVE')
+  if (settled !== null) assert.equal(await latestFailure(stage, id), null)
   return id
 }
 
