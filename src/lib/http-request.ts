@@ -1,6 +1,7 @@
 /** One HTTP request to a service, one answer, each within bounds. What to do about silence is the caller's business. */
 import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { orDistrust } from './distrust.ts'
 
 export interface HttpClientOptions {
   /** Connections at once; further requests wait for one. */
@@ -33,7 +34,7 @@ export interface HttpRequest {
 }
 
 export interface HttpClient {
-  /** Rejects when there is no whole answer in time. */
+  /** Rejects when there is no whole answer in time; with Distrust when there will not be one. */
   send(url: string, wanted: HttpRequest): Promise<HttpAnswer>
   close(): void
 }
@@ -57,7 +58,7 @@ export function createHttpClient({ maxConnections, maxAnswerBytes, timeoutMs: us
         const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
         const fail = (error: Error) => {
           clearTimeout(timer)
-          reject(error)
+          reject(orDistrust(error))
         }
         outgoing.on('response', (incoming) => {
           const chunks: Buffer[] = []

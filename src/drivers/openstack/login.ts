@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { getCACertificates } from 'node:tls'
 import { type Config, ConfigError } from '../../config/config.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { Distrust } from '../../lib/distrust.ts'
 import type { HttpAnswer, HttpClient, HttpClientOptions } from '../../lib/http-request.ts'
 import type { Log } from '../../lib/log.ts'
 import { retry } from '../../lib/retry.ts'
@@ -63,7 +64,7 @@ export interface LoginContext {
   log: Log
 }
 
-/** A request to Keystone, which is tried again while it is silent or fails; answers of any other kind are the caller's. */
+/** A request to Keystone, which is tried again while it is silent or fails, not where certificates are refused; answers of any other kind are the caller's. */
 export type AskKeystone = (
   url: string,
   wanted: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
@@ -84,7 +85,13 @@ export function createLogin({ section, options, attempts, http, clock, log }: Lo
   const ask: AskKeystone = (url, wanted) => {
     const { signal } = wanted
     return retry(
-      { attempts, firstWaitMs: FIRST_WAIT_MS, longestWaitMs: LONGEST_WAIT_MS, when: () => !signal.aborted, signal },
+      {
+        attempts,
+        firstWaitMs: FIRST_WAIT_MS,
+        longestWaitMs: LONGEST_WAIT_MS,
+        when: (error) => !signal.aborted && !(error instanceof Distrust),
+        signal,
+      },
       async () => {
         const headers = { ...wanted.headers, Accept: 'application/json', 'User-Agent': 'ottavia' }
         const answer = await http.send(url, { ...wanted, headers })

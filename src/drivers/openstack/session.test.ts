@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { aCertificate } from '../../../test/support/certificates.ts'
 import { FakeKeystone } from '../../../test/support/fake-keystone.ts'
 import { loadConfig } from '../../config/config.ts'
 import { during } from '../../lib/activity.ts'
@@ -148,6 +153,34 @@ describe('a session with the services of OpenStack', () => {
       { status: 200, body: { images: ['b'] } },
     ]
     assert.deepEqual(await neutron.list('/v2/images', 'images'), ['a', 'b'])
+  })
+
+  test('a service whose certificate nobody here knows is asked once, and known by the CA file of its section', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'session-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    const authority = await aCertificate({ name: 'the CA', isAuthority: true })
+    const { certificate, private_key } = await aCertificate({ name: 'localhost', issuer: authority })
+    const secured = createSecureServer({ cert: certificate, key: private_key }, answer)
+    t.after(() => secured.close())
+    await new Promise<void>((resolve) => secured.listen(0, '127.0.0.1', resolve))
+    const endpoint_override = `https://localhost:${(secured.address() as AddressInfo).port}`
+    const ca_certificates_file = join(directory, 'ca.pem')
+    writeFileSync(ca_certificates_file, authority.certificate)
+
+    session.close()
+    open(keystoneUrl, { endpoint_override })
+    await assert.rejects(
+      neutron.request('GET', '/v2.0/ports'),
+      /^ServiceError: Neutron gave no answer to GET \/v2.0\/ports: its certificate is not trusted: unable to verify the first certificate$/,
+    )
+    assert.deepEqual([asked, waits], [[], []])
+    session.close()
+    open(keystoneUrl, { endpoint_override, ca_certificates_file })
+    await neutron.request('GET', '/v2.0/ports')
+    session.close()
+    open(keystoneUrl, { endpoint_override, insecure: true })
+    await neutron.request('GET', '/v2.0/ports')
+    assert.equal(asked.length, 2)
   })
 
   test('the request of a client, and whom it passes on, are told by its id', async () => {

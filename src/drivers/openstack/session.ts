@@ -7,6 +7,7 @@ import { setTimeout as realSleep } from 'node:timers/promises'
 import { type Config, ConfigError } from '../../config/config.ts'
 import { currentActivity, currentTraceparent, inSpan } from '../../lib/activity.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { Distrust } from '../../lib/distrust.ts'
 import { createHttpClient, type HttpAnswer, type HttpClient } from '../../lib/http-request.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Sleep } from '../../lib/retry.ts'
@@ -163,7 +164,7 @@ export function openStackSession({ config, clock, log, metrics, sleep = realSlee
         } catch (error) {
           count(0, beganAt)
           const words = (error as Error).message || String((error as NodeJS.ErrnoException).code)
-          const mayAgain = repeatable || NOT_SENT.has((error as NodeJS.ErrnoException).code ?? '')
+          const mayAgain = !(error instanceof Distrust) && (repeatable || NOT_SENT.has((error as NodeJS.ErrnoException).code ?? ''))
           if (!mayAgain || isLast) throw new ServiceError(name, what, { status: 0, words })
           await pause(service.patience, attempt)
           continue
