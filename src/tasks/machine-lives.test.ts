@@ -53,6 +53,8 @@ test('whoever asks all the time whether a machine is still there asks the comput
   const [seldom, always] = [isStillThere(dear(60_000), amphora.compute_id), isStillThere(dear(0), amphora.compute_id)]
   for (let i = 0; i < 5; i++) assert.equal(await seldom(), true)
   assert.equal(asked.length, 1)
+  assert.equal(await isStillThere(dear(60_000), amphora.compute_id, { justSeen: true })(), true)
+  assert.equal(asked.length, 1)
   compute.kill(amphora.compute_id)
   assert.equal(await always(), false)
 })

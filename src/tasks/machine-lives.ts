@@ -36,9 +36,16 @@ export async function whileMachineLives<T>(
   }
 }
 
-/** Says whether the machine is still there, to whoever asks all the time: the compute driver is asked only as often as it wants to be. */
-export function isStillThere(compute: Pick<ComputeDriver, 'getServer' | 'lookIntervalMs'>, compute_id: string): () => Promise<boolean> {
-  let askAgainAt = 0
+/**
+ * Says whether the machine is still there, to whoever asks all the time: the compute driver is asked only as often as it wants to be.
+ * `justSeen`: it was asked a moment ago.
+ */
+export function isStillThere(
+  compute: Pick<ComputeDriver, 'getServer' | 'lookIntervalMs'>,
+  compute_id: string,
+  { justSeen = false }: { justSeen?: boolean } = {},
+): () => Promise<boolean> {
+  let askAgainAt = justSeen ? performance.now() + compute.lookIntervalMs : 0
   return async () => {
     if (performance.now() < askAgainAt) return true
     askAgainAt = performance.now() + compute.lookIntervalMs

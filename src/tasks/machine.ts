@@ -18,7 +18,7 @@ import { isStillThere } from './machine-lives.ts'
 import { serverCertificateOf } from './server-certificate.ts'
 import type { ServingAmphora } from './serving-amphorae.ts'
 
-/** Between the first two looks at a booting machine; each wait is twice as long, up to `[controller_worker] amp_active_wait_sec`. */
+/** Between two looks at a booting machine half of the time that it has taken so far, so that little is lost once it runs; up to `[controller_worker] amp_active_wait_sec`. */
 const SHORTEST_WAIT_MS = 20
 
 export function serverName(amphora_id: string): string {
@@ -135,14 +135,16 @@ async function runningServer(
   const deadline = clock.monotonic() + amp_active_retries * amp_active_wait_sec * 1_000
   const longestMs = Math.max(amp_active_wait_sec * 1_000, SHORTEST_WAIT_MS)
   if (firstLookMs > 0) await sleep(firstLookMs, undefined, { signal })
-  for (let waitMs = Math.max(firstLookMs, SHORTEST_WAIT_MS); ; waitMs = Math.min(waitMs * 2, longestMs)) {
+  for (let waitedMs = firstLookMs; ; ) {
     const server = await compute.getServer(compute_id)
     if (server.status === 'ERROR') throw failure('amphora_not_started', { details: server.fault ?? `server ${compute_id}` })
     if (server.status === 'GONE') throw failure('amphora_ended', { details: `server ${compute_id}` })
     const { lb_network_ip } = server
     if (server.status === 'ACTIVE' && lb_network_ip !== null) return { ...server, lb_network_ip }
     if (clock.monotonic() >= deadline) throw failure('amphora_too_slow', { details: `server ${compute_id}: ${server.status}` })
+    const waitMs = Math.min(Math.max(waitedMs / 2, SHORTEST_WAIT_MS), longestMs)
     await sleep(waitMs, undefined, { signal })
+    waitedMs += waitMs
   }
 }
 
@@ -152,7 +154,7 @@ const version = /^\d[\w.+~-]{0,63}$/
 /** Waits for the agent of a booting machine, no longer than the machine lives, and notes its version. Answers what it can do beyond upstream's. */
 export const waitForAgent = task('wait-for-agent', {
   async execute({ db, amphora: agents, compute, signal }, amphora: ServingAmphora) {
-    const stillThere = isStillThere(compute, amphora.compute_id)
+    const stillThere = isStillThere(compute, amphora.compute_id, { justSeen: true })
     try {
       const info = await agents.waitForAgent(amphora, 'booting', { stillThere, signal })
       const { agent_version } = info

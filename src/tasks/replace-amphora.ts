@@ -23,7 +23,7 @@ import { pushConfiguration } from './push-configuration.ts'
 import { forgetAmphora, removeAmphora } from './remove-amphora.ts'
 import { noteUnreached, type ServingAmphora, servingAmphorae } from './serving-amphorae.ts'
 import { adoptSpare, planAmphora, plannedId, withdrawSpare } from './spare-amphorae.ts'
-import { fenceFormer, openVrrpPort, portsOf, takeOverPorts } from './take-over-ports.ts'
+import { endFormer, fenceFormer, openVrrpPort, portsOf, takeOverPorts } from './take-over-ports.ts'
 import { openVip } from './vip.ts'
 import { makeVrrpPort } from './vrrp-port.ts'
 
@@ -55,19 +55,26 @@ export async function replaceAmphora(run: Run<Context>, place: Place): Promise<v
 
   // A partner serves meanwhile, or nobody does: then nobody is let in before HAProxy listens.
   const servesAtOnce = isPair || !has_listeners
+  // With those ports that it has still to give.
+  let giver = former
   if (former !== null) {
     if (place.is_planned && serving_former !== null) await run(handOver, { load_balancer_id, former: serving_former, partners: peers })
-    await run(fenceFormer, { amphora_id, former })
-    await run(takeOverPorts, { load_balancer_id, amphora_id, compute_id, former, serves_at_once: servesAtOnce })
+    // A flow of an earlier version has taken all of them out.
+    if ((await run(fenceFormer, { amphora_id, former })) === false) {
+      await run(endFormer, { former })
+      giver = { ...former, vrrp_port: null, legs: [] }
+    }
+    await run(takeOverPorts, { load_balancer_id, amphora_id, compute_id, former: giver!, serves_at_once: servesAtOnce })
   }
-  const port = former?.vrrp_port ?? (await run(makeReplacementPort, { load_balancer_id, amphora_id, security_group_id }))
-  if (former?.vrrp_port == null) {
+  const former_ip = former?.vrrp_ip ?? null
+  const port = giver?.vrrp_port ?? (await run(makeReplacementPort, { load_balancer_id, amphora_id, security_group_id, former_ip }))
+  if (giver?.vrrp_port == null) {
     await run(attachPort, { compute_id, port_id: port.port_id })
     if (isPair) await run(openVip, load_balancer_id)
   }
   await run(plugVip, { load_balancer_id, amphora, port })
-  for (const { port_id, subnet_id } of former?.legs ?? []) await run(connectLeg, { amphora, port_id, subnet_id }, { key: subnet_id })
-  for (const subnet_id of member_subnets.filter((id) => !former?.legs.some((leg) => leg.subnet_id === id))) {
+  for (const { port_id, subnet_id } of giver?.legs ?? []) await run(connectLeg, { amphora, port_id, subnet_id }, { key: subnet_id })
+  for (const subnet_id of member_subnets.filter((id) => !giver?.legs.some((leg) => leg.subnet_id === id))) {
     mustReach(await run(plugReplacementLeg, { amphora, load_balancer_id, subnet_id }, { key: subnet_id }))
   }
   // HAProxy first: where no partner serves, keepalived takes the VIP as soon as it runs.
@@ -78,11 +85,12 @@ export async function replaceAmphora(run: Run<Context>, place: Place): Promise<v
 
   for (const [i, peer] of peers.entries()) {
     // HAProxy knows its peer by name, keepalived by address.
-    const knows_address = former?.vrrp_port != null
+    const knows_address = giver?.vrrp_port != null
     await run(tellPeer, { amphora: peer, load_balancer_id, knows_address, has_listeners }, { key: `peer ${i + 1}` })
   }
   if (former === null) return
-  await run(removeAmphora, { id: former.id, compute_id: former.compute_id, leg_port_ids: [] })
+  const none = giver?.vrrp_port == null ? {} : { vrrp_port_id: null }
+  await run(removeAmphora, { id: former.id, compute_id: former.compute_id, leg_port_ids: [], ...none })
   await run(forgetFormer, former.id)
 }
 

@@ -1,4 +1,5 @@
 import { task } from '../context.ts'
+import { RefusedError } from '../drivers/errors.ts'
 import { timestamp } from '../lib/clock.ts'
 import { requireLoadBalancer } from '../resources/load-balancer/tree.ts'
 import { fenceOf } from './fence.ts'
@@ -14,31 +15,42 @@ export type VrrpPort = { port_id: string; mac_address: string; vrrp_ip: string }
 export const makeVrrpPort = task('make-vrrp-port', {
   async execute(
     { db, network, clock, ...step },
-    wanted: { load_balancer_id: string; amphora_id: string; security_group_id: string | null },
+    /** `former_ip`: of the amphora that it replaces; it gets that address if nobody else has it by now. */
+    wanted: { load_balancer_id: string; amphora_id: string; security_group_id: string | null; former_ip?: string | null },
   ) {
-    const { load_balancer_id, amphora_id, security_group_id } = wanted
+    const { load_balancer_id, amphora_id, security_group_id, former_ip = null } = wanted
     const loadBalancer = await requireLoadBalancer(db, load_balancer_id)
     const subnet_ids = [loadBalancer.vip_subnet_id, ...loadBalancer.additional_vips.map((vip) => vip.subnet_id)]
-    const port = await network.ensurePort(
-      {
-        name: vrrpPortName(amphora_id),
-        network_id: loadBalancer.vip_network_id,
-        fixed_ips: subnet_ids.flatMap((subnet_id) => (subnet_id === null ? [] : { subnet_id })),
-        project_id: null,
-        device_owner: 'Octavia',
-        // Nova attaches none that says it is in use; the load balancer is found by the name.
-        device_id: '',
-        admin_state_up: true,
-        security_group_ids: groupsOf(security_group_id, loadBalancer.vip_sg_ids),
-        allowed_address_pairs: [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)].map(
-          (ip_address) => ({ ip_address }),
-        ),
-        qos_policy_id: loadBalancer.vip_qos_policy_id,
-        vnic_type: loadBalancer.vip_vnic_type,
-        made_by: step.flow_id,
-      },
-      fenceOf(step),
-    )
+    const withAddress = (ip_address: string | null) =>
+      network.ensurePort(
+        {
+          name: vrrpPortName(amphora_id),
+          // A replacement that takes its former's port over asks for none.
+          never_renamed: true,
+          network_id: loadBalancer.vip_network_id,
+          fixed_ips: subnet_ids.flatMap((subnet_id) => {
+            if (subnet_id === null) return []
+            return ip_address !== null && subnet_id === loadBalancer.vip_subnet_id ? { subnet_id, ip_address } : { subnet_id }
+          }),
+          project_id: null,
+          device_owner: 'Octavia',
+          // Nova attaches none that says it is in use; the load balancer is found by the name.
+          device_id: '',
+          admin_state_up: true,
+          security_group_ids: groupsOf(security_group_id, loadBalancer.vip_sg_ids),
+          allowed_address_pairs: [loadBalancer.vip_address, ...loadBalancer.additional_vips.map((vip) => vip.ip_address)].map(
+            (ip_address) => ({ ip_address }),
+          ),
+          qos_policy_id: loadBalancer.vip_qos_policy_id,
+          vnic_type: loadBalancer.vip_vnic_type,
+          made_by: step.flow_id,
+        },
+        fenceOf(step),
+      )
+    const port = await withAddress(former_ip).catch((error: unknown) => {
+      if (former_ip === null || !(error instanceof RefusedError)) throw error
+      return withAddress(null)
+    })
     const fixed = port.fixed_ips.find(({ subnet_id }) => subnet_id === loadBalancer.vip_subnet_id) ?? port.fixed_ips[0]
     const vrrp_ip = fixed?.ip_address
     if (vrrp_ip === undefined) throw new Error(`port ${port.id} has no address`)

@@ -26,6 +26,8 @@ import type {
 /** The wait between two attempts of the first second, in which an agent on this host boots; then each is twice as long, up to the configured interval. */
 const FIRST_WAIT_MS = 10
 const EAGER_MS = 1_000
+/** While a machine boots an attempt costs little, and whoever waits longer between two finds it ready so much later. */
+const BOOTING_WAIT_MS = 1_000
 /** Files of certificates that are asked for or sent at the same time; each needs a connection of its own. */
 const FILES_AT_ONCE = 4
 /** Amphorae of which it is remembered who takes their logs; to ask again costs one request. */
@@ -271,6 +273,7 @@ export class HaproxyRestDriver implements AmphoraDriver {
     signal: AbortSignal,
   ): Promise<AgentAnswer> {
     const { attempts, intervalMs } = this.budget(patience ?? 'active')
+    const longestMs = patience === 'booting' ? Math.min(BOOTING_WAIT_MS, intervalMs) : intervalMs
     const headers = {
       ...wanted.headers,
       ...whose(),
@@ -286,7 +289,7 @@ export class HaproxyRestDriver implements AmphoraDriver {
       if (attempt >= attempts && waitedMs >= attempts * intervalMs) throw new AgentUnreachable(amphora.id, outcome)
       await sleep(waitMs, undefined, { signal })
       waitedMs += waitMs
-      if (waitedMs >= EAGER_MS) waitMs = Math.min(waitMs * 2, intervalMs)
+      if (waitedMs >= EAGER_MS) waitMs = Math.min(waitMs * 2, longestMs)
     }
   }
 

@@ -52,10 +52,10 @@ export interface ComputeDriver {
   /** The port appears in the machine as an interface with its MAC address. Repeating it does nothing. */
   attachPort(compute_id: string, port_id: string, fence: Fence): Promise<void>
   /**
-   * Resolves when the machine has lost the port for certain, whether or not the machine itself answers: another may have it then. With `mayEndMachine` a
-   * machine that does not let go of it, or whose host is dead, is deleted instead; its ports stay, but for the management port.
+   * True when the machine has lost the port for certain, whether or not the machine itself answers: another may have it then. A machine that does not let go of
+   * it, or whose host is silent, is an error after a while; with `soon`, after seconds, false.
    */
-  detachPort(compute_id: string, port_id: string, options?: { mayEndMachine?: boolean }): Promise<void>
+  detachPort(compute_id: string, port_id: string, options?: { soon?: boolean }): Promise<boolean>
   ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string>
   deleteServerGroup(id: string): Promise<void>
   /** All groups of the names that load balancers' groups have, `octavia-lb-<id>`; `made_by` is empty where the backend keeps no such thing. */

@@ -53,8 +53,9 @@ export class EmbeddedComputeDriver implements ComputeDriver {
     return this.#compute.attachPort(compute_id, port_id, fence)
   }
 
-  detachPort(compute_id: string, port_id: string): Promise<void> {
-    return this.#compute.detachPort(compute_id, port_id)
+  async detachPort(compute_id: string, port_id: string): Promise<true> {
+    await this.#compute.detachPort(compute_id, port_id)
+    return true
   }
 
   ensureServerGroup(wanted: { name: string; policy: string; made_by: string }, fence: Fence): Promise<string> {

@@ -21,6 +21,8 @@ export class MemoryCompute implements ComputeDriver {
   readonly lookIntervalMs = 250
   readonly servers: MemoryServer[] = []
   readonly serverGroups: MemoryServerGroup[] = []
+  /** Machines that let go of no port, since their host is silent. */
+  readonly hanging = new Set<string>()
   /** What there is; a test adds what it needs. */
   readonly flavors: string[] = []
   readonly availabilityZones: string[] = [DEFAULT_ZONE]
@@ -139,13 +141,18 @@ export class MemoryCompute implements ComputeDriver {
     })
   }
 
-  detachPort(compute_id: string, port_id: string): Promise<void> {
+  detachPort(compute_id: string, port_id: string, { soon = false }: { soon?: boolean } = {}): Promise<boolean> {
     return this.failures.around('detachPort', async () => {
+      if (this.hanging.has(compute_id)) {
+        if (soon) return false
+        throw new Error(`server ${compute_id} keeps port ${port_id}`)
+      }
       const server = this.servers.find((known) => known.state.compute_id === compute_id)
       const index = server?.attached_port_ids.indexOf(port_id) ?? -1
-      if (server === undefined || index < 0) return
+      if (server === undefined || index < 0) return true
       server.attached_port_ids.splice(index, 1)
       await this.release(port_id)
+      return true
     })
   }
 

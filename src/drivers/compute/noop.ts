@@ -45,7 +45,9 @@ export class NoopCompute implements ComputeDriver {
 
   async attachPort(): Promise<void> {}
 
-  async detachPort(): Promise<void> {}
+  async detachPort(): Promise<true> {
+    return true
+  }
 
   async ensureServerGroup(wanted: { name: string }): Promise<string> {
     return derivedId('server-group', wanted.name)

@@ -242,20 +242,45 @@ describe('a Nova that has its moods', () => {
     await driver.detachPort('nobody', 'port-1')
   })
 
-  test('a machine that keeps its port is an error, or ended where it may be', async () => {
+  test('a machine that keeps its port is an error, or is told of soon', async () => {
     await reopen({ networking: { port_detach_timeout: 5 } })
     const { id } = nova.add({})
     await driver.attachPort(id, 'port-1')
     nova.looksUntilGone = 1_000
     await assert.rejects(driver.detachPort(id, 'port-1'), /after that it is still attached/)
+    waits.length = 0
+    assert.equal(await driver.detachPort(id, 'port-1', { soon: true }), false)
+    assert.ok(waits.reduce((sum, ms) => sum + ms) < 20_000)
     assert.equal(nova.servers.length, 1)
-    const ending = driver.detachPort(id, 'port-1', { mayEndMachine: true })
-    nova.next(new RegExp(`^DELETE /servers/${id}$`), { status: 404 })
-    await ending
-    const dead = nova.add({ host_status: 'DOWN' })
-    nova.looksUntilGone = 1
-    await driver.detachPort(dead.id, 'port-1', { mayEndMachine: true })
-    assert.deepEqual([nova.count(new RegExp(`${dead.id}/os-interface`)), nova.servers.some((server) => server.id === dead.id)], [0, false])
+  })
+
+  test('a host that is silent is not waited for: neither to attach a port nor to detach it', async () => {
+    const noAnswer = { status: 500, body: { computeFault: { code: 500, message: 'Unexpected API Error. MessagingTimeout' } } }
+    const { id } = nova.add({})
+    nova.next(/^POST .*os-interface/, noAnswer)
+    await driver.attachPort(id, 'port-1')
+    assert.equal(nova.count(/^POST .*os-interface/), 2)
+
+    for (const host_status of ['DOWN', 'UNKNOWN']) {
+      const { id } = nova.add({ host_status })
+      nova.next(/^POST .*os-interface/, noAnswer)
+      await assert.rejects(driver.attachPort(id, 'port-2'), /POST .*os-interface: the host of the server is silent/)
+      nova.interfaces.set(id, [{ port_id: 'port-3', net_id: 'net', fixed_ips: [] }])
+      nova.looksUntilGone = 1_000
+      waits.length = 0
+      await assert.rejects(driver.detachPort(id, 'port-3'), /the host of the server is silent/)
+      assert.ok(waits.reduce((sum, ms) => sum + ms) < 20_000)
+      nova.asked.length = 0
+      assert.equal(await driver.detachPort(id, 'port-3', { soon: true }), false)
+      assert.equal(nova.count(/os-interface/), 0, 'what is asked of a silent host is done when it is back')
+    }
+  })
+
+  test('a port that Nova never manages to attach is an error, within minutes', async () => {
+    const { id } = nova.add({})
+    nova.next(/^POST .*os-interface/, ...Array.from({ length: 100 }, () => ({ status: 503 })))
+    await assert.rejects(driver.attachPort(id, 'port-1'), (error: ServiceError) => error.status === 503)
+    assert.ok(waits.reduce((sum, ms) => sum + ms) < 180_000)
   })
 
   test('a server is deleted when Nova no longer shows it; one that stays says in which state', async () => {

@@ -33,9 +33,14 @@ const LATE_SERVER_LOOK = { firstMs: 1_000, longestMs: 1_000 }
 /** A server is deleted within a few seconds; one whose host is dead when Nova has noticed that, after a minute by default. */
 const DELETION_PATIENCE_MS = 180_000
 const DELETION_LOOK = { firstMs: 500, longestMs: 5_000 }
-/** Where the machine may be ended for it, nobody waits any longer for one that does not let go of a port. */
+/** Who can end the machine instead waits no longer for one that does not let go of a port; for the others its host is looked at then. */
 const LETTING_GO_MS = 15_000
 const DETACH_LOOK = { firstMs: 250, longestMs: 2_000 }
+/** Nova asks the host and waits for its word, a minute if the host is dead. No further attempt to attach a port is begun after that time. */
+const ATTACHING_MS = 120_000
+const ATTACH_PAUSE_MS = 5_000
+/** Each wait of looks for something is longer than the one before by this. */
+const LOOK_GROWTH = 1.5
 /** Nova's own limit for a page of server groups, which has no link to the next one. */
 const GROUPS_OF_A_PAGE = 1_000
 const MAX_PAGES = 100
@@ -127,30 +132,46 @@ export class NovaCompute implements ComputeDriver {
       if (found === null || DELETED.has(found.status)) return true
       condition = conditionOf(found)
       // Asked again, Nova deletes without the host once it knows that the host is dead.
-      return waitedMs === DELETION_LOOK.longestMs && (await ask())
+      return (isOnSilentHost(found) || waitedMs === DELETION_LOOK.longestMs) && (await ask())
     })
     if (!isGone) throw stillThere(`DELETE ${where}`, condition)
   }
 
   async attachPort(compute_id: string, port_id: string): Promise<void> {
     const where = `${path(compute_id)}/os-interface`
+    const asked: ServiceRequest = { body: { interfaceAttachment: { port_id } }, repeatable: false }
     const isThere = () => this.#isAttached(compute_id, port_id)
-    // "In use" may mean that an earlier call has attached it.
-    const answer = await this.#whileBusy('POST', where, { body: { interfaceAttachment: { port_id } }, repeatable: true }, isThere)
-    if (answer.status === 404)
-      throw /port/i.test(answer.text) ? new NotFoundError('Port', port_id) : new NotFoundError('Server', compute_id)
+    const giveUpAt = this.#clock.monotonic() + ATTACHING_MS
+    for (;;) {
+      try {
+        // "In use" may mean that an earlier call has attached it.
+        const answer = await this.#whileBusy('POST', where, asked, isThere)
+        if (answer.status === 404)
+          throw /port/i.test(answer.text) ? new NotFoundError('Port', port_id) : new NotFoundError('Server', compute_id)
+        return
+      } catch (error) {
+        if (!mayHaveArrived(error)) throw error
+        const server = await this.#find(compute_id)
+        if (isOnSilentHost(server)) throw hostIsSilent(`POST ${where}`)
+        if (await isThere()) return
+        if (this.#clock.monotonic() >= giveUpAt) throw error
+        await this.#sleep(ATTACH_PAUSE_MS)
+      }
+    }
   }
 
-  async detachPort(compute_id: string, port_id: string, { mayEndMachine = false }: { mayEndMachine?: boolean } = {}): Promise<void> {
-    // What is asked of a dead host waits until the host is back.
-    if (mayEndMachine && (await this.#find(compute_id))?.host_status === 'DOWN') return await this.deleteServer(compute_id)
+  async detachPort(compute_id: string, port_id: string, { soon = false }: { soon?: boolean } = {}): Promise<boolean> {
+    // What is asked of a silent host waits until the host is back, when the port may be another's.
+    if (soon && isOnSilentHost(await this.#find(compute_id))) return false
     const where = `${path(compute_id)}/os-interface/${port_id}`
-    if ((await this.#whileBusy('DELETE', where)).status === 404) return
-    const patienceMs = mayEndMachine ? LETTING_GO_MS : this.#config.networking.port_detach_timeout * 1_000
-    const isGone = await this.#until(DETACH_LOOK, patienceMs, async () => !(await this.#isAttached(compute_id, port_id)))
-    if (isGone) return
-    if (!mayEndMachine) throw stillThere(`DELETE ${where}`, 'attached')
-    await this.deleteServer(compute_id)
+    if ((await this.#whileBusy('DELETE', where)).status === 404) return true
+    const letsGo = (patienceMs: number) => this.#until(DETACH_LOOK, patienceMs, async () => !(await this.#isAttached(compute_id, port_id)))
+    const timeoutMs = this.#config.networking.port_detach_timeout * 1_000
+    if (await letsGo(soon ? LETTING_GO_MS : Math.min(LETTING_GO_MS, timeoutMs))) return true
+    if (soon) return false
+    if (isOnSilentHost(await this.#find(compute_id))) throw hostIsSilent(`DELETE ${where}`)
+    if (timeoutMs > LETTING_GO_MS && (await letsGo(timeoutMs - LETTING_GO_MS))) return true
+    throw stillThere(`DELETE ${where}`, 'attached')
   }
 
   async ensureServerGroup({ name, policy }: { name: string; policy: string }): Promise<string> {
@@ -260,14 +281,14 @@ export class NovaCompute implements ComputeDriver {
     }
   }
 
-  /** Looks until the condition holds; each wait is twice as long, up to the longest. False when that takes too long. */
+  /** Looks until the condition holds; waits grow up to the longest. False when that takes too long. */
   async #until(
     look: { firstMs: number; longestMs: number },
     patienceMs: number,
     condition: (waitedMs: number) => Promise<boolean>,
   ): Promise<boolean> {
     const giveUpAt = this.#clock.monotonic() + patienceMs
-    for (let waitMs = look.firstMs; ; waitMs = Math.min(waitMs * 2, look.longestMs)) {
+    for (let waitMs = look.firstMs; ; waitMs = Math.min(waitMs * LOOK_GROWTH, look.longestMs)) {
       await this.#sleep(waitMs)
       if (await condition(waitMs)) return true
       if (this.#clock.monotonic() >= giveUpAt) return false
@@ -283,6 +304,18 @@ const DELETED = new Set(['DELETED', 'SOFT_DELETED'])
 /** Nobody knows what became of it: there was no answer, or one of something between us and Nova. */
 function mayHaveArrived(error: unknown): boolean {
   return error instanceof ServiceError && (error.status === 0 || error.status >= 500)
+}
+
+/**
+ * Nova asks nothing of the host, or in vain. It calls a host DOWN that somebody has said is down (`force-down`), UNKNOWN one whose nova-compute has not been heard for a
+ * minute.
+ */
+function isOnSilentHost(server: NovaServer | null): boolean {
+  return server?.host_status === 'DOWN' || server?.host_status === 'UNKNOWN'
+}
+
+function hostIsSilent(request: string): ServiceError {
+  return new ServiceError('Nova', request, { status: 0, words: 'the host of the server is silent' })
 }
 
 /** Nova has agreed, and what it was asked for has not come about within our patience. */

@@ -49,6 +49,8 @@ export type Port = {
 export type WantedPort = {
   /** Unique per purpose: a repeated call finds the first call's port by it. */
   name: string
+  /** No port ever gets this name by `updatePort`: it need not be looked for before it is made. */
+  never_renamed?: boolean
   network_id: string
   /** Without an address one is chosen; an empty list takes any subnet of the network. */
   fixed_ips: { subnet_id: string; ip_address?: string }[]

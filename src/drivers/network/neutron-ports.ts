@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RefusedError, type ServiceError } from '../errors.ts'
+import { RefusedError, ServiceError } from '../errors.ts'
 import type { FixedIp, Port, WantedPort } from './driver.ts'
 import { descriptionOf, isFault, type NeutronApi, oldestFirst } from './neutron-api.ts'
 
@@ -60,36 +60,37 @@ export async function portNamed(api: NeutronApi, name: string, project_id: strin
   return oldestFirst(found)[0]
 }
 
+/** One that may have its name from another's, in a failover, is looked for first; others are asked for at once: mostly they are not there yet. */
 export async function ensurePort(api: NeutronApi, wanted: WantedPort): Promise<PortRow> {
   const project_id = wanted.project_id ?? (await api.serviceProject())
-  const known = await portNamed(api, wanted.name, project_id)
-  if (known !== undefined) return known
+  const renamed = wanted.never_renamed ? undefined : await portNamed(api, wanted.name, project_id)
+  if (renamed !== undefined) return renamed
   const body = await bodyOf(api, wanted, project_id)
-  for (let i = 0; i < MAX_MACS; i++) {
-    const mac_address = macOf(wanted.name, project_id, i)
-    const port = await portWithMac(api, { ...body, mac_address }, wanted)
-    // Somebody else's: the next address.
-    if (port.name === wanted.name && (port.project_id ?? port.tenant_id) === project_id) return port
-  }
-  throw new RefusedError(`No MAC address for a port ${wanted.name} is free on network ${wanted.network_id}.`)
-}
-
-type PortBody = Record<string, unknown> & { mac_address: string }
-
-/** Makes the port, or finds the one that has this MAC address on the network. */
-async function portWithMac(api: NeutronApi, body: PortBody, wanted: WantedPort): Promise<PortRow> {
-  for (let look = 1; ; look++) {
+  const isWanted = (port: PortRow) => port.name === wanted.name && (port.project_id ?? port.tenant_id) === project_id
+  for (let mac = 0, look = 1; ; ) {
+    const mac_address = macOf(wanted.name, project_id, mac)
     try {
-      return await createPort(api, body, wanted)
+      return await createPort(api, { ...body, mac_address }, wanted)
     } catch (error) {
+      // Its address may be taken, or the quota used up, by the very port that is wanted: an earlier call has made it.
+      if (!(error instanceof ServiceError) || error.isFailure) throw error
+      const known = await portNamed(api, wanted.name, project_id)
+      if (known !== undefined) return known
       if (!isFault(error, 'MacAddressInUse')) throw error
-      const [holder] = await api.list<PortRow>('ports', { network_id: wanted.network_id, mac_address: body.mac_address })
-      if (holder !== undefined) return holder
-      if (look === MAX_LOOKS) throw error
-      await sleep(BETWEEN_LOOKS_MS)
+      const [holder] = await api.list<PortRow>('ports', { network_id: wanted.network_id, mac_address })
+      if (holder !== undefined && isWanted(holder)) return holder
+      if (holder !== undefined) {
+        // Somebody else's: the next address.
+        if (++mac === MAX_MACS) throw new RefusedError(`No MAC address for a port ${wanted.name} is free on network ${wanted.network_id}.`)
+      } else {
+        if (look++ === MAX_LOOKS) throw error
+        await sleep(BETWEEN_LOOKS_MS)
+      }
     }
   }
 }
+
+type PortBody = Record<string, unknown> & { mac_address: string }
 
 async function createPort(api: NeutronApi, body: PortBody, wanted: WantedPort): Promise<PortRow> {
   try {

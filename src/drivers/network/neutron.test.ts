@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { FakeKeystone } from '../../../test/support/fake-keystone.ts'
 import { FakeNeutron } from '../../../test/support/fake-neutron.ts'
 import { loadConfig } from '../../config/config.ts'
+import { during } from '../../lib/activity.ts'
 import { createLog } from '../../lib/log.ts'
 import { RefusedError, ServiceError } from '../errors.ts'
 import { type OpenStackSession, openStackSession } from '../openstack/session.ts'
@@ -187,6 +188,35 @@ describe('network driver: Neutron', () => {
       for (const name of ['1', '2']) await driver.ensurePort(wanted({ name }))
       assert.equal(neutron.count('GET /v2.0/extensions'), 4)
     })
+  })
+
+  test('a flow is told of a network and a subnet once, whoever of its steps asks; others, and those who failed, ask again', async () => {
+    neutron.add('networks', { id: NETWORK, name: 'private', subnets: [SUBNET] })
+    neutron.add('subnets', { id: SUBNET, network_id: NETWORK, ip_version: 4, cidr: '10.0.0.0/24', host_routes: [], gateway_ip: null })
+    const ask = (flow_id?: string) =>
+      during({ flow_id }, () => Promise.all([driver.getNetwork(NETWORK), driver.getSubnet(SUBNET), driver.getSubnet(SUBNET)]))
+    await ask('flow-1')
+    await ask('flow-1')
+    assert.equal(neutron.asked.length, 2)
+    await ask('flow-2')
+    assert.equal(neutron.asked.length, 4)
+    await ask()
+    assert.equal(neutron.asked.length, 7)
+    for (let i = 0; i < 2; i++) await assert.rejects(during({ flow_id: 'flow-1' }, () => driver.getSubnet('nowhere')))
+    assert.equal(neutron.count('GET /v2.0/subnets/nowhere'), 2)
+  })
+
+  test('a port that never gets its name from another is asked for at once, and made once all the same', async () => {
+    const never = wanted({ never_renamed: true })
+    const { id } = await driver.ensurePort(never)
+    assert.deepEqual(
+      neutron.asked.filter((line) => !line.includes('/extensions')),
+      ['POST /v2.0/ports'],
+    )
+    assert.equal((await driver.ensurePort(never)).id, id)
+    neutron.portQuota = 1
+    assert.equal((await driver.ensurePort(never)).id, id)
+    assert.equal(neutron.rows.ports.length, 1)
   })
 
   test('with dns-integration a port that goes to another machine loses the name of the former', async () => {

@@ -22,6 +22,7 @@ import { isFault, makerIn, NeutronApi, translated } from './neutron-api.ts'
 import { ensurePort, type PortRow, portNamed, shownPort } from './neutron-ports.ts'
 import { deleteGroup, ensureGroup, groupsNamed, setRules } from './neutron-security-groups.ts'
 import { withoutPortUp } from './port-of-device.ts'
+import { ToldToFlows } from './told-to-flows.ts'
 
 /** What Neutron says where it has no word of it. */
 const USUAL_MTU = 1_500
@@ -55,6 +56,7 @@ export class NeutronNetwork implements NetworkDriver {
   readonly knowsViewers = true
   readonly #api: NeutronApi
   readonly #patience: Config['networking']
+  readonly #told = new ToldToFlows()
 
   constructor(session: OpenStackSession, { neutron: options, networking: patience }: Pick<Config, 'neutron' | 'networking'>) {
     const client = session.client({ name: 'Neutron', type: 'network', section: 'neutron', version: '/v2.0', options, patience })
@@ -68,7 +70,8 @@ export class NeutronNetwork implements NetworkDriver {
 
   getNetwork(id: string, viewer?: Viewer): Promise<Network> {
     return translated(async () => {
-      const row = await this.#api.get<NetworkRow>('networks', 'network', { what: 'Network', id, token: viewer?.token })
+      const ask = () => this.#api.get<NetworkRow>('networks', 'network', { what: 'Network', id, token: viewer?.token })
+      const row = await this.#told.once(`network ${id}`, ask)
       return {
         id: row.id,
         name: row.name,
@@ -81,9 +84,10 @@ export class NeutronNetwork implements NetworkDriver {
   }
 
   getSubnet(id: string, viewer?: Viewer): Promise<Subnet> {
-    return translated(async () =>
-      shownSubnet(await this.#api.get<SubnetRow>('subnets', 'subnet', { what: 'Subnet', id, token: viewer?.token })),
-    )
+    return translated(async () => {
+      const ask = () => this.#api.get<SubnetRow>('subnets', 'subnet', { what: 'Subnet', id, token: viewer?.token })
+      return shownSubnet(await this.#told.once(`subnet ${id}`, ask))
+    })
   }
 
   listSubnets(network_id: string): Promise<Subnet[]> {

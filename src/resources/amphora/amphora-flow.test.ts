@@ -105,6 +105,31 @@ test('a machine that cannot be cut off keeps its ports, and nobody else gets the
   assert.match(fault!.details, /the host of the machine is silent/)
 })
 
+test('a machine that does not let go of its ports is ended, and the new one gets others, with the same address: the old host may come back', async () => {
+  const { stage, params, backup, master, context } = await aPair(await aDatabase())
+  const before = stage.made()
+  stage.compute.hanging.add(backup.compute_id!)
+  assert.equal(await runFlow(stage.db, failoverAmphora, { ...params, cause: 'no_heartbeat' }, context), 'DONE')
+  const { BACKUP } = await holdersOfPorts(stage)
+  const [replacement] = (await stage.amphorae()).filter(({ id }) => id === BACKUP!.id)
+  assert.equal(replacement!.vrrp_ip, backup.vrrp_ip)
+  assert.notEqual(replacement!.vrrp_port_id, backup.vrrp_port_id)
+  assert.deepEqual(stage.made(), before)
+  assert.equal((await stage.compute.getServer(backup.compute_id!)).status, 'GONE')
+  assert.equal(stage.amphora.agents.get(BACKUP!.id)!.networks.length, 1)
+  assert.match(stage.amphora.agents.get(master.id)?.keepalived ?? '', new RegExp(`unicast_peer {\\s+${BACKUP!.vrrp_ip}\\s+}`))
+})
+
+test('a machine that neither lets go of its ports nor ends keeps them', async () => {
+  const { stage, params, backup, context } = await aPair(await aDatabase())
+  stage.compute.hanging.add(backup.compute_id!)
+  stage.compute.failNext('deleteServer', new Error('it is still ACTIVE with the task deleting'))
+  assert.equal(await runFlow(stage.db, failoverAmphora, { ...params, cause: 'no_heartbeat' }, context), 'REVERTED')
+  assert.equal((await holdersOfPorts(stage)).BACKUP?.id, backup.id)
+  const { fault } = await stage.db.selectFrom('load_balancer').select('fault').executeTakeFirstOrThrow()
+  assert.match(fault!.details, /could not be cut off|still ACTIVE with the task deleting/)
+})
+
 test('a machine that is gone is cut off, whoever else does not answer', async () => {
   const { stage, params, backup, context } = await aPair(await aDatabase())
   stage.compute.kill(backup.compute_id!)

@@ -46,7 +46,7 @@ export const deleteAmphora = flow<Params>('delete-amphora', {
 
 const findDoomed = task('find-doomed', {
   async execute({ db }, amphora_id: string) {
-    const rows = await db.selectFrom('amphora').select(['id', 'compute_id']).where('id', '=', amphora_id).execute()
+    const rows = await db.selectFrom('amphora').select(['id', 'compute_id', 'vrrp_port_id']).where('id', '=', amphora_id).execute()
     return withLegs(db, rows)
   },
 })

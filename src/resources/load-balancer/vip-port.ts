@@ -65,6 +65,7 @@ type OfVip = NewLoadBalancer & Pick<WantedPort, 'network_id' | 'fixed_ips' | 'qo
 export function wantedVipPort({ id, ...given }: OfVip): WantedPort {
   return {
     name: vipPortName(id),
+    never_renamed: true,
     device_owner: 'Octavia',
     device_id: `lb-${id}`,
     // Traffic goes to the amphorae's ports, which are allowed the VIP's address; this one only keeps it.
