@@ -4,7 +4,7 @@ import { listFlows, showFlow } from '../flow/history.ts'
 import type { FlowState } from '../flow/tables.ts'
 import { timestamp } from '../lib/clock.ts'
 import type { WithInstallation } from '../main/installation.ts'
-import { revertFlowAgain } from '../resources/load-balancer/revert-again.ts'
+import { revertOrSettle } from '../resources/load-balancer/revert-again.ts'
 import { formatTable } from './table.ts'
 
 const STATES: FlowState[] = ['READY', 'RUNNING', 'REVERTING', 'DONE', 'REVERTED', 'REVERT_FAILURE']
@@ -94,16 +94,22 @@ export function addFlowCommands(program: Command, withInstallation: WithInstalla
 
   flow
     .command('revert')
-    .description('try again to revert a flow that ended as REVERT_FAILURE, once its cause is mended')
+    .description(
+      'try again to revert a flow that ended as REVERT_FAILURE, once its cause is mended; where others were begun about its load balancer since, it only counts as reverted',
+    )
     .addArgument(new Argument('<id>'))
     .addOption(stateDirectory())
     .action((id: string, options: { state?: string }) =>
       withInstallation(options.state, async ({ db }) => {
         const found = await showFlow(db, id)
         if (found?.state !== 'REVERT_FAILURE') throw new Error(`there is no flow ${id} in the state REVERT_FAILURE`)
-        if (!(await db.transaction().execute((tx) => revertFlowAgain(tx, found))))
-          throw new Error(`another flow is at work on load balancer ${found.subject}: try again when it has ended`)
-        console.log(`flow ${id} is reverted again`)
+        const answer = await db.transaction().execute((tx) => revertOrSettle(tx, found))
+        if (answer === 'busy') throw new Error(`another flow is at work on load balancer ${found.subject}: try again when it has ended`)
+        console.log(
+          answer === 'reverting'
+            ? `flow ${id} is reverted again`
+            : `flow ${id} counts as reverted: others were begun about load balancer ${found.subject} since, and built on what it left`,
+        )
       }),
     )
 }

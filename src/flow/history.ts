@@ -1,6 +1,7 @@
 /** What flows did, for operators: lists, one flow with its steps, and the end of both. */
-import { sql } from 'kysely'
+import { type ExpressionBuilder, sql } from 'kysely'
 import type { Db, Tx } from '../db/connection.ts'
+import type { Tables } from '../db/tables.ts'
 import type { Json } from '../lib/json.ts'
 import { wakeAfterCommit } from './start.ts'
 import type { FlowRow, FlowState, StepState } from './tables.ts'
@@ -101,17 +102,23 @@ export async function revertAgain(tx: Tx, id: string): Promise<boolean> {
   return true
 }
 
-/**
- * What these flows worked on is gone, with all that is known of it: nothing is left that their reverts could take away or give back. `why` is added to
- * their reasons.
- */
-export async function settleReverts(tx: Tx, subject: string, why: string): Promise<void> {
-  await tx
+/** Flows that ended as REVERT_FAILURE count as reverted from now on, since nothing is left that their reverts should take away or give back. `why` is added to their reasons. */
+export async function settleReverts(tx: Tx, flows: { id: string } | { subject: string }, why: string): Promise<void> {
+  const settled = tx
     .updateTable('flow')
     .set({ state: 'REVERTED', reason_details: sql<string>`coalesce(reason_details, '') || ${`\n${why}`}` })
-    .where('subject', '=', subject)
     .where('state', '=', 'REVERT_FAILURE')
-    .execute()
+  await ('id' in flows ? settled.where('id', '=', flows.id) : settled.where('subject', '=', flows.subject)).execute()
+}
+
+/** Whether another flow was begun about the same subject since, which found the state that this one left, and built upon it. */
+export async function isFollowed(db: Db, id: string): Promise<boolean> {
+  return (await db.selectFrom('flow').select('id').where('id', '=', id).where(isFollowedHere).executeTakeFirst()) !== undefined
+}
+
+function isFollowedHere({ exists, selectFrom, ref }: ExpressionBuilder<Tables, 'flow'>) {
+  const later = selectFrom('flow as later').select('later.id').whereRef('later.subject', '=', 'flow.subject')
+  return exists(later.where('later.created_at_ms', '>', ref('flow.created_at_ms')))
 }
 
 /** The pauses between reverts grow up to this. */
@@ -151,16 +158,7 @@ function retriedReverts(db: Db) {
     .select(['id', 'name', 'subject'])
     .where('state', '=', 'REVERT_FAILURE')
     .where(sql`ended_at_ms - created_at_ms`, '<=', TRIED_FOR_MS)
-    .where(({ not, exists, selectFrom, ref }) =>
-      not(
-        exists(
-          selectFrom('flow as later')
-            .select('later.id')
-            .whereRef('later.subject', '=', 'flow.subject')
-            .where('later.created_at_ms', '>', ref('flow.created_at_ms')),
-        ),
-      ),
-    )
+    .where((eb) => eb.not(isFollowedHere(eb)))
 }
 
 /** Forgets up to `limit` flows that ended before `beforeMs`; a REVERT_FAILURE is kept until somebody has dealt with it, or what it worked on is deleted. Returns how many. */

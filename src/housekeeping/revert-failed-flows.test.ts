@@ -8,6 +8,7 @@ import type { Db } from '../db/connection.ts'
 import { listDueReverts } from '../flow/history.ts'
 import { startFlow } from '../flow/start.ts'
 import { beginFailover } from '../resources/amphora/begin-failover.ts'
+import { revertOrSettle } from '../resources/load-balancer/revert-again.ts'
 import { lookForTroubles } from '../status/status.ts'
 import { revertFailedFlows } from './revert-failed-flows.ts'
 import { settleUnfinishedAmphorae } from './settle-unfinished-amphorae.ts'
@@ -105,6 +106,30 @@ forEachDatabase("what a failed flow left is nobody's trouble once its load balan
   assert.deepEqual([await state(), await told()], ['REVERTED', 0])
   const { reason_details } = await db.selectFrom('flow').select('reason_details').orderBy('created_at_ms').executeTakeFirstOrThrow()
   assert.match(reason_details!, /told to fail[\s\S]*\nThe load balancer was deleted since\.$/)
+  assert.deepEqual(cloud.compute.servers, [])
+  await stop()
+})
+
+forEachDatabase('what others have built upon is not undone any more, and an operator can let it rest', async (open) => {
+  const db = await open()
+  const { cloud, api, path, compute, state, stop } = await aFailedCreate(db)
+  const ask = async () => {
+    const failed = await db.selectFrom('flow').select(['id', 'name', 'subject']).orderBy('created_at_ms').executeTakeFirstOrThrow()
+    return db.transaction().execute((tx) => revertOrSettle(tx, failed))
+  }
+  await db.updateTable('load_balancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute()
+  assert.equal(await ask(), 'busy')
+  await db.updateTable('load_balancer').set({ provisioning_status: 'ERROR' }).execute()
+  assert.equal(await ask(), 'reverting')
+  await eventually(async () => assert.equal(await state(), 'REVERT_FAILURE'), 10_000)
+  await api.expect(204, 'DELETE', path)
+  await api.waitFor(path, 'ERROR')
+  assert.equal(await ask(), 'settled')
+  assert.equal(await state(), 'REVERTED')
+  assert.equal(cloud.compute.servers.length, 1)
+  compute.mend()
+  await api.expect(204, 'DELETE', path)
+  await api.waitUntilGone(path)
   assert.deepEqual(cloud.compute.servers, [])
   await stop()
 })

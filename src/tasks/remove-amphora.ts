@@ -56,5 +56,5 @@ export async function forgetAmphora(tx: Tx, id: string, nowMs: number): Promise<
     .where('id', '=', id)
     .execute()
   // Of a spare one; others' flows work on their load balancers.
-  await settleReverts(tx, id, 'The amphora was deleted since.')
+  await settleReverts(tx, { subject: id }, 'The amphora was deleted since.')
 }

@@ -121,7 +121,7 @@ const deleteRows = task('delete-load-balancer-rows', {
         .where('provisioning_status', '!=', 'DELETED')
         .returning('project_id')
         .executeTakeFirst()
-      await settleReverts(tx, load_balancer_id, 'The load balancer was deleted since.')
+      await settleReverts(tx, { subject: load_balancer_id }, 'The load balancer was deleted since.')
       if (deleted !== undefined) await releaseQuota(tx, 'load_balancer', deleted.project_id)
     })
   },

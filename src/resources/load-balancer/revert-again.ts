@@ -1,5 +1,5 @@
 import type { Tx } from '../../db/connection.ts'
-import { type FailedRevert, revertAgain } from '../../flow/history.ts'
+import { type FailedRevert, isFollowed, revertAgain, settleReverts } from '../../flow/history.ts'
 import { configureAmphora } from '../amphora/configure-flow.ts'
 import { deleteAmphora } from '../amphora/delete-flow.ts'
 import { findLoadBalancer, tryLockLoadBalancer } from './repository.ts'
@@ -18,4 +18,14 @@ export async function revertFlowAgain(tx: Tx, { id, name, subject }: FailedRever
   if (await revertAgain(tx, id)) return true
   // Else the load balancer would stay locked.
   throw new Error(`the flow ${id} is not in the state REVERT_FAILURE any more`)
+}
+
+/**
+ * What an operator asks for. A flow that another has followed is not undone any more, since that would take away what the other relies on: what it left
+ * is taken up by the flows after it, and told of as orphans else (decision 0166).
+ */
+export async function revertOrSettle(tx: Tx, failed: FailedRevert): Promise<'reverting' | 'settled' | 'busy'> {
+  if (!(await isFollowed(tx, failed.id))) return (await revertFlowAgain(tx, failed)) ? 'reverting' : 'busy'
+  await settleReverts(tx, failed, 'An operator let it rest, since other operations have followed.')
+  return 'settled'
 }
