@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { amphoraFiles } from '../../lib/amphora-files.ts'
+import { renderUserData } from '../../render/user-data.ts'
 import { CloudConfigError, filesInCloudConfig } from './cloud-config.ts'
 import { ConfigDriveError, type NetworkData, readConfigDrive } from './config-drive.ts'
 import { networkFiles } from './network-files.ts'
@@ -157,6 +158,15 @@ timezone: UTC
         '\n[DEFAULT]\ndebug = False\n\n[amphora_agent]\n# a comment of the file\namphora_id = a: "b" - c\n',
       '/etc/octavia/certs/client_ca.pem': '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
     })
+  })
+
+  test('is read as our controller writes it', () => {
+    const files = {
+      '/etc/octavia/amphora-agent.conf': '[DEFAULT]\n  "a" = {b}\n',
+      '/etc/octavia/certs/client_ca.pem': '-----BEGIN\nMIIB\n',
+    }
+    assert.deepEqual(read(renderUserData({ files, timezone: 'UTC' })), files)
+    assert.deepEqual(read(renderUserData({ files: {}, timezone: 'UTC' })), {})
   })
 
   test('may be quoted, in base64, and end as it says', () => {

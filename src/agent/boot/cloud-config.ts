@@ -1,7 +1,7 @@
 /**
  * The files in user data: cloud-init's `write_files`, as a controller with `user_data_config_drive` sends them (upstream's
- * `octavia/common/jinja/templates/user_data_config_drive.template`). Of YAML only what that needs is read: a list of mappings whose values are
- * one-line scalars or literal blocks; anything else is refused, not guessed at.
+ * `octavia/common/jinja/templates/user_data_config_drive.template`; ours writes JSON, which is YAML). Of other YAML only what upstream's form needs is
+ * read: a list of mappings whose values are one-line scalars or literal blocks; anything else is refused, not guessed at.
  */
 
 export class CloudConfigError extends Error {}
@@ -16,11 +16,11 @@ interface Entry {
 /** Path to contents; empty for user data that is no cloud-config or has no `write_files`. Throws CloudConfigError, which never holds contents. */
 export function filesInCloudConfig(text: string): Map<string, Buffer> {
   const files = new Map<string, Buffer>()
-  const lines = text.split(/\r?\n/)
-  if (lines[0]?.trim() !== '#cloud-config') return files
-  const start = lines.findIndex((line) => /^write_files:\s*$/.test(line))
-  if (start < 0) return files
-  for (const { path, content = '', encoding, append } of entries(lines, start + 1)) {
+  const [first, ...lines] = text.split(/\r?\n/)
+  if (first?.trim() !== '#cloud-config') return files
+  for (const { path, content = '', encoding, append } of lines[0]?.startsWith('{')
+    ? entriesInJson(lines.join('\n'))
+    : entriesInYaml(lines)) {
     if (path === undefined) throw new CloudConfigError('user data: an entry of write_files has no path')
     if (append !== undefined && append !== 'false')
       throw new CloudConfigError(`user data: ${path} is to be appended to, which is not known here`)
@@ -35,10 +35,29 @@ function decoded(path: string, content: string, encoding: string | undefined): B
   throw new CloudConfigError(`user data: the encoding of ${path} is not known here`)
 }
 
-function entries(lines: readonly string[], first: number): Entry[] {
+function entriesInJson(text: string): Entry[] {
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch {
+    // What JSON.parse says of it holds some of it.
+    throw new CloudConfigError('user data: begins as JSON, and is none')
+  }
+  const { write_files = [] } = data as { write_files?: unknown }
+  const isEntry = (value: unknown): value is Record<string, string> =>
+    typeof value === 'object' && value !== null && Object.entries(value).every(([key, part]) => !isKept(key) || typeof part === 'string')
+  if (!Array.isArray(write_files) || !write_files.every(isEntry))
+    throw new CloudConfigError('user data: write_files is no list of mappings of texts')
+  return write_files.map(({ path, content, encoding, append }) => ({ path, content, encoding, append }))
+}
+
+/** In: the lines after the first. */
+function entriesInYaml(lines: readonly string[]): Entry[] {
   const found: Entry[] = []
+  const start = lines.findIndex((line) => /^write_files:\s*$/.test(line))
+  if (start < 0) return found
   let column = -1
-  for (let at = first; at < lines.length; ) {
+  for (let at = start + 1; at < lines.length; ) {
     const line = lines[at]!
     if (line.trim() === '' || /^\s*#/.test(line)) {
       at++
@@ -52,7 +71,7 @@ function entries(lines: readonly string[], first: number): Entry[] {
     }
     const [, key, value] = /^(\w+):(?:\s+(.*?))?\s*$/.exec(line.slice(column)) ?? []
     if (column < 0 || key === undefined || (item === null && line.slice(0, column).trim() !== ''))
-      throw new CloudConfigError(`user data, line ${at + 1}: neither an entry of write_files nor a part of one`)
+      throw new CloudConfigError(`user data, line ${at + 2}: neither an entry of write_files nor a part of one`)
     const block = /^\|([+-]?)$/.exec(value ?? '')
     const [text, next] = block === null ? [scalar(value ?? '', at), at + 1] : literalBlock(lines, at + 1, column, block[1]!)
     if (isKept(key)) found.at(-1)![key] = text
@@ -94,5 +113,5 @@ function scalar(text: string, line: number): string {
     // Refused below, as what YAML knows and JSON does not.
   }
   if (/^(?:[\w./+=~-][\w./+=~:-]*)?$/.test(text)) return text
-  throw new CloudConfigError(`user data, line ${line + 1}: a value that is not known here`)
+  throw new CloudConfigError(`user data, line ${line + 2}: a value that is not known here`)
 }

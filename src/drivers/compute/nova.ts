@@ -33,8 +33,10 @@ const LATE_SERVER_LOOK = { firstMs: 1_000, longestMs: 1_000 }
 /** A server is deleted within a few seconds; one whose host is dead when Nova has noticed that, after a minute by default. */
 const DELETION_PATIENCE_MS = 180_000
 const DELETION_LOOK = { firstMs: 500, longestMs: 5_000 }
-/** Who can end the machine instead waits no longer for one that does not let go of a port; for the others its host is looked at then. */
+/** A machine lets go of a port within seconds; of one that has not after so long, the host is looked at. */
 const LETTING_GO_MS = 15_000
+/** Who can end the machine instead waits so long where its host is well: a busy cloud takes half a minute for what an idle one does in five seconds. */
+const LETTING_GO_SOON_MS = 60_000
 const DETACH_LOOK = { firstMs: 250, longestMs: 2_000 }
 /** Nova asks the host and waits for its word, a minute if the host is dead. No further attempt to attach a port is begun after that time. */
 const ATTACHING_MS = 120_000
@@ -166,11 +168,13 @@ export class NovaCompute implements ComputeDriver {
     const where = `${path(compute_id)}/os-interface/${port_id}`
     if ((await this.#whileBusy('DELETE', where)).status === 404) return true
     const letsGo = (patienceMs: number) => this.#until(DETACH_LOOK, patienceMs, async () => !(await this.#isAttached(compute_id, port_id)))
-    const timeoutMs = this.#config.networking.port_detach_timeout * 1_000
-    if (await letsGo(soon ? LETTING_GO_MS : Math.min(LETTING_GO_MS, timeoutMs))) return true
+    const configuredMs = this.#config.networking.port_detach_timeout * 1_000
+    const timeoutMs = soon ? Math.min(LETTING_GO_SOON_MS, configuredMs) : configuredMs
+    if (await letsGo(Math.min(LETTING_GO_MS, timeoutMs))) return true
+    const isSilent = isOnSilentHost(await this.#find(compute_id))
+    if (isSilent && !soon) throw hostIsSilent(`DELETE ${where}`)
+    if (!isSilent && timeoutMs > LETTING_GO_MS && (await letsGo(timeoutMs - LETTING_GO_MS))) return true
     if (soon) return false
-    if (isOnSilentHost(await this.#find(compute_id))) throw hostIsSilent(`DELETE ${where}`)
-    if (timeoutMs > LETTING_GO_MS && (await letsGo(timeoutMs - LETTING_GO_MS))) return true
     throw stillThere(`DELETE ${where}`, 'attached')
   }
 
