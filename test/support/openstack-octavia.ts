@@ -1,5 +1,5 @@
 /** What an operator prepares in a real OpenStack before he starts a controller, the octavia.conf that fits, and the controller. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { exec } from '../../src/lib/exec.ts'
 import { Controller } from './controller.ts'
 import { type NeutronPort, unwire, wire } from './neutron-places.ts'
@@ -26,7 +26,7 @@ export interface OctaviaPlace {
 /** All of it in the project of the service user. `range`: the management network's, a /24 without `/24`. `servers`: what amphorae will be. */
 export async function prepareOctavia(
   cloud: RealCloud,
-  { range = '10.252.0.0', servers = 'namespaces' }: { range?: string; servers?: Servers } = {},
+  { range = `10.252.${randomInt(256)}.0`, servers = 'namespaces' }: { range?: string; servers?: Servers } = {},
 ): Promise<OctaviaPlace> {
   const as = cloud.octavia
   const name = uniqueName('octavia')
@@ -112,13 +112,15 @@ export interface Wanted {
   topology?: 'SINGLE' | 'ACTIVE_STANDBY'
   /** Where each service is asked instead of where it is, such as a proxy; a URL without its version. */
   instead?: Partial<Record<ServiceType, string>>
+  /** Lines of `[service_auth]` instead of a user and his password. */
+  login?: string[]
   /** More lines, by section. */
   more?: Record<string, string[]>
 }
 
 /** As an operator would write it for this cloud. */
-export function octaviaConf(place: OctaviaPlace, { portBase, topology = 'SINGLE', instead = {}, more = {} }: Wanted): string {
-  const login = [
+export function octaviaConf(place: OctaviaPlace, { portBase, topology = 'SINGLE', instead = {}, login, more = {} }: Wanted): string {
+  const byPassword = [
     `auth_url = ${instead.identity ?? services.identity.replace('/v3', '')}`,
     'auth_type = password',
     `username = ${place.user.name}`,
@@ -131,8 +133,8 @@ export function octaviaConf(place: OctaviaPlace, { portBase, topology = 'SINGLE'
     instead[service] === undefined ? [] : [`endpoint_override = ${instead[service]}${version}`]
   const sections: Record<string, string[]> = {
     api_settings: ['healthcheck_enabled = true'],
-    keystone_authtoken: [`www_authenticate_uri = ${services.identity}`, ...login, 'service_token_roles_required = true'],
-    service_auth: login,
+    keystone_authtoken: [`www_authenticate_uri = ${services.identity}`, ...byPassword, 'service_token_roles_required = true'],
+    service_auth: login ?? byPassword,
     controller_worker: [
       `loadbalancer_topology = ${topology}`,
       `amp_flavor_id = ${place.flavor_id}`,
