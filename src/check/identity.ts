@@ -47,7 +47,7 @@ async function service({ config, services }: Look): Promise<Said[]> {
         ),
       ]
     }
-    const said = [ok(`the service user is ${user_id} with the roles ${roles.join(', ')} on project ${project_id}`)]
+    const said = [ok(`the service user is ${user_id} with the roles ${[...roles].sort().join(', ')} on project ${project_id}`)]
     if (!roles.includes('admin')) {
       said.push(
         warning(

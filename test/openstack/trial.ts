@@ -105,6 +105,7 @@ export class Trials {
   async end(): Promise<void> {
     await deleteIfThere(this.#stage, this.#held)
     this.#held = null
+    await this.#stage.takeBackSecret()
     await eventually(async () => assert.deepEqual(await whatIsThere(this.#stage), this.#empty), CLEAN_WITHIN_MS)
   }
 

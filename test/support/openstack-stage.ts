@@ -44,6 +44,8 @@ export interface Stage {
   ask(method: string, path: string, body?: unknown, as?: CloudUser): Promise<Told>
   /** When nothing works on it any more; null when it is gone. */
   settled(load_balancer_id: string): Promise<LoadBalancer | null>
+  /** The tenant takes the service user off the list of who may read it, which only the owner can (docs/decisions/0150). Once nothing uses it. */
+  takeBackSecret(): Promise<void>
   /** Another process on the same state: it has no token and knows nothing of the services. */
   restart(): Promise<void>
   close(): Promise<void>
@@ -57,6 +59,7 @@ export async function openStage(wanted: Omit<Wanted, 'instead'>): Promise<Stage>
   const policy = { name: 'limit', shared: true }
   const qos = await cloud.ask<{ policy: { id: string } }>('network', 'POST', '/qos/policies', { body: { policy } })
   const secret_ref = await storeBundle(cloud, tenant)
+  const secretPath = secret_ref.replace(/^.*\/v1/, '')
   const proxies = Object.fromEntries(
     await Promise.all(proxied.map(async (service) => [service, await ServiceProxy.start(new URL(services[service]).origin)] as const)),
   ) as Record<Proxied, ServiceProxy>
@@ -78,6 +81,9 @@ export async function openStage(wanted: Omit<Wanted, 'instead'>): Promise<Stage>
         return !loadBalancer.provisioning_status.startsWith('PENDING') && loadBalancer
       }, SETTLED_WITHIN_MS)
     },
+    async takeBackSecret() {
+      await cloud.ask('key-manager', 'DELETE', `${secretPath}/acl`, { as: tenant })
+    },
     async restart() {
       await controller.stop()
       await controller.start()
@@ -87,7 +93,7 @@ export async function openStage(wanted: Omit<Wanted, 'instead'>): Promise<Stage>
         await controller.down()
         for (const proxy of Object.values(proxies)) await proxy.stop()
         await cloud.ask('network', 'DELETE', `/qos/policies/${qos.policy.id}`)
-        await cloud.ask('key-manager', 'DELETE', secret_ref.replace(/^.*\/v1/, ''), { as: tenant })
+        await cloud.ask('key-manager', 'DELETE', secretPath, { as: tenant })
         await network.remove()
         await place.remove()
       } finally {
