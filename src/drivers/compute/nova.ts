@@ -112,7 +112,7 @@ export class NovaCompute implements ComputeDriver {
 
   async listMadeServers(): Promise<Made[]> {
     // All of the project, since with random names only the metadata tells which they are.
-    const servers = await this.#nova.list<NovaServer>('/servers/detail', 'servers')
+    const servers = await this.#list()
     return servers.flatMap(({ id, name, metadata }) => {
       const made_by = metadata[metadataKeys.madeBy]
       return made_by === undefined ? [] : [{ id, name: metadata[metadataKeys.name] ?? name, made_by }]
@@ -218,11 +218,17 @@ export class NovaCompute implements ComputeDriver {
     return status === 404 ? null : body.server
   }
 
+  /** Nova lists one that is deleted for a moment still, which is gone for us (see `deleteServer`). */
+  async #list(query: Record<string, string> = {}): Promise<NovaServer[]> {
+    const found = await this.#nova.list<NovaServer>('/servers/detail', 'servers', { query })
+    return found.filter(({ status }) => !DELETED.has(status))
+  }
+
   /** Oldest first. */
   async #serversNamed(name: string): Promise<NovaServer[]> {
     const known = novaName(name, this.#config.nova)
     // Nova takes it for a regular expression; our names have nothing in them that means anything there.
-    const found = await this.#nova.list<NovaServer>('/servers/detail', 'servers', { query: { name: `^${known}$` } })
+    const found = await this.#list({ name: `^${known}$` })
     return found
       .filter((server) => server.name === known && (server.metadata[metadataKeys.name] ?? name) === name)
       .sort((a, b) => (a.created === b.created ? (a.id < b.id ? -1 : 1) : a.created < b.created ? -1 : 1))
