@@ -7,6 +7,7 @@ import { type ExecuteOptions, execute, type Outcome } from '../../src/flow/execu
 import { type Claim, Journal } from '../../src/flow/journal.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { Json } from '../../src/lib/json.ts'
+import { eventually } from './eventually.ts'
 
 /** What the flow is given. The rest of `G` is for the assertions: drivers in memory, functions that look into the database. */
 export interface Given<C, P> {
@@ -36,9 +37,13 @@ export async function life<C, P extends Json>(
 ): Promise<Outcome> {
   const journal = new Journal({ db, clock: systemClock, leaseMs: 60_000 })
   try {
-    await journal.expireDeadWorkers()
-    const [claim] = await journal.claim([{ names: [flow.name], room: 1 }])
-    if (claim?.flow_id !== id) throw new Error(`the flow ${flow.name} cannot be claimed`)
+    // As a worker does: what the one before had under way may hold the row for a moment still.
+    const claim = await eventually(async () => {
+      await journal.expireDeadWorkers()
+      const [taken] = await journal.claim([{ names: [flow.name], room: 1 }])
+      if (taken?.flow_id !== id) throw new Error(`the flow ${flow.name} cannot be claimed`)
+      return taken
+    })
     return await execute(flow, claim, { context: contextOf(journal, claim), journal, signal: new AbortController().signal, ...options })
   } finally {
     journal.close()

@@ -29,6 +29,7 @@ export class ServiceProxy {
   readonly #port: number
   #plan: { kind: Mishap; from: number; to: number; slowMs: number } | undefined
   #begun = 0
+  #hasFailed = false
 
   private constructor(server: Server, target: URL) {
     this.#server = server
@@ -49,6 +50,7 @@ export class ServiceProxy {
   async reset(): Promise<void> {
     this.#plan = undefined
     this.#begun = 0
+    this.#hasFailed = false
     this.calls = []
     if (!this.#server.listening) await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve))
   }
@@ -58,9 +60,9 @@ export class ServiceProxy {
     this.#plan = { kind, from, to: from + times, slowMs }
   }
 
-  /** Whether anything has gone wrong by now. */
+  /** Whether anything has gone wrong since the last `reset`. */
   get hasFailed(): boolean {
-    return this.#plan !== undefined && this.#begun > this.#plan.from
+    return this.#hasFailed
   }
 
   /** The service is as it was. What was counted stays. */
@@ -78,6 +80,7 @@ export class ServiceProxy {
     const number = this.#begun++
     const started = performance.now()
     const plan = this.#plan !== undefined && number >= this.#plan.from && number < this.#plan.to ? this.#plan : undefined
+    this.#hasFailed ||= plan !== undefined
     const call: ServiceCall = { method: asked.method!, path: asked.url!.replace(/\?.*/, ''), status: 0, tookMs: 0 }
     this.calls.push(call)
     const body = await bodyOf(asked)
