@@ -366,6 +366,9 @@ export type EventName =
   | 'replace_amphora'
   | 'configure_amphora'
   | 'refresh_certificates'
+  | MomentaryEvent
+/** What happens by itself, and no flow does. */
+export type MomentaryEvent =
   | 'operating_status'
   | 'members_operating_status'
   | 'certificate_unusable'

@@ -27,25 +27,26 @@ const words: Record<Hindrance, Failure> = {
 
 export class HeldBack {
   readonly #context: Pick<WatchContext, 'db' | 'config'>
-  /** By load balancer; only those that still waited in the last round. */
-  #told = new Map<string, { hindrance: Hindrance; atMs: number }>()
+  /** When, by hindrance and load balancer; only those that still waited when it was last told of. */
+  readonly #told = new Map<Hindrance, ReadonlyMap<string, number>>()
 
   constructor(context: Pick<WatchContext, 'db' | 'config'>) {
     this.#context = context
   }
 
-  /** In: all that wait in this round. */
+  /** In: all that wait because of this in this round. */
   async tell(waiting: readonly Waiting[], hindrance: Hindrance, nowMs: number): Promise<void> {
-    const told = new Map<string, { hindrance: Hindrance; atMs: number }>()
+    const before = this.#told.get(hindrance)
+    const told = new Map<string, number>()
     const fresh = new Map<string, Waiting>()
     for (const each of waiting) {
       const { load_balancer_id } = each
-      const known = this.#told.get(load_balancer_id)
-      if (known?.hindrance === hindrance && nowMs - known.atMs < SAME_EVENT_MS) told.set(load_balancer_id, known)
+      const toldAtMs = before?.get(load_balancer_id)
+      if (toldAtMs !== undefined && nowMs - toldAtMs < SAME_EVENT_MS) told.set(load_balancer_id, toldAtMs)
       else if (fresh.size < MAX_TOLD) fresh.set(load_balancer_id, each)
     }
-    for (const id of fresh.keys()) told.set(id, { hindrance, atMs: nowMs })
-    this.#told = told
+    for (const id of fresh.keys()) told.set(id, nowMs)
+    this.#told.set(hindrance, told)
     if (fresh.size === 0) return
     try {
       await this.#record([...fresh.values()], hindrance, waiting.length, nowMs)

@@ -9,6 +9,7 @@ import type { AmphoraRow } from '../db/tables.ts'
 import { refillSpareAmphorae } from '../housekeeping/refill-spare-amphorae.ts'
 import type { Clock } from '../lib/clock.ts'
 import { heardOnce } from './heard.ts'
+import { HeldBack } from './held-back.ts'
 import { storeHeartbeats } from './store.ts'
 import { Watch } from './watch.ts'
 
@@ -386,5 +387,22 @@ test('whose amphora waits for others to be replaced first is told so', async () 
   assert.deepEqual(
     events.flat().map(({ message }) => message),
     ['An amphora is silent and will be replaced; as many are being replaced already as may be at a time.'],
+  )
+})
+
+test('of two reasons that hold at the same time each is told once', async () => {
+  const { api, cloud, amphorae, loadBalancers } = await watched()
+  const [{ id: load_balancer_id }] = loadBalancers as [Shown]
+  const [{ id: amphora_id }] = (await amphorae()) as [AmphoraRow]
+  const heldBack = new HeldBack(cloud.context)
+  for (let round = 0; round < 3; round++) {
+    for (const hindrance of ['listening', 'failovers_per_minute'] as const)
+      await heldBack.tell([{ amphora_id, load_balancer_id }], hindrance, cloud.clock.now())
+  }
+  const query = `/v2/lbaas/loadbalancers/${load_balancer_id}/events?event=failover_held_back`
+  const { events } = await api.expect<{ events: { count: number }[] }>(200, 'GET', query)
+  assert.deepEqual(
+    events.map(({ count }) => count),
+    [1, 1],
   )
 })

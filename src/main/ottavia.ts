@@ -4,11 +4,12 @@ import { addCheckCommand } from '../cli/check.ts'
 import { addDbCommands } from '../cli/db.ts'
 import { addFlowCommands } from '../cli/flow.ts'
 import { addStatusCommand } from '../cli/status.ts'
+import { VERSION } from '../lib/version.ts'
 import type { WithInstallation } from './installation.ts'
 
 const program = new Command('ottavia')
   .description('Load balancers as a service: the API of OpenStack Octavia, on any Linux machine')
-  .version('0.1.0')
+  .version(VERSION)
 const stateOption = ['--state <directory>', 'state directory; default OTTAVIA_STATE_DIR, else `var` in the checkout'] as const
 
 program

@@ -60,11 +60,10 @@ export async function replaceAmphora(run: Run<Context>, place: Place): Promise<v
   if (former !== null) {
     if (place.is_planned && serving_former !== null) await run(handOver, { load_balancer_id, former: serving_former, partners: peers })
     // A flow of an earlier version has taken all of them out.
-    if ((await run(fenceFormer, { amphora_id, former })) === false) {
-      await run(endFormer, { former })
-      giver = { ...former, vrrp_port: null, legs: [] }
-    }
-    await run(takeOverPorts, { load_balancer_id, amphora_id, compute_id, former: giver!, serves_at_once: servesAtOnce })
+    const hasLetGo = (await run(fenceFormer, { amphora_id, former })) !== false
+    if (!hasLetGo) await run(endFormer, { former })
+    giver = hasLetGo ? former : { ...former, vrrp_port: null, legs: [] }
+    await run(takeOverPorts, { load_balancer_id, amphora_id, compute_id, former: giver, serves_at_once: servesAtOnce })
   }
   const former_ip = former?.vrrp_ip ?? null
   const port = giver?.vrrp_port ?? (await run(makeReplacementPort, { load_balancer_id, amphora_id, security_group_id, former_ip }))

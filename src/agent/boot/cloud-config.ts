@@ -16,11 +16,10 @@ interface Entry {
 /** Path to contents; empty for user data that is no cloud-config or has no `write_files`. Throws CloudConfigError, which never holds contents. */
 export function filesInCloudConfig(text: string): Map<string, Buffer> {
   const files = new Map<string, Buffer>()
-  const [first, ...lines] = text.split(/\r?\n/)
-  if (first?.trim() !== '#cloud-config') return files
-  for (const { path, content = '', encoding, append } of lines[0]?.startsWith('{')
-    ? entriesInJson(lines.join('\n'))
-    : entriesInYaml(lines)) {
+  const lines = text.split(/\r?\n/)
+  if (lines[0]?.trim() !== '#cloud-config') return files
+  const entries = lines[1]?.startsWith('{') ? entriesInJson(lines.slice(1).join('\n')) : entriesInYaml(lines)
+  for (const { path, content = '', encoding, append } of entries) {
     if (path === undefined) throw new CloudConfigError('user data: an entry of write_files has no path')
     if (append !== undefined && append !== 'false')
       throw new CloudConfigError(`user data: ${path} is to be appended to, which is not known here`)
@@ -51,7 +50,6 @@ function entriesInJson(text: string): Entry[] {
   return write_files.map(({ path, content, encoding, append }) => ({ path, content, encoding, append }))
 }
 
-/** In: the lines after the first. */
 function entriesInYaml(lines: readonly string[]): Entry[] {
   const found: Entry[] = []
   const start = lines.findIndex((line) => /^write_files:\s*$/.test(line))
@@ -71,7 +69,7 @@ function entriesInYaml(lines: readonly string[]): Entry[] {
     }
     const [, key, value] = /^(\w+):(?:\s+(.*?))?\s*$/.exec(line.slice(column)) ?? []
     if (column < 0 || key === undefined || (item === null && line.slice(0, column).trim() !== ''))
-      throw new CloudConfigError(`user data, line ${at + 2}: neither an entry of write_files nor a part of one`)
+      throw new CloudConfigError(`user data, line ${at + 1}: neither an entry of write_files nor a part of one`)
     const block = /^\|([+-]?)$/.exec(value ?? '')
     const [text, next] = block === null ? [scalar(value ?? '', at), at + 1] : literalBlock(lines, at + 1, column, block[1]!)
     if (isKept(key)) found.at(-1)![key] = text
@@ -113,5 +111,5 @@ function scalar(text: string, line: number): string {
     // Refused below, as what YAML knows and JSON does not.
   }
   if (/^(?:[\w./+=~-][\w./+=~:-]*)?$/.test(text)) return text
-  throw new CloudConfigError(`user data, line ${line + 2}: a value that is not known here`)
+  throw new CloudConfigError(`user data, line ${line + 1}: a value that is not known here`)
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Context } from '../../context.ts'
 import type { Tx } from '../../db/connection.ts'
-import type { EventName, EventObject, EventRow, OperatingStatus, TlsCertificateRow } from '../../db/tables.ts'
+import type { EventName, EventObject, EventRow, MomentaryEvent, OperatingStatus, TlsCertificateRow } from '../../db/tables.ts'
 import type { Flow } from '../../flow/define.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/derived-id.ts'
@@ -24,15 +24,6 @@ const objectTypes = {
 } as const satisfies Record<string, EventObject>
 
 type EventTable = keyof typeof objectTypes
-
-/** What happens by itself, and no flow does. */
-type MomentaryEvent =
-  | 'operating_status'
-  | 'members_operating_status'
-  | 'certificate_unusable'
-  | 'certificate_expires'
-  | 'failover_held_back'
-  | 'amphora_certificate_not_renewed'
 
 /**
  * To be spread into a flow: what it does, to which object. Its one event has the flow's id, so that an operator finds the one by the other. In:
