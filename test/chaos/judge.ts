@@ -9,6 +9,8 @@ import type { Several } from './several.ts'
 /** What is under way ends, what is dead is noticed and replaced. */
 const QUIET_MS = 90_000
 const DELETED_WITHIN_MS = 120_000
+/** A controller that is started again answers after seconds. */
+const ANSWERED_WITHIN_MS = 60_000
 
 export interface Verdict {
   stuck: string[]
@@ -49,7 +51,8 @@ export async function inventory({ db }: Several): Promise<Map<string, Set<string
 
 export async function judge(cloud: Several, before: Map<string, Set<string>>): Promise<Verdict> {
   const api = new Api(cloud, Math.random)
-  const list = async () => (await api.list()) ?? Promise.reject(new Error('no controller answers'))
+  // One that was struck last may be starting still.
+  const list = () => eventually(async () => (await api.list()) ?? Promise.reject(new Error('no controller answers')), ANSWERED_WITHIN_MS)
   const verdict: Verdict = { stuck: [], wrong: [], leaked: [], inError: [] }
 
   await eventually(async () => {
