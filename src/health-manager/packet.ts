@@ -16,6 +16,8 @@ const MAX_ID_BYTES = 64
 const MAX_CONTROLLER_LENGTH = 260
 /** Unpacked; agents say a tenth of that in their largest packets, which could hold 64 times as much. */
 const MAX_JSON_BYTES = 1024 * 1024
+/** What most unpack to. With zlib's 16 KiB for each, memory that is outside of the heap would have the whole heap collected several times a second. */
+const USUAL_JSON_BYTES = 2 * 1024
 const DELTAS_SINCE_VERSION = 3
 
 export interface CounterReport {
@@ -69,7 +71,7 @@ export interface SignedPacket {
   compressed: Buffer
   /** Of an amphora with a key of its own, which is the one named in the packet. */
   named: string | null
-  /** A part of the signature that tells this packet from any other. */
+  /** A part of the digest, however the signature is written, that tells this packet from any other. */
   mark: bigint
 }
 
@@ -87,10 +89,12 @@ export function openSignature(packet: Buffer, named: string | null, keys: readon
     if (packet.length <= start + length) continue
     const signed = packet.subarray(0, -length)
     const signature = packet.subarray(-length)
+    const encoding = length === HEX_SIGNATURE_BYTES ? 'hex' : 'binary'
     for (const key of keys) {
-      const digest = createHmac('sha256', key).update(signed).digest()
-      const expected = length === HEX_SIGNATURE_BYTES ? Buffer.from(digest.toString('hex')) : digest
-      if (timingSafeEqual(expected, signature)) return { compressed: signed.subarray(start), named, mark: digest.readBigUInt64LE() }
+      // As text: a digest's buffer would be memory of its own outside of the heap, which costs more than the digest.
+      const digest = createHmac('sha256', key).update(signed).digest(encoding)
+      if (!timingSafeEqual(Buffer.from(digest, 'binary'), signature)) continue
+      return { compressed: signed.subarray(start), named, mark: Buffer.from(digest, encoding).readBigUInt64LE() }
     }
   }
   return null
@@ -100,7 +104,7 @@ export function openSignature(packet: Buffer, named: string | null, keys: readon
 export function unpack({ compressed, named }: SignedPacket): Heartbeat {
   let json: unknown
   try {
-    json = JSON.parse(inflateSync(compressed, { maxOutputLength: MAX_JSON_BYTES }).toString('utf8'))
+    json = JSON.parse(inflateSync(compressed, { maxOutputLength: MAX_JSON_BYTES, chunkSize: USUAL_JSON_BYTES }).toString('utf8'))
   } catch (error) {
     const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
     if (isTooLarge) throw new RefusedPacket('size', `it is larger than ${MAX_JSON_BYTES} bytes`)
@@ -120,8 +124,7 @@ function parseHeartbeat(json: unknown): Heartbeat {
   const version = typeof message.ver === 'number' ? message.ver : 0
   const listeners = new Map<string, ListenerReport>()
   const pools: PoolReport[] = []
-  for (const [id, value] of Object.entries(objectOf(message.listeners))) {
-    const listener = objectOf(value)
+  for (const [id, listener] of mapOf(message.listeners, objectOf)) {
     const stats = objectOf(listener.stats)
     listeners.set(id, {
       status: textOf(listener.status),
@@ -135,7 +138,6 @@ function parseHeartbeat(json: unknown): Heartbeat {
     pools.push(...poolsOf(listener.pools))
   }
   pools.push(...poolsOf(message.pools))
-  const members = new Map(Object.entries(objectOf(message.member_stats)).map(([id, stats]) => [id, memberCounters(stats)]))
   return {
     amphora_id: message.id,
     seq: countOf(message.seq),
@@ -143,16 +145,17 @@ function parseHeartbeat(json: unknown): Heartbeat {
     deltas: version >= DELTAS_SINCE_VERSION,
     listeners,
     pools,
-    members,
+    members: mapOf(message.member_stats, memberCounters),
   }
 }
 
 function poolsOf(json: unknown): PoolReport[] {
-  return Object.entries(objectOf(json)).map(([id, value]) => {
-    const pool = objectOf(value)
-    const members = new Map(Object.entries(objectOf(pool.members)).map(([member, status]) => [member, textOf(status)]))
-    return { pool_id: id.split(':')[0]!, status: textOf(pool.status), members }
-  })
+  const pools = mapOf(json, objectOf)
+  return Array.from(pools, ([id, { status, members }]) => ({
+    pool_id: id.split(':')[0]!,
+    status: textOf(status),
+    members: mapOf(members, textOf),
+  }))
 }
 
 function memberCounters(json: unknown): CounterReport {
@@ -164,6 +167,13 @@ function memberCounters(json: unknown): CounterReport {
     total_connections: total_connections ?? 0,
     request_errors: request_errors ?? 0,
   }
+}
+
+function mapOf<T>(json: unknown, convert: (json: unknown) => T): Map<string, T> {
+  const object = objectOf(json)
+  const map = new Map<string, T>()
+  for (const key in object) map.set(key, convert(object[key]))
+  return map
 }
 
 function objectOf(json: unknown): Record<string, unknown> {

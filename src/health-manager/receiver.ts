@@ -19,8 +19,8 @@ const BATCH_MS = 100
  * They wait longer where storing takes long, in proportion, so that most of the time is left for receiving: the more come in, the more of them are
  * stored as one.
  */
-const WAIT_PER_STORING = 2
-const LONGEST_BATCH_MS = 1_000
+const WAIT_PER_STORING = 4
+const LONGEST_BATCH_MS = 2_000
 /** Amphorae in one transaction. */
 const MAX_BATCH = 500
 /** While the database is away it is tried this often. */
