@@ -56,6 +56,8 @@ export interface AnnouncedRoute {
   readonly answer: Answer
   /** What its query may say besides what every list takes. */
   readonly query?: Readonly<Record<string, TSchema>>
+  /** It says the same when it is done twice, so it is where nobody knows whether it was; default: PUT, which the flow tells that it starts, if it starts one. */
+  readonly mayRepeat?: boolean
   /** Looks up what stands in the middle of the path, before anything else is, as upstream does while routing; throws 404. */
   readonly parent?: (params: Record<string, string>) => Promise<void>
 }
@@ -84,7 +86,7 @@ export interface Route<P extends string, S extends TSchema> extends Omit<Announc
 export function route<const P extends string, S extends TSchema>(api: FastifyInstance, { handler, ...route }: Route<P, S>): void {
   const announced = route as AnnouncedRoute
   api.announced.push(announced)
-  const { method, path, body, parent, query } = announced
+  const { method, path, body, parent, query, mayRepeat = method === 'PUT' } = announced
   // Below a parent the handler does it, once it has found the parent.
   const readsPages = method === 'GET' && !/:\w+_id\//.test(path)
   const known = takesAnyArgument(announced) ? null : new Set(Object.keys(query ?? {}))
@@ -99,13 +101,12 @@ export function route<const P extends string, S extends TSchema>(api: FastifyIns
       // As upstream, the body is read after authentication and before anything is looked up.
       if (request.body instanceof Fault) throw request.body
       const asked = request.body
-      // Said twice, a PUT that starts no flow says the same; what became of one that starts a flow the flow tells.
       return onceDatabaseIsBack(
         () => {
           if (body) request.body = body.read(asked)
           return handler(request as ApiRequest<P, S>, reply)
         },
-        { mayRepeat: method === 'PUT', onRetry: api.onDatabaseRetry },
+        { mayRepeat, onRetry: api.onDatabaseRetry },
       )
     },
   })

@@ -2,7 +2,7 @@
  * What a transaction tells its driver about its own end: functions to be called once it is committed, and by what it can be seen afterwards that it was.
  * Said by queries that never reach a database: the drivers recognize the objects.
  */
-import { type Compilable, CompiledQuery } from 'kysely'
+import { type Compilable, CompiledQuery, type Expression } from 'kysely'
 import type { Tx } from './connection.ts'
 
 type Hook = () => void
@@ -25,6 +25,17 @@ export function onCommit(tx: Tx, hook: Hook): Promise<void> {
  */
 export function witnessedBy(tx: Tx, query: Compilable): Promise<void> {
   return tell(tx, { witness: query.compile() })
+}
+
+/**
+ * The same of a transaction that took a row away which it had found and held: `query` answers it as long as it is there. Somebody else who took it away in
+ * between is taken for this one, and it is gone as well.
+ */
+export function witnessedByAbsence(tx: Tx, query: Expression<unknown>): Promise<void> {
+  return witnessedBy(
+    tx,
+    tx.selectNoFrom(({ lit }) => lit(1).as('gone')).where(({ not, exists }) => not(exists(query))),
+  )
 }
 
 /** What this query says, if it is none of the database's. */

@@ -8,6 +8,7 @@ import { type Db, guardedBy, openDatabase } from '../../src/db/connection.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { listen } from '../../src/db/notifications.ts'
 import { DatabaseUnavailable, NothingCommitted, OutcomeUnknown, onceDatabaseIsBack } from '../../src/db/unavailable.ts'
+import type { Shown } from '../support/api-client.ts'
 import { aCloud } from '../support/cloud.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PostgresServer, startPostgres } from '../support/sandbox.ts'
@@ -175,6 +176,52 @@ for (const [title, side] of [
     const { id } = await created
     await api.waitFor(`/v2/lbaas/loadbalancers/${id}`)
     assert.equal(await names(), 1)
+    await stop()
+  })
+
+  onPostgresql(`what starts no flow is answered once, too, when its commit, which ${title}, meets a crash`, async (given) => {
+    const { server, db, direct, proxy } = given
+    const { api, stop } = await aCloud({ db, worker: false }).empty()
+    const name = `commit-${side}`
+    const rowsOf = async (table: 'flavor_profile' | 'flavor' | 'availability_zone_profile' | 'availability_zone') =>
+      (await direct.selectFrom(table).selectAll().where('name', '=', name).execute()).length
+    /** While `ask` commits what it has said with `statement`; `isThere` once that has reached the disk. */
+    const inCommit = async <T>(statement: string, ask: () => Promise<T>, isThere: () => Promise<boolean>): Promise<T> => {
+      const lost = proxy.loseAfter(statement, 'commit\0', side)
+      const answered = ask()
+      await lost
+      if (side === 'server') await eventually(isThere)
+      await server.crash()
+      await server.startAgain()
+      for (let i = 0; i < 20; i++) await store(direct, `${statement} ${i}`)
+      return answered
+    }
+    const made = (table: Parameters<typeof rowsOf>[0], ask: () => Promise<Shown>) =>
+      inCommit(`insert into "${table}" (`, ask, async () => (await rowsOf(table)) === 1)
+    const deleted = async (table: Parameters<typeof rowsOf>[0], path: string) => {
+      const ask = () => api.request('DELETE', `/v2/lbaas/${path}`)
+      const { status } = await inCommit(`delete from "${table}" where`, ask, async () => (await rowsOf(table)) === 0)
+      assert.deepEqual([path, status, await rowsOf(table)], [path, 204, 0])
+    }
+
+    const flavorProfile = await made('flavor_profile', () => api.createFlavorProfile({ name, flavor_data: '{}' }))
+    const flavor = await made('flavor', () => api.createFlavor(flavorProfile, { name }))
+    const zoneProfile = await made('availability_zone_profile', () =>
+      api.createAvailabilityZoneProfile({ name, availability_zone_data: '{}' }),
+    )
+    await made('availability_zone', () => api.createAvailabilityZone(zoneProfile, { name }))
+    await deleted('availability_zone', `availabilityzones/${name}`)
+    await deleted('availability_zone_profile', `availabilityzoneprofiles/${zoneProfile.id}`)
+    await deleted('flavor', `flavors/${flavor.id}`)
+    await deleted('flavor_profile', `flavorprofiles/${flavorProfile.id}`)
+
+    const listenersOf = async () =>
+      (await direct.selectFrom('quota').select('listener').where('project_id', '=', name).execute())[0]?.listener
+    await api.request('PUT', `/v2/lbaas/quotas/${name}`, { quota: { listener: 7 } })
+    assert.equal(await listenersOf(), 7)
+    const reset = () => api.request('DELETE', `/v2/lbaas/quotas/${name}`)
+    const { status } = await inCommit('update "quota" set', reset, async () => (await listenersOf()) === null)
+    assert.deepEqual([status, await listenersOf()], [202, null])
     await stop()
   })
 }

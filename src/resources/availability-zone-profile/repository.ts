@@ -1,3 +1,4 @@
+import { witnessedBy, witnessedByAbsence } from '../../db/commit-hooks.ts'
 import { type Db, heldFor, type Tx } from '../../db/connection.ts'
 import type { AvailabilityZoneProfileRow } from '../../db/tables.ts'
 
@@ -15,8 +16,9 @@ export async function findAvailabilityZoneProfileToChange(tx: Tx, id: string): P
   return heldFor(tx, 'update', tx.selectFrom('availability_zone_profile').selectAll().where('id', '=', id)).executeTakeFirst()
 }
 
-export async function insertAvailabilityZoneProfile(db: Db, row: AvailabilityZoneProfileRow): Promise<void> {
-  await db.insertInto('availability_zone_profile').values(row).execute()
+export async function insertAvailabilityZoneProfile(tx: Tx, row: AvailabilityZoneProfileRow): Promise<void> {
+  await tx.insertInto('availability_zone_profile').values(row).execute()
+  await witnessedBy(tx, tx.selectFrom('availability_zone_profile').select('id').where('id', '=', row.id))
 }
 
 export async function updateAvailabilityZoneProfile(tx: Tx, id: string, changes: Partial<AvailabilityZoneProfileRow>): Promise<void> {
@@ -26,6 +28,7 @@ export async function updateAvailabilityZoneProfile(tx: Tx, id: string, changes:
 
 export async function deleteAvailabilityZoneProfile(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('availability_zone_profile').where('id', '=', id).execute()
+  await witnessedByAbsence(tx, tx.selectFrom('availability_zone_profile').select('id').where('id', '=', id))
 }
 
 /** Whether there is an availability zone of that profile. */

@@ -74,7 +74,7 @@ export function availabilityZoneProfileRoutes(api: FastifyInstance, context: Api
         providerNamed(availability_zone_profile.provider_name),
         availability_zone_profile.availability_zone_data,
       )
-      await insertAvailabilityZoneProfile(db, availability_zone_profile)
+      await db.transaction().execute((tx) => insertAvailabilityZoneProfile(tx, availability_zone_profile))
       return reply.code(201).send({ availability_zone_profile })
     },
   })

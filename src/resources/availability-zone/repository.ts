@@ -1,3 +1,4 @@
+import { witnessedBy, witnessedByAbsence } from '../../db/commit-hooks.ts'
 import { type Db, heldFor, type Tx } from '../../db/connection.ts'
 import type { AvailabilityZoneProfileRow, AvailabilityZoneRow } from '../../db/tables.ts'
 
@@ -32,6 +33,10 @@ export async function insertAvailabilityZone(tx: Tx, row: AvailabilityZoneRow): 
     .values(row)
     .onConflict((conflict) => conflict.column('name').doNothing())
     .executeTakeFirstOrThrow()
+  // Another's of the same name and profile, made in between, would be as good.
+  const { name, availability_zone_profile_id } = row
+  const same = tx.selectFrom('availability_zone').select('name').where('name', '=', name)
+  await witnessedBy(tx, same.where('availability_zone_profile_id', '=', availability_zone_profile_id))
   return numInsertedOrUpdatedRows !== 0n
 }
 
@@ -42,6 +47,7 @@ export async function updateAvailabilityZone(tx: Tx, name: string, changes: Part
 
 export async function deleteAvailabilityZone(tx: Tx, name: string): Promise<void> {
   await tx.deleteFrom('availability_zone').where('name', '=', name).execute()
+  await witnessedByAbsence(tx, tx.selectFrom('availability_zone').select('name').where('name', '=', name))
 }
 
 /** Whether there is a load balancer in that zone; deleted ones, whose rows are kept for a while, have no say. */

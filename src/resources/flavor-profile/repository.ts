@@ -1,3 +1,4 @@
+import { witnessedBy, witnessedByAbsence } from '../../db/commit-hooks.ts'
 import { type Db, heldFor, type Tx } from '../../db/connection.ts'
 import type { FlavorProfileRow } from '../../db/tables.ts'
 
@@ -15,8 +16,9 @@ export async function findFlavorProfileToChange(tx: Tx, id: string): Promise<Fla
   return heldFor(tx, 'update', tx.selectFrom('flavor_profile').selectAll().where('id', '=', id)).executeTakeFirst()
 }
 
-export async function insertFlavorProfile(db: Db, row: FlavorProfileRow): Promise<void> {
-  await db.insertInto('flavor_profile').values(row).execute()
+export async function insertFlavorProfile(tx: Tx, row: FlavorProfileRow): Promise<void> {
+  await tx.insertInto('flavor_profile').values(row).execute()
+  await witnessedBy(tx, tx.selectFrom('flavor_profile').select('id').where('id', '=', row.id))
 }
 
 export async function updateFlavorProfile(tx: Tx, id: string, changes: Partial<FlavorProfileRow>): Promise<void> {
@@ -26,6 +28,7 @@ export async function updateFlavorProfile(tx: Tx, id: string, changes: Partial<F
 
 export async function deleteFlavorProfile(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('flavor_profile').where('id', '=', id).execute()
+  await witnessedByAbsence(tx, tx.selectFrom('flavor_profile').select('id').where('id', '=', id))
 }
 
 /** Whether there is a flavor of that profile. */

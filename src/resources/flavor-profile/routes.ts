@@ -67,7 +67,7 @@ export function flavorProfileRoutes(api: FastifyInstance, context: ApiContext): 
       request.authorize('os_load-balancer_api:flavor-profile:post', request.caller.project_id)
       const flavorprofile = newFlavorProfile(request.body)
       await checkFlavorData(context, providerNamed(flavorprofile.provider_name), flavorprofile.flavor_data)
-      await insertFlavorProfile(db, flavorprofile)
+      await db.transaction().execute((tx) => insertFlavorProfile(tx, flavorprofile))
       return reply.code(201).send({ flavorprofile })
     },
   })

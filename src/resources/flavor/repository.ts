@@ -1,3 +1,4 @@
+import { witnessedBy, witnessedByAbsence } from '../../db/commit-hooks.ts'
 import { type Db, heldFor, type Tx } from '../../db/connection.ts'
 import type { FlavorProfileRow, FlavorRow } from '../../db/tables.ts'
 
@@ -32,6 +33,7 @@ export async function insertFlavor(tx: Tx, row: FlavorRow): Promise<boolean> {
     .values(row)
     .onConflict((conflict) => conflict.column('name').doNothing())
     .executeTakeFirstOrThrow()
+  await witnessedBy(tx, tx.selectFrom('flavor').select('id').where('id', '=', row.id))
   return numInsertedOrUpdatedRows !== 0n
 }
 
@@ -47,6 +49,7 @@ export async function updateFlavor(tx: Tx, id: string, changes: Partial<FlavorRo
 
 export async function deleteFlavor(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('flavor').where('id', '=', id).execute()
+  await witnessedByAbsence(tx, tx.selectFrom('flavor').select('id').where('id', '=', id))
 }
 
 /** Whether there is a load balancer of that flavor; deleted ones, whose rows are kept for a while, have no say. */

@@ -70,6 +70,7 @@ export function quotaRoutes(api: FastifyInstance, { db, config }: ApiContext): v
     summary: 'Reset the quota of a project to the defaults',
     answer: acceptsSilently,
     policies: ['os_load-balancer_api:quota:delete'],
+    mayRepeat: true,
     async handler(request, reply) {
       const { project_id } = request.params
       request.authorize('os_load-balancer_api:quota:delete', project_id)
