@@ -17,6 +17,7 @@ import { startPostgres } from '../test/support/sandbox.ts'
 import { cpuMs } from './api/processes.ts'
 import { appliedSoFar, idsOf, seedFleet } from './heartbeats/fleet.ts'
 import { canMeasureOctavia, measureOctavia } from './heartbeats/octavia.ts'
+import { writePackets } from './heartbeats/packets.ts'
 import { printTable } from './table.ts'
 
 const usage = `usage: npm run bench -- heartbeats [OPTIONS]
@@ -210,7 +211,10 @@ async function startStore(kind: Kind): Promise<Store> {
 }
 
 async function startManager(connection: string, timing: { intervalSeconds: number; timeoutSeconds: number }) {
-  const { child, line } = startProgram('manager', [connection, timing.intervalSeconds, timing.timeoutSeconds])
+  const { child, line } = startProgram(process.execPath, [
+    ...['--disable-warning=ExperimentalWarning', programFile('manager.ts')],
+    ...[connection, timing.intervalSeconds, timing.timeoutSeconds],
+  ])
   const port = Number(await line())
   return {
     pid: child.pid!,
@@ -228,23 +232,26 @@ async function startManager(connection: string, timing: { intervalSeconds: numbe
 }
 
 async function startSender(port: number, amphorae: number, perSecond: number, seconds: number) {
-  const { child, line } = startProgram('sender', [port, amphorae, perSecond, seconds])
+  const directory = mkdtempSync(join(tmpdir(), 'ottavia-bench-'))
+  const packets = join(directory, 'packets')
+  writePackets(packets, { count: Math.round(perSecond * seconds), amphorae, port })
+  const { child, line } = startProgram('python3', [programFile('sender.py'), packets, port, perSecond])
   await line()
+  rmSync(directory, { recursive: true })
   const sent = line().then(Number)
   return { sent, go: () => child.stdin!.write('\n') }
 }
 
-function startProgram(name: string, args: (string | number)[]): { child: ChildProcess; line(): Promise<string> } {
-  const file = fileURLToPath(new URL(`heartbeats/${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args.map(String)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+const programFile = (name: string) => fileURLToPath(new URL(`heartbeats/${name}`, import.meta.url))
+
+function startProgram(program: string, args: (string | number)[]): { child: ChildProcess; line(): Promise<string> } {
+  const child = spawn(program, args.map(String), { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   return {
     child,
     async line() {
       const { value, done } = await lines.next()
-      if (done) throw new Error(`${name} ended`)
+      if (done) throw new Error(`${program} ended`)
       return value
     },
   }

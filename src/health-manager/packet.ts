@@ -48,8 +48,8 @@ export interface Heartbeat {
   /** The counters are growth since the last heartbeat; otherwise since HAProxy's start. */
   deltas: boolean
   listeners: Map<string, ListenerReport>
-  /** A pool of two listeners is there twice. */
-  pools: PoolReport[]
+  /** A pool of two listeners is there twice. Put together where it is asked for: under load most heartbeats are superseded before. */
+  readonly pools: PoolReport[]
   /** By member's id, of some or of all; always growth. Of our agents. */
   members: Map<string, CounterReport>
 }
@@ -123,7 +123,7 @@ function parseHeartbeat(json: unknown): Heartbeat {
   if (typeof message.id !== 'string') throw new RefusedPacket('content', 'it has no amphora id')
   const version = typeof message.ver === 'number' ? message.ver : 0
   const listeners = new Map<string, ListenerReport>()
-  const pools: PoolReport[] = []
+  const pools: unknown[] = [message.pools]
   for (const [id, listener] of mapOf(message.listeners, objectOf)) {
     const stats = objectOf(listener.stats)
     listeners.set(id, {
@@ -135,16 +135,17 @@ function parseHeartbeat(json: unknown): Heartbeat {
       request_errors: countOf(stats.ereq),
     })
     // Where an agent runs one HAProxy for each listener, pools are inside.
-    pools.push(...poolsOf(listener.pools))
+    pools.push(listener.pools)
   }
-  pools.push(...poolsOf(message.pools))
   return {
     amphora_id: message.id,
     seq: countOf(message.seq),
     controller: typeof message.to === 'string' && message.to.length <= MAX_CONTROLLER_LENGTH ? message.to : null,
     deltas: version >= DELTAS_SINCE_VERSION,
     listeners,
-    pools,
+    get pools() {
+      return pools.flatMap(poolsOf)
+    },
     members: mapOf(message.member_stats, memberCounters),
   }
 }

@@ -69,7 +69,8 @@ export class Trials {
     const stage = this.#stage
     const { operation, service, call, mishap, lasts, then } = trial
     const existing = await this.#prepare(operation)
-    if (service === 'identity') await stage.restart()
+    // As where its calls were counted: what a controller has once asked for it does not ask again.
+    await stage.restart()
     const before = counts(await whatIsThere(stage))
     await reset(stage)
     const proxy = stage.proxies[service]
@@ -178,13 +179,16 @@ const whatIsThere = ({ cloud, tenant }: Stage): Promise<Snapshot> => cloud.snaps
 const counts = (snapshot: Snapshot) =>
   Object.fromEntries(Object.entries(snapshot).map(([kind, found]) => [kind, Object.keys(found).length]))
 
-/** A fault in the API's form that names no host; 4xx only where the user can mend it, which he cannot here. */
+/** What the tenant has named himself, and is told. */
+const OWN_REFERENCE = /http:\S+\/v1\/(secrets|containers)\/[-\w]+/g
+
+/** A fault in the API's form that names no host of its own accord; 4xx only where the user can mend it, which he cannot here. */
 function checkRefusal({ status, body }: Told): void {
   assert.ok(status >= 500 || status === 404 || status === 400, `${status}`)
   // Where it is Keystone that is away the answer has keystonemiddleware's form.
   const words = body.faultstring ?? body.message
   assert.ok(typeof words === 'string' && words.length > 0, JSON.stringify(body))
-  assert.doesNotMatch(words, /127\.0\.0\.1/)
+  assert.doesNotMatch(words.replaceAll(OWN_REFERENCE, ''), /127\.0\.0\.1/)
 }
 
 const NAMES: Record<Proxied, RegExp> = {
