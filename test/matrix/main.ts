@@ -1,7 +1,7 @@
 /**
  * The crash matrix: `npm run test:matrix [-- --flow NAME] [--database sqlite|postgresql] [--mishap KIND]`. Every flow, run once for every moment at which its
- * worker may die, every step that may fail, and every call to a driver that may fail, hang, find its agent dead or the database gone. Prints what
- * became of the runs; ends with status 1 where one ended badly. Needs root, as all tests that make a sandbox.
+ * worker may die, every step that may fail, and every call to a driver that may fail, hang, find its agent dead or the database gone; and
+ * every request to doubles of OpenStack's services that may fail. Prints what became of the runs; ends with status 1 where one ended badly. Needs root, as all tests that make a sandbox.
  */
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
@@ -22,6 +22,7 @@ const titles = {
   agent: 'meets mishaps: agent',
   error: 'meets mishaps: error',
   hang: 'meets mishaps: hang',
+  service: 'meets failing services',
 } satisfies Record<(typeof mishaps)[number], string>
 /** The longest test makes some thousand runs. */
 const TIMEOUT_MS = 3_600_000
@@ -37,7 +38,7 @@ Object.assign(process.env, { OTTAVIA_TEST_MATRIX: 'full', OTTAVIA_TEST_MATRIX_RE
 if (postgres !== undefined) process.env.OTTAVIA_TEST_POSTGRES = postgres.url
 
 const files = globSync('src/**/*.test.ts')
-  .filter((file) => /^flowSurvives\(|^ {2}flowSurvives\(/m.test(readFileSync(file, 'utf8')))
+  .filter((file) => /^(| {2})(flowSurvives|openStackFails)\(/m.test(readFileSync(file, 'utf8')))
   .sort()
 const kinds = mishap === undefined ? mishaps : [mishap]
 const words = kinds.map((kind) => titles[kind]).join('|')

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/eventually.ts'
+import { checkReason, checkRefusal, type ToldEvent } from '../support/failure-words.ts'
 import type { Snapshot } from '../support/openstack-cloud.ts'
 import { accepted, acceptedWhenFree, aLoadBalancer, type Operation, whenFree } from '../support/openstack-operations.ts'
 import { type LoadBalancer, type Proxied, proxied, type Stage, type Told } from '../support/openstack-stage.ts'
-import { type Mishap, SERVICE_WORDS } from '../support/service-proxy.ts'
+import type { Mishap } from '../support/service-proxy.ts'
 
 /** Beyond `[service_auth] timeout`: a slow answer is a lost one. */
 const SLOW_MS = 4_500
@@ -160,8 +161,8 @@ async function actAndSettle(stage: Stage, operation: Operation, load_balancer_id
 const idIn = ({ body }: Told): string | undefined => (body.loadbalancer as LoadBalancer | undefined)?.id
 
 /** What an operator does with a load balancer in ERROR. */
-async function repair({ ask, cloud, settled }: Stage, id: string): Promise<void> {
-  await acceptedWhenFree(() => ask('PUT', `/lbaas/loadbalancers/${id}/failover`, {}, cloud.admin))
+async function repair({ askAsAdministrator, settled }: Stage, id: string): Promise<void> {
+  await acceptedWhenFree(() => askAsAdministrator('PUT', `/lbaas/loadbalancers/${id}/failover`, {}))
   assert.equal((await settled(id))?.provisioning_status, 'ACTIVE', 'a failover mends what is in ERROR')
 }
 
@@ -179,41 +180,12 @@ const whatIsThere = ({ cloud, tenant }: Stage): Promise<Snapshot> => cloud.snaps
 const counts = (snapshot: Snapshot) =>
   Object.fromEntries(Object.entries(snapshot).map(([kind, found]) => [kind, Object.keys(found).length]))
 
-/** What the tenant has named himself, and is told. */
-const OWN_REFERENCE = /http:\S+\/v1\/(secrets|containers)\/[-\w]+/g
-
-/** A fault in the API's form that names no host of its own accord; 4xx only where the user can mend it, which he cannot here. */
-function checkRefusal({ status, body }: Told): void {
-  assert.ok(status >= 500 || status === 404 || status === 400, `${status}`)
-  // Where it is Keystone that is away the answer has keystonemiddleware's form.
-  const words = body.faultstring ?? body.message
-  assert.ok(typeof words === 'string' && words.length > 0, JSON.stringify(body))
-  assert.doesNotMatch(words.replaceAll(OWN_REFERENCE, ''), /127\.0\.0\.1/)
-}
-
-const NAMES: Record<Proxied, RegExp> = {
-  compute: /Nova/,
-  network: /Neutron/,
-  image: /Glance/,
-  'key-manager': /Barbican|secret/,
-  identity: /Keystone/,
-}
-
-type Event = { event: string; outcome: string; message: string | null; details?: string | null }
-
 /** Null where what was done last went well. It ends a moment after its load balancer is free. */
-async function latestFailure({ ask, cloud }: Stage, id: string): Promise<Event | null> {
+async function latestFailure({ askAsAdministrator }: Stage, id: string): Promise<ToldEvent | null> {
   const latest = await eventually(async () => {
-    const { events } = (await accepted(ask('GET', `/lbaas/loadbalancers/${id}/events`, undefined, cloud.admin))) as { events: Event[] }
+    const { events } = (await accepted(askAsAdministrator('GET', `/lbaas/loadbalancers/${id}/events`))) as { events: ToldEvent[] }
     const [last] = events.filter(({ event }) => !event.endsWith('operating_status'))
     return last?.outcome !== 'in_progress' && last!
   })
   return latest.outcome === 'failure' ? latest : null
-}
-
-/** Administrators read which service it was, and what it said if it said anything. */
-function checkReason({ message, details }: Event, { service, mishap }: Trial): void {
-  const words = `${message} ${details}`
-  assert.match(words, NAMES[service])
-  if (mishap === 'error') assert.ok(words.includes(SERVICE_WORDS), words)
 }

@@ -109,6 +109,8 @@ export class FakeNeutron {
     const url = new URL(request.url!, 'http://localhost')
     const [, , kind = '', id] = url.pathname.split('/')
     if (kind === 'extensions') return [200, { extensions: this.extensions.map((alias) => ({ alias })) }]
+    // Of policies there are all that are asked for.
+    if (kind === 'qos') return [200, { policy: { id: url.pathname.split('/').at(-1), name: 'limit', shared: true } }]
     const rows = this.rows[kind as Kind] as Row[] | undefined
     if (rows === undefined) throw new Refusal(404, 'HTTPNotFound', 'The resource could not be found.')
     const plural = kind.replaceAll('-', '_')
@@ -128,6 +130,8 @@ export class FakeNeutron {
     const isUsed = this.rows.ports.some((port) => (port.security_groups as string[] | undefined)?.includes(id))
     if (kind === 'security-groups' && isUsed) throw new Refusal(409, 'SecurityGroupInUse', `Security Group ${id} in use.`)
     rows.splice(rows.indexOf(row), 1)
+    if (kind === 'security-groups')
+      this.rows['security-group-rules'] = this.rows['security-group-rules'].filter((rule) => rule.security_group_id !== id)
     return [204, {}]
   }
 

@@ -33,6 +33,8 @@ export class FakeNova {
   pageSize = 1_000
   /** For so many looks a deleted server, or a detached port, is still there. */
   looksUntilGone = 0
+  /** Whom Nova tells of ports that it gives to servers and takes from them. `bind` is false where there is no such port. */
+  ports: { bind(port_id: string, server_id: string): boolean; release(port_id: string): void } = { bind: () => true, release() {} }
   readonly #mishaps: { request: RegExp; mishap: Mishap }[] = []
   readonly #going = new Map<string, number>()
   readonly #server = createServer((request, response) => void this.#handle(request, response))
@@ -109,10 +111,19 @@ export class FakeNova {
       this.groups.push(group)
       return { status: 200, body: { server_group: group } }
     }
+    const group = /^DELETE \/os-server-groups\/(.+)$/.exec(what)?.[1]
+    if (group !== undefined) return this.#removeGroup(group)
     if (what === 'GET /os-availability-zone')
       return { status: 200, body: { availabilityZoneInfo: this.zones.map((zoneName) => ({ zoneName })) } }
     const flavor = /^GET \/flavors\/(.+)$/.exec(what)?.[1]
     return flavor !== undefined && this.flavors.includes(flavor) ? { status: 200, body: { flavor: { id: flavor } } } : notFound
+  }
+
+  #removeGroup(id: string): Answer {
+    const at = this.groups.findIndex((group) => group.id === id)
+    if (at < 0) return notFound
+    this.groups.splice(at, 1)
+    return { status: 204 }
   }
 
   #list(query: URLSearchParams): Answer {
@@ -150,7 +161,7 @@ export class FakeNova {
 
   #ofServer(what: string, id: string, port_id: string | undefined, body: Body): Answer {
     const server = this.servers.find((known) => known.id === id)
-    if (server === undefined || this.#hasGone(id, () => this.servers.splice(this.servers.indexOf(server), 1))) return notFound
+    if (server === undefined || this.#hasGone(id, () => this.#remove(server))) return notFound
     const interfaces = this.interfaces.get(id) ?? []
     if (!what.includes('/os-interface')) {
       if (what.startsWith('GET')) return { status: 200, body: { server } }
@@ -160,15 +171,27 @@ export class FakeNova {
     if (what.startsWith('POST')) {
       const { port_id } = (body as { interfaceAttachment: { port_id: string } }).interfaceAttachment
       if (interfaces.some((known) => known.port_id === port_id)) return conflict(`Port ${port_id} is still in use.`)
+      if (!this.ports.bind(port_id, id)) return notFoundPort(port_id)
       this.interfaces.set(id, [...interfaces, { port_id, net_id: 'net', fixed_ips: [] }])
       return { status: 200, body: {} }
     }
     if (port_id === undefined) return { status: 200, body: { interfaceAttachments: interfaces } }
     const known = interfaces.find((one) => one.port_id === port_id)
-    if (known === undefined || this.#hasGone(port_id, () => interfaces.splice(interfaces.indexOf(known), 1))) return notFound
+    if (known === undefined || this.#hasGone(port_id, () => this.#take(interfaces, known))) return notFound
     if (what.startsWith('GET')) return { status: 200, body: { interfaceAttachment: known } }
     this.#going.set(port_id, this.looksUntilGone)
     return { status: 202 }
+  }
+
+  #remove(server: FakeServer): void {
+    this.servers.splice(this.servers.indexOf(server), 1)
+    for (const { port_id } of this.interfaces.get(server.id) ?? []) this.ports.release(port_id)
+    this.interfaces.delete(server.id)
+  }
+
+  #take(interfaces: { port_id: string }[], gone: { port_id: string }): void {
+    interfaces.splice(interfaces.indexOf(gone), 1)
+    this.ports.release(gone.port_id)
   }
 
   /** One look at something that was told to go. */
@@ -186,5 +209,10 @@ export class FakeNova {
 export const anAddress = (addr: string, mac: string) => ({ addr, version: 4, 'OS-EXT-IPS:type': 'fixed', 'OS-EXT-IPS-MAC:mac_addr': mac })
 
 const notFound: Answer = { status: 404, body: { itemNotFound: { code: 404, message: 'Instance could not be found.' } } }
+
+const notFoundPort = (id: string): Answer => ({
+  status: 404,
+  body: { itemNotFound: { code: 404, message: `Port id ${id} could not be found.` } },
+})
 
 export const conflict = (message: string): Answer => ({ status: 409, body: { conflictingRequest: { code: 409, message } } })

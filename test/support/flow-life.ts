@@ -81,7 +81,7 @@ export function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
 }
 
-export const mishaps = ['worker', 'step', 'database', 'agent', 'error', 'hang'] as const
+export const mishaps = ['worker', 'step', 'database', 'agent', 'error', 'hang', 'service'] as const
 export type MishapKind = (typeof mishaps)[number]
 
 /** What became of the runs of one flow with one kind of mishap on one database. */

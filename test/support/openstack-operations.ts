@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { eventually } from './eventually.ts'
 import { uniqueName } from './openstack-cloud.ts'
-import type { LoadBalancer, Stage, Told } from './openstack-stage.ts'
+import type { LoadBalancer, Stage as RealStage, Told } from './openstack-stage.ts'
+
+/** What operations need of a cloud, real or not. */
+export type Stage = Pick<RealStage, 'ask' | 'askAsAdministrator' | 'subnets' | 'secret_ref' | 'qos_policy_id' | 'settled'>
 
 export interface Operation {
   name: string
@@ -69,7 +72,11 @@ export const operations: Operation[] = [
       await settled(id)
     },
   },
-  { name: 'failover', kind: 'changes', act: ({ ask, cloud }, id) => ask('PUT', `/lbaas/loadbalancers/${id}/failover`, {}, cloud.admin) },
+  {
+    name: 'failover',
+    kind: 'changes',
+    act: ({ askAsAdministrator }, id) => askAsAdministrator('PUT', `/lbaas/loadbalancers/${id}/failover`, {}),
+  },
   { name: 'delete', kind: 'ends', act: ({ ask }, id) => ask('DELETE', `/lbaas/loadbalancers/${id}?cascade=true`) },
 ]
 

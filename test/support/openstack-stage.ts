@@ -40,8 +40,9 @@ export interface Stage {
   qos_policy_id: string
   proxies: Record<Proxied, ServiceProxy>
   controller: Controller
-  /** One request of the tenant's to the API of load balancers, or of an administrator's. */
-  ask(method: string, path: string, body?: unknown, as?: CloudUser): Promise<Told>
+  /** One request of the tenant's to the API of load balancers. */
+  ask(method: string, path: string, body?: unknown): Promise<Told>
+  askAsAdministrator(method: string, path: string, body?: unknown): Promise<Told>
   /** When nothing works on it any more; null when it is gone. */
   settled(load_balancer_id: string): Promise<LoadBalancer | null>
   /** The tenant takes the service user off the list of who may read it, which only the owner can (docs/decisions/0150). Once nothing uses it. */
@@ -66,10 +67,13 @@ export async function openStage(wanted: Omit<Wanted, 'instead'>): Promise<Stage>
   const instead = Object.fromEntries(proxied.map((service) => [service, proxies[service].url]))
   const controller = new Controller({ portBase: wanted.portBase, config: octaviaConf(place, { ...wanted, instead }) })
   await controller.start()
-  const ask: Stage['ask'] = (method, path, body, as = tenant) =>
-    controller.request<Record<string, unknown>>(method, `/v2${path}`, as.token, body)
+  const askAs =
+    ({ token }: CloudUser): Stage['ask'] =>
+    (method, path, body) =>
+      controller.request<Record<string, unknown>>(method, `/v2${path}`, token, body)
+  const ask = askAs(tenant)
   return {
-    ...{ cloud, place, tenant, secret_ref, proxies, controller, ask },
+    ...{ cloud, place, tenant, secret_ref, proxies, controller, ask, askAsAdministrator: askAs(cloud.admin) },
     subnets: network.subnets,
     qos_policy_id: qos.policy.id,
     settled(id) {

@@ -58,7 +58,7 @@ export interface NovaOptions {
 export class NovaCompute implements ComputeDriver {
   readonly hasHosts = true
   readonly hasPorts = true
-  readonly firstLookMs = 2_000
+  readonly firstLookMs: number = 2_000
   readonly lookIntervalMs = 10_000
   readonly #config: NovaOptions['config']
   readonly #clock: Clock

@@ -141,6 +141,7 @@ export interface NetworkDriver {
 
   /** Finds or makes the group of that name in the service's project; returns its id, or null where there are no security groups at all. */
   ensureSecurityGroup(wanted: { name: string; made_by: string }, fence?: Fence): Promise<string | null>
+  /** Of several, which lost answers have left, those go that nobody uses, as where it is made. */
   findSecurityGroup(name: string): Promise<string | null>
   /** Afterwards the group has exactly these ingress rules (egress stays open). */
   setSecurityGroupRules(id: string, rules: SecurityGroupRule[], fence?: Fence): Promise<void>

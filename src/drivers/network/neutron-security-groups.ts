@@ -35,22 +35,22 @@ export async function groupsNamed(api: NeutronApi, name: string): Promise<GroupR
 
 /** Answers the group's id. */
 export async function ensureGroup(api: NeutronApi, { name, made_by }: { name: string; made_by: string }): Promise<string> {
-  const known = await groupsNamed(api, name)
-  if (known.length > 0) return oneOf(api, known)
+  const known = await onlyGroup(api, await groupsNamed(api, name))
+  if (known !== null) return known
   const project = { [await api.projectKey()]: await api.serviceProject() }
   const { id } = await api.create<GroupRow>('security-groups', {
     security_group: { name, description: descriptionOf(made_by), ...project },
   })
-  const found = await groupsNamed(api, name)
-  return found.length === 0 ? id : oneOf(api, found)
+  return (await onlyGroup(api, await groupsNamed(api, name))) ?? id
 }
 
 /**
  * Two callers side by side, or an answer that was lost, make two groups of a name: the one stays that a port has, else the oldest. Neutron deletes none that
  * is used, so nobody loses his; one that nobody uses yet is missed by whoever made it.
  */
-async function oneOf(api: NeutronApi, groups: readonly GroupRow[]): Promise<string> {
-  let [kept, ...others] = groups as [GroupRow, ...GroupRow[]]
+export async function onlyGroup(api: NeutronApi, groups: readonly GroupRow[]): Promise<string | null> {
+  let [kept, ...others] = groups
+  if (kept === undefined) return null
   for (const other of others) {
     if (!(await isDeleted(api, other.id)) && (await isDeleted(api, kept.id))) kept = other
   }

@@ -113,6 +113,14 @@ describe('network driver: Neutron', () => {
     assert.equal(neutron.count('POST'), 2)
   })
 
+  test('groups that lost answers have left are not kept beside the one that is found', async () => {
+    for (let i = 0; i < 3; i++) neutron.mishaps.push({ when: 'POST /v2.0/security-groups', how: 'lost' })
+    await assert.rejects(aGroup(), ServiceError)
+    const groups = () => neutron.rows['security-groups'].map(({ id }) => id)
+    assert.equal(groups().length, 3)
+    assert.deepEqual([await driver.findSecurityGroup('lb-1')], groups())
+  })
+
   test('lists come in pages', async () => {
     neutron.pageSize = 2
     for (let i = 0; i < 5; i++) await driver.ensurePort(wanted({ name: `octavia-lb-${i}`, project_id: 'project-of-a-user' }))

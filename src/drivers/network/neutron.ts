@@ -20,7 +20,7 @@ import type {
 } from './driver.ts'
 import { isFault, makerIn, NeutronApi, translated } from './neutron-api.ts'
 import { ensurePort, type PortRow, portNamed, shownPort } from './neutron-ports.ts'
-import { deleteGroup, ensureGroup, groupsNamed, setRules } from './neutron-security-groups.ts'
+import { deleteGroup, ensureGroup, groupsNamed, onlyGroup, setRules } from './neutron-security-groups.ts'
 import { withoutPortUp } from './port-of-device.ts'
 import { ToldToFlows } from './told-to-flows.ts'
 
@@ -201,7 +201,7 @@ export class NeutronNetwork implements NetworkDriver {
   findSecurityGroup(name: string): Promise<string | null> {
     return translated(async () => {
       if (!(await this.#api.has('security-group'))) return null
-      return (await groupsNamed(this.#api, name))[0]?.id ?? null
+      return onlyGroup(this.#api, await groupsNamed(this.#api, name))
     })
   }
 

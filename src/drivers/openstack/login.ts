@@ -8,6 +8,7 @@ import type { HttpAnswer, HttpClient, HttpClientOptions } from '../../lib/http-r
 import type { Log } from '../../lib/log.ts'
 import { retry } from '../../lib/retry.ts'
 import { IdentityUnavailable } from '../errors.ts'
+import { wordsOf } from './words.ts'
 
 /** For a question to Keystone with all its attempts: well before the API gives its own client up. */
 export const KEYSTONE_DEADLINE_MS = 30_000
@@ -64,6 +65,18 @@ export interface LoginContext {
   log: Log
 }
 
+/** It answered, and could not. */
+export class KeystoneFailed extends Error {
+  readonly status: number
+  readonly words: string
+  constructor({ status, body }: HttpAnswer) {
+    const words = wordsOf(body)
+    super(`Keystone answers with ${status}: ${words}`)
+    this.status = status
+    this.words = words
+  }
+}
+
 /** A request to Keystone, which is tried again while it is silent or fails, not where certificates are refused; answers of any other kind are the caller's. */
 export type AskKeystone = (
   url: string,
@@ -95,7 +108,7 @@ export function createLogin({ section, options, attempts, http, clock, log }: Lo
       async () => {
         const headers = { ...wanted.headers, Accept: 'application/json', 'User-Agent': 'ottavia' }
         const answer = await http.send(url, { ...wanted, headers })
-        if (answer.status >= 500 || answer.status === 429) throw new Error(`Keystone answers with ${answer.status}`)
+        if (answer.status >= 500 || answer.status === 429) throw new KeystoneFailed(answer)
         return answer
       },
     )
@@ -106,8 +119,9 @@ export function createLogin({ section, options, attempts, http, clock, log }: Lo
     const body = JSON.stringify({ auth: { identity: identityOf(options), ...(scope === undefined ? {} : { scope }) } })
     const answer = await ask(`${authUrl}/auth/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body, signal })
     if (answer.status !== 201) {
-      log.error(`[${section}]: Keystone refuses the service user with ${answer.status}`)
-      throw new IdentityUnavailable(`Keystone refuses the service user of [${section}] with ${answer.status}`)
+      const why = `${answer.status}: ${wordsOf(answer.body)}`
+      log.error(`[${section}]: Keystone refuses the service user with ${why}`)
+      throw new IdentityUnavailable(`Keystone refuses the service user of [${section}] with ${why}`)
     }
     const token = answer.headers['x-subject-token']
     const { expires_at, catalog, user, project, roles = [] } = tokenIn(answer)

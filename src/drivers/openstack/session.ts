@@ -13,7 +13,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Sleep } from '../../lib/retry.ts'
 import type { Metrics } from '../../monitoring/metrics.ts'
 import { IdentityUnavailable, ServiceError } from '../errors.ts'
-import { checkLoginOptions, createLogin, endpointIn, type Session, tlsOptions } from './login.ts'
+import { checkLoginOptions, createLogin, endpointIn, KeystoneFailed, type Session, tlsOptions } from './login.ts'
 import { typeOf, wordsOf } from './words.ts'
 
 /** Of one service at once; further requests wait for one. */
@@ -213,7 +213,8 @@ export function openStackSession({ config, clock, log, metrics, sleep = realSlee
       return await login.current(refused)
     } catch (error) {
       if (!(error instanceof IdentityUnavailable)) {
-        throw new ServiceError('Keystone', `the login for ${name} (${what})`, { status: 0, words: (error as Error).message })
+        const answer = error instanceof KeystoneFailed ? error : { status: 0, words: (error as Error).message }
+        throw new ServiceError('Keystone', `the login for ${name} (${what})`, answer)
       }
       throw error
     }

@@ -1,0 +1,3 @@
+import { openStackFails } from '../../../test/support/openstack-fails.ts'
+
+openStackFails('SINGLE')
