@@ -23,16 +23,17 @@ import { printTable } from './table.ts'
 const usage = `usage: npm run bench -- heartbeats [OPTIONS]
   --only rate,stop,octavia  what is measured (default all): octavia is the real octavia-health-manager, where it is installed
   --database NAME,...       of sqlite, postgresql (default both)
-  --rates N,...             heartbeats a second that are offered (default 8000,40000 on SQLite, 4000,20000 on PostgreSQL)
+  --rates N,...             heartbeats a second that are offered (default 8000,9000,40000 on SQLite, 4000,4500,20000 on PostgreSQL)
   --seconds N               for so long (default 8)
   --amphorae N              that send them (default 2000)
   --stop-seconds N          how long the manager stands still (default 90); heartbeat_timeout is two thirds of it, heartbeat_interval a ninth`
 
-const DEFAULT_RATES = { sqlite: [8_000, 40_000], postgresql: [4_000, 20_000] }
+const DEFAULT_RATES = { sqlite: [8_000, 9_000, 40_000], postgresql: [4_000, 4_500, 20_000] }
 /** What the process needs to come to speed is not counted. */
 const WARM_UP_MS = 1_000
 const LOOK_MS = 100
-const DRAIN_MS = 2_000
+/** Longer than heartbeats wait to be stored together. */
+const DRAIN_MS = 5_000
 
 /** Around its limit, which is near 245 (measured on a machine like this one). */
 const OCTAVIA_RATES = [200, 500]
