@@ -161,9 +161,11 @@ async function actAndSettle(stage: Stage, operation: Operation, load_balancer_id
 const idIn = ({ body }: Told): string | undefined => (body.loadbalancer as LoadBalancer | undefined)?.id
 
 /** What an operator does with a load balancer in ERROR. */
-async function repair({ askAsAdministrator, settled }: Stage, id: string): Promise<void> {
-  await acceptedWhenFree(() => askAsAdministrator('PUT', `/lbaas/loadbalancers/${id}/failover`, {}))
-  assert.equal((await settled(id))?.provisioning_status, 'ACTIVE', 'a failover mends what is in ERROR')
+async function repair(stage: Stage, id: string): Promise<void> {
+  await acceptedWhenFree(() => stage.askAsAdministrator('PUT', `/lbaas/loadbalancers/${id}/failover`, {}))
+  const status = (await stage.settled(id))?.provisioning_status
+  const why = status === 'ACTIVE' ? null : await latestFailure(stage, id)
+  assert.equal(status, 'ACTIVE', `a failover mends what is in ERROR: ${JSON.stringify(why)}`)
 }
 
 async function deleteIfThere({ ask, settled }: Stage, id: string | null | undefined): Promise<void> {
