@@ -1,5 +1,5 @@
-"""Plays all amphorae: sends the packets of a file (`packets.ts`) in their order to a port of loopback, so many a second. In Python, since a send costs Node ten times
-as much, which would be taken from who is measured. On standard output `ready`, then how many were sent; it begins with a line on standard input."""
+"""Plays all amphorae: sends the packets of a file (`packets.ts`) in their order to a port of loopback, so many a second. In Python, where 9 000 a second take 15 % of a core;
+Node takes 38 % for them, which who is measured has not then. On standard output `ready`, then how many were sent; it begins with a line on standard input."""
 import socket
 import struct
 import sys

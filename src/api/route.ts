@@ -56,7 +56,10 @@ export interface AnnouncedRoute {
   readonly answer: Answer
   /** What its query may say besides what every list takes. */
   readonly query?: Readonly<Record<string, TSchema>>
-  /** It says the same when it is done twice, so it is where nobody knows whether it was; default: PUT, which the flow tells that it starts, if it starts one. */
+  /**
+   * Where the database cannot tell whether it was done it is done again, for it says the same twice. Default: PUT alone; one that starts a flow is known by
+   * that.
+   */
   readonly mayRepeat?: boolean
   /** Looks up what stands in the middle of the path, before anything else is, as upstream does while routing; throws 404. */
   readonly parent?: (params: Record<string, string>) => Promise<void>

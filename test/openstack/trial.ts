@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/eventually.ts'
-import { checkReason, checkRefusal, type ToldEvent } from '../support/failure-words.ts'
+import { checkReason, checkRefusal, latestFailure } from '../support/failure-words.ts'
 import type { Snapshot } from '../support/openstack-cloud.ts'
-import { accepted, acceptedWhenFree, aLoadBalancer, type Operation, whenFree } from '../support/openstack-operations.ts'
+import { acceptedWhenFree, aLoadBalancer, type Operation, whenFree } from '../support/openstack-operations.ts'
 import { type LoadBalancer, type Proxied, proxied, type Stage, type Told } from '../support/openstack-stage.ts'
 import type { Mishap } from '../support/service-proxy.ts'
 
@@ -181,13 +181,3 @@ const whatIsThere = ({ cloud, tenant }: Stage): Promise<Snapshot> => cloud.snaps
 
 const counts = (snapshot: Snapshot) =>
   Object.fromEntries(Object.entries(snapshot).map(([kind, found]) => [kind, Object.keys(found).length]))
-
-/** Null where what was done last went well. It ends a moment after its load balancer is free. */
-async function latestFailure({ askAsAdministrator }: Stage, id: string): Promise<ToldEvent | null> {
-  const latest = await eventually(async () => {
-    const { events } = (await accepted(askAsAdministrator('GET', `/lbaas/loadbalancers/${id}/events`))) as { events: ToldEvent[] }
-    const [last] = events.filter(({ event }) => !event.endsWith('operating_status'))
-    return last?.outcome !== 'in_progress' && last!
-  })
-  return latest.outcome === 'failure' ? latest : null
-}

@@ -1,9 +1,11 @@
 /** What users and administrators are told when a service of OpenStack has failed. */
 import assert from 'node:assert/strict'
-import type { Proxied, Told } from './openstack-stage.ts'
+import { eventually } from './eventually.ts'
+import { accepted } from './openstack-operations.ts'
+import type { Proxied, Stage, Told } from './openstack-stage.ts'
 import { type Mishap, SERVICE_WORDS } from './service-proxy.ts'
 
-export type ToldEvent = { event: string; outcome: string; message: string | null; details?: string | null }
+type ToldEvent = { event: string; outcome: string; message: string | null; details?: string | null }
 
 /** What the tenant has named himself, and is told. */
 const OWN_REFERENCE = /http:\S+\/v1\/(secrets|containers)\/[-\w]+/g
@@ -30,4 +32,14 @@ export function checkReason({ message, details }: ToldEvent, { service, mishap }
   const words = `${message} ${details}`
   assert.match(words, NAMES[service])
   if (mishap === 'error') assert.ok(words.includes(SERVICE_WORDS), words)
+}
+
+/** Null where what was done last went well. It ends a moment after its load balancer is free. */
+export async function latestFailure({ askAsAdministrator }: Pick<Stage, 'askAsAdministrator'>, id: string): Promise<ToldEvent | null> {
+  const latest = await eventually(async () => {
+    const { events } = (await accepted(askAsAdministrator('GET', `/lbaas/loadbalancers/${id}/events`))) as { events: ToldEvent[] }
+    const [last] = events.filter(({ event }) => !event.endsWith('operating_status'))
+    return last?.outcome !== 'in_progress' && last!
+  })
+  return latest.outcome === 'failure' ? latest : null
 }

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Db } from '../../src/db/connection.ts'
 import type { Outcome } from '../../src/flow/execute.ts'
-import { checkReason, checkRefusal, type ToldEvent } from './failure-words.ts'
+import { checkReason, checkRefusal, latestFailure } from './failure-words.ts'
 import { isFull, Tally } from './flow-life.ts'
 import { type Doubled, doubled, OpenStackDoubles } from './openstack-doubles.ts'
 import { accepted, aLoadBalancer, type Operation, operations } from './openstack-operations.ts'
@@ -26,8 +26,8 @@ interface Trial {
   call: number
   mishap: Mishap
   lasts: 'once' | 'lasting'
-  /** Whether the tenant waits until what could not be undone is undone, or deletes all at once. */
-  then: 'waits' | 'deletes'
+  /** The tenant waits until what could not be undone is undone, or has what is in ERROR mended, or deletes all, at once. */
+  then: 'waits' | 'fails over' | 'deletes'
 }
 
 /** The flow that each begins. Secrets have no double. */
@@ -68,7 +68,8 @@ function trialsOf(operation: Operation, counts: Record<Doubled, number>): Trial[
       // Whoever is slow beyond patience is as one whose answer is lost.
       for (const mishap of mishaps.filter((mishap) => mishap !== 'slow')) {
         for (const lasts of mishap === 'stopped' ? (['lasting'] as const) : (['once', 'lasting'] as const))
-          for (const then of ['waits', 'deletes'] as const) trials.push({ operation, service, call, mishap, lasts, then })
+          for (const then of operation.kind === 'changes' ? (['waits', 'fails over', 'deletes'] as const) : (['waits', 'deletes'] as const))
+            trials.push({ operation, service, call, mishap, lasts, then })
       }
     }
   }
@@ -114,13 +115,14 @@ async function run({ operation, service, call, mishap, lasts, then }: Trial, top
     if (failure !== null) checkReason(failure, { service, mishap })
     if (settled !== null) assert.match(settled.provisioning_status, failure === null ? /^ACTIVE$/ : /^(ACTIVE|ERROR)$/)
 
+    if (then === 'waits') await stage.housekeeping()
+    if (then !== 'deletes' && settled?.provisioning_status === 'ERROR' && operation.kind !== 'ends') {
+      await accepted(stage.askAsAdministrator('PUT', `/lbaas/loadbalancers/${id}/failover`, {}))
+      assert.equal((await stage.settled(id!))?.provisioning_status, 'ACTIVE', 'a failover mends what is in ERROR')
+      assert.deepEqual(stage.doubledAddresses(), [])
+    }
     if (then === 'waits') {
-      await stage.housekeeping()
       // What was not possible is possible now.
-      if (settled?.provisioning_status === 'ERROR' && operation.kind !== 'ends') {
-        await accepted(stage.askAsAdministrator('PUT', `/lbaas/loadbalancers/${id}/failover`, {}))
-        assert.equal((await stage.settled(id!))?.provisioning_status, 'ACTIVE', 'a failover mends what is in ERROR')
-      }
       if (isRefused && operation.kind === 'changes') await accepted(operation.act(stage, id!))
       if (operation.kind === 'changes') {
         await operation.undo?.(stage, id!)
@@ -141,11 +143,3 @@ async function run({ operation, service, call, mishap, lasts, then }: Trial, top
 
 /** Replacements have names of their own. */
 const numbers = (left: Record<string, string[]>) => Object.fromEntries(Object.entries(left).map(([kind, names]) => [kind, names.length]))
-
-/** Null where what was done last went well. */
-async function latestFailure(stage: OpenStackDoubles, id: string): Promise<ToldEvent | null> {
-  const { events } = (await accepted(stage.askAsAdministrator('GET', `/lbaas/loadbalancers/${id}/events`))) as { events: ToldEvent[] }
-  const [last] = events.filter(({ event }) => !event.endsWith('operating_status'))
-  assert.notEqual(last?.outcome, 'in_progress')
-  return last?.outcome === 'failure' ? last : null
-}
