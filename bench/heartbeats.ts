@@ -23,14 +23,14 @@ import { printTable } from './table.ts'
 const usage = `usage: npm run bench -- heartbeats [OPTIONS]
   --only rate,stop,octavia  what is measured (default all): octavia is the real octavia-health-manager, where it is installed
   --database NAME,...       of sqlite, postgresql (default both)
-  --rates N,...             heartbeats a second that are offered (default 8000,9000,40000 on SQLite, 4000,4500,20000 on PostgreSQL)
-  --seconds N               for so long (default 8)
+  --rates N,...             heartbeats a second that are offered (default 8000,10000,40000 on SQLite, 4000,6000,20000 on PostgreSQL)
+  --seconds N               for so long (default 15)
   --amphorae N              that send them (default 2000)
   --stop-seconds N          how long the manager stands still (default 90); heartbeat_timeout is two thirds of it, heartbeat_interval a ninth`
 
-const DEFAULT_RATES = { sqlite: [8_000, 9_000, 40_000], postgresql: [4_000, 4_500, 20_000] }
-/** What the process needs to come to speed is not counted. */
-const WARM_UP_MS = 1_000
+const DEFAULT_RATES = { sqlite: [8_000, 10_000, 40_000], postgresql: [4_000, 6_000, 20_000] }
+/** Until the process has come to its speed, and heartbeats wait as long as they will, nothing is counted. */
+const WARM_UP_MS = 3_000
 const LOOK_MS = 100
 /** Longer than heartbeats wait to be stored together. */
 const DRAIN_MS = 5_000
@@ -55,7 +55,7 @@ export async function run(args: string[]): Promise<void> {
       only: { type: 'string', default: 'rate,stop,octavia' },
       database: { type: 'string', default: 'sqlite,postgresql' },
       rates: { type: 'string' },
-      seconds: { type: 'string', default: '8' },
+      seconds: { type: 'string', default: '15' },
       amphorae: { type: 'string', default: '2000' },
       'stop-seconds': { type: 'string', default: '90' },
       help: { type: 'boolean', default: false },
@@ -81,28 +81,31 @@ async function measureRates(
   const rows: string[][] = []
   for (const rate of rates) {
     const figures = await withFleet(kind, amphorae, { intervalSeconds: 10, timeoutSeconds: 60 }, async ({ db, manager, store }) => {
-      const sender = await startSender(manager.port, amphorae, rate, seconds)
-      sender.go()
-      await sleep(WARM_UP_MS)
       const look = async () => ({
         ...{ at: performance.now(), applied: await appliedSoFar(db), cpu: cpuMs([manager.pid]), helper: cpuMs(store.helperPids) },
       })
-      const first = await look()
-      let last = first
-      let longestPauseMs = 0
+      const sender = await startSender(manager.port, amphorae, rate, seconds)
+      sender.go()
+      const began = performance.now()
+      let ended = Number.POSITIVE_INFINITY
+      void sender.sent.then(() => {
+        ended = performance.now()
+      })
       // Until nothing more comes out of what was sent.
+      const looks = [await look()]
+      let last = looks[0]!
       while (performance.now() - last.at < DRAIN_MS) {
         await sleep(LOOK_MS)
         const now = await look()
-        if (now.applied === last.applied) continue
-        longestPauseMs = Math.max(longestPauseMs, now.at - last.at)
-        last = now
+        looks.push(now)
+        if (now.applied !== last.applied) last = now
       }
-      const elapsed = (last.at - first.at) / 1_000
-      const perSecond = (name: 'applied' | 'cpu' | 'helper') => (last[name] - first[name]) / elapsed
+      const counted = looks.filter(({ at }) => at >= began + WARM_UP_MS && at <= ended)
+      const perSecond = (name: 'applied' | 'cpu' | 'helper') => slope(counted.map((each) => [each.at / 1_000, each[name]]))
       return {
         ...{ applied: perSecond('applied'), cpu: perSecond('cpu') / 10, helper: perSecond('helper') / 10 },
-        ...{ longestPauseMs, sent: await sender.sent, total: last.applied },
+        longestPauseMs: longestPause(counted),
+        ...{ sent: await sender.sent, total: last.applied },
       }
     })
     const { applied, longestPauseMs, cpu, helper, sent, total, rowsWritten } = figures
@@ -118,6 +121,19 @@ async function measureRates(
   }
   console.log(`\nHeartbeats of ${amphorae} amphorae to one process, ${kind}, ${seconds} s each\n`)
   printTable(['offered/s', 'applied/s', 'rows written/s', 'longest pause, ms', 'lost', 'CPU', "database's CPU"], rows)
+}
+
+/** How steeply the line rises that fits them best: what was stored grows by leaps. */
+function slope(points: [x: number, y: number][]): number {
+  const mean = (of: (point: [x: number, y: number]) => number) => points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const [meanX, meanY] = [mean(([x]) => x), mean(([, y]) => y)]
+  return mean(([x, y]) => (x - meanX) * (y - meanY)) / mean(([x]) => (x - meanX) ** 2)
+}
+
+/** In ms, between two looks at which more was stored than before. */
+function longestPause(looks: { at: number; applied: number }[]): number {
+  const grown = looks.filter(({ applied }, n) => n === 0 || applied > looks[n - 1]!.applied)
+  return Math.max(0, ...grown.slice(1).map(({ at }, n) => at - grown[n]!.at))
 }
 
 async function measureStop(kind: Kind, { amphorae, stopSeconds }: { amphorae: number; stopSeconds: number }): Promise<void> {

@@ -1,12 +1,9 @@
 /** What all amphorae send, made before anything is sent: our agents' packets, each amphora in its turn, into a file, each with its length before it. */
-import { createHmac } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { deflateSync } from 'node:zlib'
+import { encodeHeartbeat, type Heartbeat } from '../../src/agent/heartbeat.ts'
 import { heartbeatKeyOf } from '../../src/lib/heartbeat-key.ts'
 import { HEARTBEAT_KEY, idsOf } from './fleet.ts'
 
-/** How well they are packed is no matter. */
-const FAST = 1
 /** In one write. */
 const CHUNK = 1_000
 
@@ -28,14 +25,13 @@ export function writePackets(path: string, { count, amphorae, port }: { count: n
 function packetOf(number: number, { seq, key, to }: { seq: number; key: string; to: string }): Buffer {
   const { amphora, listener, pool, members } = idsOf(number)
   const stats = { tx: 1_000, rx: 100, conns: 1, totconns: 1, ereq: 0 }
-  const message = {
+  const heartbeat: Heartbeat = {
     ...{ id: amphora, seq, ver: 3, to },
     listeners: { [listener]: { status: 'OPEN', stats } },
     pools: { [`${pool}:${listener}`]: { status: 'UP', members: Object.fromEntries(members.map((id) => [id, 'UP'])) } },
     member_stats: { [members[seq % members.length]!]: [100, 1_000, 1, 1, 0] },
   }
-  const signed = Buffer.concat([Buffer.from(`${amphora}\n`), deflateSync(JSON.stringify(message), { level: FAST })])
-  return Buffer.concat([signed, Buffer.from(createHmac('sha256', key).update(signed).digest('hex'))])
+  return encodeHeartbeat(heartbeat, { key, isOwn: true })
 }
 
 function lengthOf(packet: Buffer): Buffer {

@@ -54,12 +54,21 @@ describe('heartbeat', () => {
     assert.equal(compressed[1], 0xda, "zlib's best compression")
   })
 
-  test('names its amphora, under the signature, where the key is its own', () => {
-    const packet = encodeHeartbeat(buildHeartbeat('amphora-1', 0, [], someCounters()), { key: 'a key', isOwn: true })
-    const signed = packet.subarray(0, -64)
-    assert.equal(packet.subarray(-64).toString('ascii'), createHmac('sha256', 'a key').update(signed).digest('hex'))
-    assert.equal(signed.subarray(0, 'amphora-1'.length + 1).toString(), 'amphora-1\n')
-    assert.equal((JSON.parse(inflateSync(signed.subarray('amphora-1'.length + 1)).toString()) as { id: string }).id, 'amphora-1')
+  test('names its amphora, under the signature, where the key is its own, and is compressed only where one frame would not hold it', () => {
+    for (const members of [1, 200]) {
+      const heartbeat = buildHeartbeat('amphora-1', 0, [], null)
+      heartbeat.pools['pool-1:listener-1'] = {
+        status: 'UP',
+        members: Object.fromEntries(Array.from({ length: members }, (_, n) => [`member-${n}`, 'UP'])),
+      }
+      const packet = encodeHeartbeat(heartbeat, { key: 'a key', isOwn: true })
+      const signed = packet.subarray(0, -64)
+      assert.equal(packet.subarray(-64).toString('ascii'), createHmac('sha256', 'a key').update(signed).digest('hex'))
+      assert.equal(signed.subarray(0, 'amphora-1'.length + 1).toString(), 'amphora-1\n')
+      const body = signed.subarray('amphora-1'.length + 1)
+      assert.deepEqual(JSON.parse((members === 1 ? body : inflateSync(body)).toString()), heartbeat)
+      assert.ok(packet.length <= 1_232)
+    }
   })
 
   test('is numbered by the clock and never lower than before, over steps of the clock and restarts of the agent', () => {

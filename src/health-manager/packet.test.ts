@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deflateSync } from 'node:zlib'
-import { ownPacket, sign, upstreamPacket } from '../../test/support/heartbeats.ts'
+import { ownCompressedPacket, ownPacket, sign, upstreamPacket } from '../../test/support/heartbeats.ts'
 import { buildHeartbeat, encodeHeartbeat } from '../agent/heartbeat.ts'
 import { heartbeatKeyOf } from '../lib/heartbeat-key.ts'
 import { amphoraNamedIn, type Heartbeat, openSignature, RefusedPacket, unpack } from './packet.ts'
@@ -47,14 +47,21 @@ test('older formats count from the start of their HAProxy, and the oldest has it
   }
 })
 
-test("our agents' packets are opened with a key that is the amphora's alone, also with one from before a rotation", () => {
-  const heartbeat = { ...buildHeartbeat('a', 7, [], null), to: '192.0.2.1:5555' }
-  const packet = encodeHeartbeat(heartbeat, { key: heartbeatKeyOf('a', key), isOwn: true })
-  for (const keys of [[key], ['newer', key]]) {
-    const { amphora_id, seq, controller } = open(packet, keys)
-    assert.deepEqual([amphora_id, seq, controller], ['a', 7, '192.0.2.1:5555'])
+test("our agents' packets, short and long, are opened with a key that is the amphora's alone, also with one from before a rotation", () => {
+  const short = { ...buildHeartbeat('a', 7, [], null), to: '192.0.2.1:5555' }
+  const members = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`m${n}`, 'UP']))
+  const long = { ...short, pools: { 'p:l': { status: 'UP', members } } }
+  for (const [heartbeat, expected] of [
+    [short, 0],
+    [long, 100],
+  ] as const) {
+    const packet = encodeHeartbeat(heartbeat, { key: heartbeatKeyOf('a', key), isOwn: true })
+    for (const keys of [[key], ['newer', key]]) {
+      const { amphora_id, seq, controller, pools } = open(packet, keys)
+      assert.deepEqual([amphora_id, seq, controller, pools[0]?.members.size ?? 0], ['a', 7, '192.0.2.1:5555', expected])
+    }
+    assert.throws(() => open(packet, ['newer']), refusedAs('signature'))
   }
-  assert.throws(() => open(packet, ['newer']), refusedAs('signature'))
 })
 
 test('forged, changed and truncated packets are refused before anything is unpacked', () => {
@@ -68,7 +75,7 @@ test('forged, changed and truncated packets are refused before anything is unpac
     sign(bomb, 'other', 'hex'),
   ])
     assert.throws(() => open(packet), refusedAs('signature'))
-  for (const packet of [upstreamPacket({ id: 'a' }, key), ownPacket({ id: 'a' }, key)]) {
+  for (const packet of [upstreamPacket({ id: 'a' }, key), ownPacket({ id: 'a' }, key), ownCompressedPacket({ id: 'a' }, key)]) {
     for (let length = 0; length < packet.length; length++) assert.throws(() => open(packet.subarray(0, length)), refusedAs('signature'))
     for (let at = 0; at < packet.length; at++) {
       const changed = Buffer.from(packet)
@@ -80,9 +87,16 @@ test('forged, changed and truncated packets are refused before anything is unpac
 
 test('what is signed and wrong is refused: a bomb, what is no JSON, nobody, another amphora', () => {
   assert.throws(() => open(upstreamPacket('x'.repeat(8 * 1024 * 1024), key)), refusedAs('size'))
-  assert.throws(() => open(ownPacket({ id: 'a', to: 'x'.repeat(8 * 1024 * 1024) }, key)), refusedAs('size'))
+  assert.throws(() => open(ownCompressedPacket({ id: 'a', to: 'x'.repeat(8 * 1024 * 1024) }, key)), refusedAs('size'))
   for (const packed of [Buffer.from('x'), deflateSync('{'), deflateSync('')])
     assert.throws(() => open(sign(Buffer.concat([Buffer.from([0x78]), packed.subarray(1)]), key, 'hex')), refusedAs('content'))
+  for (const body of ['{', 'x', '', '"a"', '{"id":"a"} '.padEnd(2_000, '}')])
+    assert.throws(
+      () => open(sign(Buffer.from(`a\n${body}`), heartbeatKeyOf('a', key), 'hex')),
+      refusedAs(body === '' ? 'signature' : 'content'),
+    )
+  // Octavia's are always compressed.
+  assert.throws(() => open(sign(Buffer.from('{"id":"a"}'), key, 'hex')), refusedAs('content'))
   assert.throws(() => open(upstreamPacket({ listeners: {} }, key)), refusedAs('content'))
   const message = { seq: 1, to: 'here' }
   assert.equal(open(ownPacket({ id: 'a', ...message }, key)).amphora_id, 'a')

@@ -1,7 +1,7 @@
 /**
  * A heartbeat's packet: compressed JSON and its signature (`octavia/amphorae/backends/health_daemon/status_message.py`); of our agents with the
- * amphora's id and a line feed before it, by which its key is known. Nothing of it is unpacked before the signature has been checked, and never more
- * than a bound.
+ * amphora's id and a line feed before it, by which its key is known, and not compressed where it is short. Nothing of it is unpacked before the signature
+ * has been checked, and never more than a bound.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
@@ -11,6 +11,8 @@ const HEX_SIGNATURE_BYTES = 64
 const RAW_SIGNATURE_BYTES = 32
 /** With which every packet of upstream's format begins, and no amphora's id. */
 const ZLIB_FIRST_BYTE = 0x78
+/** With which JSON that is not compressed begins. */
+const OPENING_BRACE = 0x7b
 const MAX_ID_BYTES = 64
 /** A name of the DNS and a port. */
 const MAX_CONTROLLER_LENGTH = 260
@@ -68,11 +70,12 @@ export class RefusedPacket extends Error {
 
 /** A packet whose signature is right, still packed. */
 export interface SignedPacket {
-  compressed: Buffer
+  /** Of upstream's format always compressed. */
+  body: Buffer
   /** Of an amphora with a key of its own, which is the one named in the packet. */
   named: string | null
-  /** A part of the digest, however the signature is written, that tells this packet from any other. */
-  mark: bigint
+  /** A part of the digest, however the signature is written, that tells this packet from any other. Put together where it is asked for. */
+  readonly mark: bigint
 }
 
 /** The amphora that a packet in our agents' format names, null for upstream's format. */
@@ -94,27 +97,43 @@ export function openSignature(packet: Buffer, named: string | null, keys: readon
       // As text: a digest's buffer would be memory of its own outside of the heap, which costs more than the digest.
       const digest = createHmac('sha256', key).update(signed).digest(encoding)
       if (!timingSafeEqual(Buffer.from(digest, 'binary'), signature)) continue
-      return { compressed: signed.subarray(start), named, mark: Buffer.from(digest, encoding).readBigUInt64LE() }
+      return {
+        body: signed.subarray(start),
+        named,
+        get mark() {
+          return Buffer.from(digest, encoding).readBigUInt64LE()
+        },
+      }
     }
   }
   return null
 }
 
 /** Throws RefusedPacket. */
-export function unpack({ compressed, named }: SignedPacket): Heartbeat {
+export function unpack({ body, named }: SignedPacket): Heartbeat {
+  const isPlain = named !== null && body[0] === OPENING_BRACE
+  const text = (isPlain ? body : inflate(body)).toString('utf8')
   let json: unknown
   try {
-    json = JSON.parse(inflateSync(compressed, { maxOutputLength: MAX_JSON_BYTES, chunkSize: USUAL_JSON_BYTES }).toString('utf8'))
-  } catch (error) {
-    const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-    if (isTooLarge) throw new RefusedPacket('size', `it is larger than ${MAX_JSON_BYTES} bytes`)
-    throw new RefusedPacket('content', 'it is no compressed JSON')
+    json = JSON.parse(text)
+  } catch {
+    throw new RefusedPacket('content', 'it is no JSON')
   }
   const heartbeat = parseHeartbeat(json)
   if (named === null) return heartbeat
   if (heartbeat.amphora_id !== named) throw new RefusedPacket('content', 'it speaks for another amphora')
   if (heartbeat.seq === 0 || heartbeat.controller === null) throw new RefusedPacket('content', 'it has no number or no receiver')
   return heartbeat
+}
+
+function inflate(body: Buffer): Buffer {
+  try {
+    return inflateSync(body, { maxOutputLength: MAX_JSON_BYTES, chunkSize: USUAL_JSON_BYTES })
+  } catch (error) {
+    const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    if (isTooLarge) throw new RefusedPacket('size', `it is larger than ${MAX_JSON_BYTES} bytes`)
+    throw new RefusedPacket('content', 'it is not compressed as it must be')
+  }
 }
 
 /** The signature is right, but agents of other versions sign too, so nothing is taken for granted. */

@@ -2,6 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { LateRefusal } from './admission.ts'
 import { Complaints } from './complaints.ts'
 import type { HealthManagerContext } from './context.ts'
@@ -17,9 +18,10 @@ import type { AbsenceObserver, Hearing } from './watch.ts'
 const BATCH_MS = 100
 /**
  * They wait longer where storing takes long, in proportion, so that most of the time is left for receiving: the more come in, the more of them are
- * stored as one.
+ * stored as one. Of several portions each is waited after, since the kernel does not keep much of what comes in meanwhile.
  */
 const WAIT_PER_STORING = 4
+/** For all portions of what waits. */
 const LONGEST_BATCH_MS = 2_000
 /** Amphorae in one transaction. */
 const MAX_BATCH = 500
@@ -62,12 +64,13 @@ export class Receiver implements Hearing {
   #storing: Promise<void> | undefined
   /** What waited then is not stored yet, while there is any. */
   #storingSince = 0
+  /** The next portion is stored so much later than the last. */
   #batchMs = BATCH_MS
   #lossTimer: NodeJS.Timeout | undefined
   readonly #drops = new KernelDrops()
   #received = 0
   #lost = 0
-  #stopped = false
+  readonly #stopping = new AbortController()
 
   constructor(context: HealthManagerContext, options: ReceiverOptions) {
     this.#context = context
@@ -98,7 +101,7 @@ export class Receiver implements Hearing {
 
   /** Stores what was received. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stopping.abort()
     clearTimeout(this.#batchTimer)
     clearInterval(this.#lossTimer)
     for (const socket of this.#sockets) socket.close()
@@ -158,7 +161,7 @@ export class Receiver implements Hearing {
   }
 
   #schedule(ms: number): void {
-    if (this.#batchTimer !== undefined || this.#storing !== undefined || this.#stopped) return
+    if (this.#batchTimer !== undefined || this.#storing !== undefined || this.#stopping.signal.aborted) return
     this.#batchTimer = setTimeout(() => {
       this.#batchTimer = undefined
       if (this.#unstored.length === 0) this.#storingSince = this.#context.clock.monotonic()
@@ -167,11 +170,7 @@ export class Receiver implements Hearing {
         .finally(() => {
           this.#storing = undefined
           if (this.#unstored.length > 0) this.#schedule(RETRY_MS)
-          else {
-            const took = this.#context.clock.monotonic() - this.#storingSince
-            this.#batchMs = Math.min(Math.max(BATCH_MS, took * WAIT_PER_STORING), LONGEST_BATCH_MS)
-            if (this.#waiting.size + this.#strangers.length > 0) this.#schedule(this.#batchMs)
-          }
+          else if (this.#waiting.size + this.#strangers.length > 0) this.#schedule(this.#batchMs)
         })
     }, ms)
   }
@@ -193,6 +192,7 @@ export class Receiver implements Hearing {
   /** Whatever waits now, in bounded portions; it ends with the first that fails. */
   async #store(): Promise<void> {
     const { db, clock, log, metrics } = this.#context
+    const portions = Math.ceil(this.#waiting.size / MAX_BATCH)
     for (let left = this.#waiting.size; left > 0 || this.#unstored.length > 0; ) {
       if (this.#unstored.length === 0) {
         this.#unstored = this.#take(Math.min(left, MAX_BATCH))
@@ -206,7 +206,9 @@ export class Receiver implements Hearing {
           heartbeatTimeoutMs: this.#heartbeatTimeoutMs,
           checksSource,
         })
-        metrics.heartbeat_batch_duration_seconds.observe({}, (clock.monotonic() - began) / 1000)
+        const took = clock.monotonic() - began
+        this.#batchMs = Math.min(Math.max(BATCH_MS, took * WAIT_PER_STORING), LONGEST_BATCH_MS / Math.max(portions, 1))
+        metrics.heartbeat_batch_duration_seconds.observe({}, took / 1000)
         metrics.heartbeats_applied_total.add({}, stored.applied)
         for (const [table, count] of Object.entries(stored.rows)) metrics.heartbeat_rows_total.add({ table }, count)
         const oldest = this.#unstored.reduce((least, { firstReceivedAtMs }) => Math.min(least, firstReceivedAtMs), clock.now())
@@ -220,7 +222,13 @@ export class Receiver implements Hearing {
         this.#complaints.add('database', 'heartbeats could not be stored; they wait', { error: String(error) })
         return
       }
+      if (left > 0) await this.#pause(this.#batchMs)
     }
+  }
+
+  /** Shorter where everything stops. */
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 
   /** The first that came. */

@@ -9,9 +9,16 @@ export function upstreamPacket(message: unknown, key: string, signature: 'hex' |
   return sign(deflateSync(JSON.stringify(message), { level: 9 }), key, signature)
 }
 
-/** A packet of our agents: `key` is the controller's, from which the amphora's own is derived. */
-export function ownPacket(message: { id: string; seq?: number; to?: string }, key: string, named = message.id): Buffer {
-  return sign(Buffer.concat([Buffer.from(`${named}\n`), deflateSync(JSON.stringify(message))]), heartbeatKeyOf(named, key), 'hex')
+type OwnMessage = { id: string; seq?: number; to?: string }
+
+/** A short packet of our agents: `key` is the controller's, from which the amphora's own is derived. */
+export function ownPacket(message: OwnMessage, key: string, named = message.id): Buffer {
+  return sign(Buffer.from(`${named}\n${JSON.stringify(message)}`), heartbeatKeyOf(named, key), 'hex')
+}
+
+/** A long one. */
+export function ownCompressedPacket(message: OwnMessage, key: string): Buffer {
+  return sign(Buffer.concat([Buffer.from(`${message.id}\n`), deflateSync(JSON.stringify(message))]), heartbeatKeyOf(message.id, key), 'hex')
 }
 
 export function sign(signed: Buffer, key: string, signature: 'hex' | 'raw'): Buffer {
