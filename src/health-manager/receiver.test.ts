@@ -221,6 +221,24 @@ forEachDatabase(
   },
 )
 
+forEachDatabase('more amphorae than one transaction takes are all stored', async (open) => {
+  const db = await open()
+  const spares = Array.from({ length: 1_100 }, (_, n) => `spare-${n}`)
+  for (let first = 0; first < spares.length; first += 100) {
+    const rows = spares
+      .slice(first, first + 100)
+      .map((id) => anAmphoraRow({ id, loadbalancer_id: null, status: 'READY', lb_network_ip: HERE }))
+    await db.insertInto('amphora').values(rows).execute()
+  }
+  await withFleet(db, async (fleet) => {
+    const manager = await fleet.manager()
+    const send = await fleet.sender()
+    for (const id of spares) await send(ownPacket({ id, seq: 1, to: 'controller-1:5555' }, key), manager)
+    const heard = () => db.selectFrom('amphora_health').select('amphora_id').execute()
+    await eventually(async () => assert.equal((await heard()).length, spares.length))
+  })
+})
+
 test('an address that is taken is an error at the start', async () => {
   const db = await aDatabase()
   await withFleet(db, async (fleet) => {
