@@ -1,5 +1,5 @@
 /**
- * A controller in this process whose Keystone, Nova and Neutron are doubles, each behind a proxy that lets single requests fail. Nobody waits: pauses are over at
+ * A controller in this process whose OpenStack services are doubles, each behind a proxy that lets single requests fail. Nobody waits: pauses are over at
  * once. For what a real OpenStack is too slow for: every failure of every request.
  */
 import { randomUUID } from 'node:crypto'
@@ -8,33 +8,38 @@ import { createApi } from '../../src/api/server.ts'
 import type { Context } from '../../src/context.ts'
 import type { Db } from '../../src/db/connection.ts'
 import { NoopAmphora } from '../../src/drivers/amphora/noop.ts'
+import { BarbicanCertificates } from '../../src/drivers/certificates/barbican.ts'
 import { NovaCompute } from '../../src/drivers/compute/nova.ts'
+import { GlanceImages } from '../../src/drivers/image/glance.ts'
 import { NeutronNetwork } from '../../src/drivers/network/neutron.ts'
 import { type OpenStackSession, openStackSession } from '../../src/drivers/openstack/session.ts'
 import { execute } from '../../src/flow/execute.ts'
 import { Journal } from '../../src/flow/journal.ts'
 import { revertFailedFlows } from '../../src/housekeeping/revert-failed-flows.ts'
 import { settleUnfinishedAmphorae } from '../../src/housekeeping/settle-unfinished-amphorae.ts'
+import { tellSecretUses } from '../../src/housekeeping/tell-secret-uses.ts'
 import { undoVipReservations } from '../../src/housekeeping/undo-vip-reservations.ts'
 import { during } from '../../src/lib/activity.ts'
 import { allFlows } from '../../src/resources/all-flows.ts'
 import { ApiClient } from './api-client.ts'
 import { aConfig } from './builders.ts'
+import { aCertificate } from './certificates.ts'
 import { aCloud, type Cloud } from './cloud.ts'
+import { FakeBarbican } from './fake-barbican.ts'
+import { FakeGlance } from './fake-glance.ts'
 import { FakeKeystone } from './fake-keystone.ts'
 import { FakeNeutron } from './fake-neutron.ts'
 import { FakeNova } from './fake-nova.ts'
 import type { Stage } from './openstack-operations.ts'
-import type { LoadBalancer, Told } from './openstack-stage.ts'
+import { type LoadBalancer, type Proxied, proxied, type Told } from './openstack-stage.ts'
 import { ServiceProxy } from './service-proxy.ts'
-
-export const doubled = ['identity', 'compute', 'network'] as const
-export type Doubled = (typeof doubled)[number]
 
 const LEASE_MS = 60_000
 /** Beyond all pauses of housekeeping's. */
 const LATER_SECONDS = 7_200
 const MOST_LOOKS = 10
+
+const certificate = aCertificate()
 
 /** Its servers run at once. */
 class HurriedNova extends NovaCompute {
@@ -42,17 +47,19 @@ class HurriedNova extends NovaCompute {
 }
 
 export class OpenStackDoubles implements Stage {
-  readonly proxies: Record<Doubled, ServiceProxy>
+  readonly proxies: Record<Proxied, ServiceProxy>
   readonly subnets: { front: string; back: string; other: string }
   readonly qos_policy_id = randomUUID() as string
-  /** There is no Barbican. */
-  readonly secret_ref = ''
+  readonly secret_ref: string
   readonly db: Db
   readonly #cloud: Cloud
   readonly #neutron: FakeNeutron
   readonly #nova: FakeNova
+  readonly #barbican: FakeBarbican
   readonly #close: () => Promise<void>
   readonly #journal: Journal
+  readonly #tenant: Record<string, string>
+  readonly #administrator: Record<string, string>
   #session!: OpenStackSession
   #context!: Context
   #api!: ApiClient
@@ -68,25 +75,37 @@ export class OpenStackDoubles implements Stage {
       bind: (port_id, server_id) => change(neutron, port_id, { device_id: server_id, device_owner: 'compute:nova', status: 'ACTIVE' }),
       release: (port_id) => change(neutron, port_id, { device_id: '', device_owner: '', status: 'DOWN' }),
     }
-    const urls = [await keystone.start(), await nova.start(), await neutron.start()]
-    const proxies = await Promise.all(urls.map((url) => ServiceProxy.start(url)))
+    const glance = new FakeGlance()
+    const barbican = new FakeBarbican(await certificate)
+    const services: Record<Proxied, { start(): Promise<string>; stop(): Promise<void> }> = {
+      ...{ identity: keystone, compute: nova, network: neutron },
+      ...{ image: glance, 'key-manager': barbican },
+    }
+    const proxies = {} as Record<Proxied, ServiceProxy>
+    for (const name of proxied) proxies[name] = await ServiceProxy.start(await services[name].start())
     const { cloud, stop } = await aCloud({ worker: false, config: { controller_worker: { loadbalancer_topology: topology } } }).empty()
     const close = async () => {
       await stop()
-      for (const each of [...proxies, keystone, nova, neutron]) await each.stop()
+      for (const each of [...Object.values(proxies), ...Object.values(services)]) await each.stop()
     }
-    const world = new OpenStackDoubles({ cloud, neutron, nova, proxies, close })
+    const world = new OpenStackDoubles({ cloud, neutron, nova, barbican, proxies, close })
     await world.restart()
     return world
   }
 
-  private constructor(parts: { cloud: Cloud; neutron: FakeNeutron; nova: FakeNova; proxies: ServiceProxy[]; close(): Promise<void> }) {
+  private constructor(
+    parts: Pick<OpenStackDoubles, 'proxies' | 'close'> & { cloud: Cloud; neutron: FakeNeutron; nova: FakeNova; barbican: FakeBarbican },
+  ) {
     this.#cloud = parts.cloud
     this.db = parts.cloud.db
     this.#neutron = parts.neutron
     this.#nova = parts.nova
+    this.#barbican = parts.barbican
+    this.secret_ref = parts.barbican.reference
     this.#close = parts.close
-    this.proxies = Object.fromEntries(doubled.map((service, n) => [service, parts.proxies[n]!])) as Record<Doubled, ServiceProxy>
+    this.proxies = parts.proxies
+    this.#tenant = parts.cloud.identity.issue('project-1', ['member'])
+    this.#administrator = parts.cloud.identity.issue('project-1', ['admin'])
     this.#journal = new Journal({ db: parts.cloud.db, clock: parts.cloud.clock, leaseMs: LEASE_MS })
     const subnet = (number: number) => {
       const { id: network_id } = parts.neutron.add('networks', { name: 'private', subnets: [], mtu: 1450, project_id: 'project-1' })
@@ -99,13 +118,16 @@ export class OpenStackDoubles implements Stage {
   /** Another controller on the same database: it has no token and knows nothing of the services. */
   async restart(): Promise<void> {
     await this.#stopController()
-    const { identity, compute, network } = this.proxies
+    const { identity, compute, network, image, 'key-manager': secrets } = this.proxies
     const service_auth = { auth_url: identity.url, username: 'octavia', password: 'secret', project_name: 'service' }
     const { loadbalancer_topology } = this.#cloud.config.controller_worker
     const config = aConfig({
+      api_settings: { auth_strategy: 'keystone' },
       service_auth,
       nova: { endpoint_override: `${compute.url}/v2.1`, enable_anti_affinity: true },
       neutron: { endpoint_override: network.url },
+      glance: { endpoint_override: image.url },
+      certificates: { endpoint_override: secrets.url },
       controller_worker: { loadbalancer_topology, amp_flavor_id: 'flavor' },
       compute: { max_retries: 4 },
       networking: { max_retries: 4 },
@@ -120,11 +142,13 @@ export class OpenStackDoubles implements Stage {
     const drivers = {
       compute: new HurriedNova({ config, session: this.#session, clock, sleep }),
       network: new NeutronNetwork(this.#session, config),
+      image: new GlanceImages({ config, session: this.#session, log: this.#cloud.context.log }),
+      certificates: new BarbicanCertificates(this.#session, config),
       amphora: new NoopAmphora(),
     }
     this.#context = { ...this.#cloud.context, config, ...drivers }
     const server = createApi({ ...this.#cloud.context, ...this.#context })
-    this.#api = new ApiClient(server, { 'x-project-id': 'project-1' })
+    this.#api = new ApiClient(server)
     this.#closeApi = () => server.close()
   }
 
@@ -135,13 +159,9 @@ export class OpenStackDoubles implements Stage {
   }
 
   /** One request to the API, and all that comes of it. */
-  readonly ask = async (method: string, path: string, body?: unknown): Promise<Told> => {
-    const { status, body: told } = await this.#api.request(method, `/v2${path}`, body)
-    await this.#runAll()
-    return { status, body: told as Record<string, unknown> }
-  }
-  /** There is no authentication. */
-  readonly askAsAdministrator = this.ask
+  readonly ask = (method: string, path: string, body?: unknown): Promise<Told> => this.#ask(this.#tenant, method, path, body)
+  readonly askAsAdministrator = (method: string, path: string, body?: unknown): Promise<Told> =>
+    this.#ask(this.#administrator, method, path, body)
 
   readonly settled = async (id: string): Promise<LoadBalancer | null> => {
     const { status, body } = await this.ask('GET', `/lbaas/loadbalancers/${id}`)
@@ -153,14 +173,14 @@ export class OpenStackDoubles implements Stage {
     for (let looks = 0, done = 1; done > 0 && looks < MOST_LOOKS; looks++) {
       this.#cloud.clock.passSeconds(LATER_SECONDS)
       done = 0
-      for (const job of [revertFailedFlows, undoVipReservations, settleUnfinishedAmphorae]) {
+      for (const job of [revertFailedFlows, undoVipReservations, settleUnfinishedAmphorae, tellSecretUses]) {
         for (const count of Object.values(await job.run(this.#context))) done += count
         await this.#runAll()
       }
     }
   }
 
-  /** All that the services have beside the tenant's networks. */
+  /** All that the services have beside the tenant's networks and secrets. */
   left(): Record<string, string[]> {
     const { ports, 'security-groups': groups, 'security-group-rules': rules } = this.#neutron.rows
     return {
@@ -169,6 +189,7 @@ export class OpenStackDoubles implements Stage {
       'security group rules': rules.map(({ security_group_id }) => String(security_group_id)),
       servers: this.#nova.servers.map(({ name }) => name).sort(),
       'server groups': this.#nova.groups.map(({ name }) => name),
+      consumers: [...this.#barbican.consumers],
     }
   }
 
@@ -176,6 +197,12 @@ export class OpenStackDoubles implements Stage {
   doubledAddresses(): string[] {
     const plugged = [...this.#nova.interfaces].flatMap(([, interfaces]) => interfaces.map(({ port_id }) => port_id))
     return plugged.filter((port_id, n) => plugged.indexOf(port_id) !== n)
+  }
+
+  async #ask(whose: Record<string, string>, method: string, path: string, body: unknown): Promise<Told> {
+    const { status, body: told } = await this.#api.as(whose).request(method, `/v2${path}`, body)
+    await this.#runAll()
+    return { status, body: told as Record<string, unknown> }
   }
 
   async #stopController(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Keystone, Nova and Neutron fail at each request of each operation, in each way: doubles of them, so that all can be tried, beside the few that are tried with the
+ * Keystone, Nova, Neutron, Glance and Barbican fail at each request of each operation, in each way: doubles of them, so that all can be tried, beside the few that are tried with the
  * real ones (`test/openstack/failures.test.ts`). By default some, drawn by OTTAVIA_TEST_SEED; `npm run test:matrix` tries all.
  */
 import assert from 'node:assert/strict'
@@ -8,8 +8,9 @@ import type { Db } from '../../src/db/connection.ts'
 import type { Outcome } from '../../src/flow/execute.ts'
 import { checkReason, checkRefusal, latestFailure } from './failure-words.ts'
 import { isFull, Tally } from './flow-life.ts'
-import { type Doubled, doubled, OpenStackDoubles } from './openstack-doubles.ts'
+import { OpenStackDoubles } from './openstack-doubles.ts'
 import { accepted, aLoadBalancer, type Operation, operations } from './openstack-operations.ts'
+import { type Proxied, proxied } from './openstack-stage.ts'
 import { seededRandom } from './random.ts'
 import { type Mishap, mishaps } from './service-proxy.ts'
 
@@ -21,7 +22,7 @@ type Topology = 'SINGLE' | 'ACTIVE_STANDBY'
 
 interface Trial {
   operation: Operation
-  service: Doubled
+  service: Proxied
   /** Which of its requests is the first that goes wrong. */
   call: number
   mishap: Mishap
@@ -30,11 +31,12 @@ interface Trial {
   then: 'waits' | 'fails over' | 'deletes'
 }
 
-/** The flow that each begins. Secrets have no double. */
+/** The flow that each begins. */
 const flows: Record<string, string> = {
   create: 'create-load-balancer',
   'create with a listener and a member elsewhere': 'create-load-balancer',
   listener: 'create-listener',
+  'listener that ends TLS': 'create-listener',
   'member on another network': 'create-member',
   'update of the VIP': 'update-load-balancer',
   failover: 'failover-load-balancer',
@@ -43,7 +45,7 @@ const flows: Record<string, string> = {
 
 /** Registers the tests. */
 export function openStackFails(topology: Topology): void {
-  for (const operation of operations.filter(({ name }) => name in flows)) {
+  for (const operation of operations) {
     const name = flows[operation.name]!
     test(`${name} meets failing services: ${operation.name}, ${topology} [SQLite]`, async () => {
       const { counts, db } = await countCalls(operation, topology)
@@ -61,9 +63,9 @@ export function openStackFails(topology: Topology): void {
   }
 }
 
-function trialsOf(operation: Operation, counts: Record<Doubled, number>): Trial[] {
+function trialsOf(operation: Operation, counts: Record<Proxied, number>): Trial[] {
   const trials: Trial[] = []
-  for (const service of doubled) {
+  for (const service of proxied) {
     for (let call = 0; call < counts[service]; call++) {
       // Whoever is slow beyond patience is as one whose answer is lost.
       for (const mishap of mishaps.filter((mishap) => mishap !== 'slow')) {
@@ -76,16 +78,26 @@ function trialsOf(operation: Operation, counts: Record<Doubled, number>): Trial[
   return trials
 }
 
+/** Secrets have a part in whatever is done to it. */
+async function anExistingOne(stage: OpenStackDoubles, { name }: Operation): Promise<string> {
+  const id = await aLoadBalancer(stage)
+  const endsTls = operations.find((operation) => operation.name === 'listener that ends TLS')!
+  if (name === endsTls.name) return id
+  await accepted(endsTls.act(stage, id))
+  assert.equal((await stage.settled(id))?.provisioning_status, 'ACTIVE')
+  return id
+}
+
 /** How many requests the operation makes when all is well, by a controller that has just begun. */
-async function countCalls(operation: Operation, topology: Topology): Promise<{ counts: Record<Doubled, number>; db: Db }> {
+async function countCalls(operation: Operation, topology: Topology): Promise<{ counts: Record<Proxied, number>; db: Db }> {
   const stage = await OpenStackDoubles.open(topology)
   try {
-    const existing = operation.kind === 'makes' ? null : await aLoadBalancer(stage)
+    const existing = operation.kind === 'makes' ? null : await anExistingOne(stage, operation)
     await stage.restart()
     for (const proxy of Object.values(stage.proxies)) await proxy.reset()
     await accepted(operation.act(stage, existing ?? ''))
-    const counts = Object.fromEntries(doubled.map((service) => [service, stage.proxies[service].calls.length]))
-    return { counts: counts as Record<Doubled, number>, db: stage.db }
+    const counts = Object.fromEntries(proxied.map((service) => [service, stage.proxies[service].calls.length]))
+    return { counts: counts as Record<Proxied, number>, db: stage.db }
   } finally {
     await stage.close()
   }
@@ -96,7 +108,7 @@ async function run({ operation, service, call, mishap, lasts, then }: Trial, top
   const stage = await OpenStackDoubles.open(topology)
   try {
     const nothing = stage.left()
-    const existing = operation.kind === 'makes' ? null : await aLoadBalancer(stage)
+    const existing = operation.kind === 'makes' ? null : await anExistingOne(stage, operation)
     const before = stage.left()
     await stage.restart()
     const proxy = stage.proxies[service]
