@@ -6,6 +6,7 @@ import type { StatRow } from './haproxy-socket.ts'
 
 const FORMAT_VERSION = 3
 const COMPRESSION_LEVEL = 9
+const SIGNATURE_BYTES = 64
 /** What goes in one piece everywhere: IPv6's smallest MTU (RFC 8200, section 5) without the headers of IPv6 and UDP. */
 const MAX_PLAIN_BYTES = 1_280 - 40 - 8
 
@@ -37,16 +38,10 @@ export interface SigningKey {
  * as it is, for inflating is half of what a heartbeat costs a controller.
  */
 export function encodeHeartbeat(heartbeat: Heartbeat, { key, isOwn }: SigningKey): Buffer {
-  const json = JSON.stringify(heartbeat)
-  if (isOwn) {
-    const plain = sign(Buffer.from(`${heartbeat.id}\n${json}`), key)
-    if (plain.length <= MAX_PLAIN_BYTES) return plain
-  }
-  const compressed = deflateSync(json, { level: COMPRESSION_LEVEL })
-  return sign(isOwn ? Buffer.concat([Buffer.from(`${heartbeat.id}\n`), compressed]) : compressed, key)
-}
-
-function sign(signed: Buffer, key: string): Buffer {
+  const json = Buffer.from(JSON.stringify(heartbeat))
+  const name = Buffer.from(isOwn ? `${heartbeat.id}\n` : '')
+  const staysPlain = isOwn && name.length + json.length + SIGNATURE_BYTES <= MAX_PLAIN_BYTES
+  const signed = Buffer.concat([name, staysPlain ? json : deflateSync(json, { level: COMPRESSION_LEVEL })])
   return Buffer.concat([signed, Buffer.from(createHmac('sha256', key).update(signed).digest('hex'))])
 }
 

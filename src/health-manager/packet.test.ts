@@ -90,11 +90,8 @@ test('what is signed and wrong is refused: a bomb, what is no JSON, nobody, anot
   assert.throws(() => open(ownCompressedPacket({ id: 'a', to: 'x'.repeat(8 * 1024 * 1024) }, key)), refusedAs('size'))
   for (const packed of [Buffer.from('x'), deflateSync('{'), deflateSync('')])
     assert.throws(() => open(sign(Buffer.concat([Buffer.from([0x78]), packed.subarray(1)]), key, 'hex')), refusedAs('content'))
-  for (const body of ['{', 'x', '', '"a"', '{"id":"a"} '.padEnd(2_000, '}')])
-    assert.throws(
-      () => open(sign(Buffer.from(`a\n${body}`), heartbeatKeyOf('a', key), 'hex')),
-      refusedAs(body === '' ? 'signature' : 'content'),
-    )
+  for (const body of ['{', 'x', '"a"', '{"id":"a"} '.padEnd(2_000, '}')])
+    assert.throws(() => open(sign(Buffer.from(`a\n${body}`), heartbeatKeyOf('a', key), 'hex')), refusedAs('content'))
   // Octavia's are always compressed.
   assert.throws(() => open(sign(Buffer.from('{"id":"a"}'), key, 'hex')), refusedAs('content'))
   assert.throws(() => open(upstreamPacket({ listeners: {} }, key)), refusedAs('content'))

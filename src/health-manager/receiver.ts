@@ -222,13 +222,9 @@ export class Receiver implements Hearing {
         this.#complaints.add('database', 'heartbeats could not be stored; they wait', { error: String(error) })
         return
       }
-      if (left > 0) await this.#pause(this.#batchMs)
+      // Not while everything stops.
+      if (left > 0) await sleep(this.#batchMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
     }
-  }
-
-  /** Shorter where everything stops. */
-  async #pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 
   /** The first that came. */

@@ -1,8 +1,8 @@
 /** A Barbican with one container, of a certificate and its key: who may read them, and who uses them. */
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Issued } from './certificates.ts'
+import { FakeService } from './fake-service.ts'
 
 type Answer = { status: number; body?: unknown }
 type Acl = { read: { users: string[]; 'project-access': boolean } }
@@ -10,39 +10,26 @@ type Acl = { read: { users: string[]; 'project-access': boolean } }
 /** The service's user; whoever has another token is the tenant. */
 const SERVICE = { user: 'octavia', tokens: /^own-/ }
 
-export class FakeBarbican {
+export class FakeBarbican extends FakeService {
   readonly #container = randomUUID() as string
   /** By id. */
   readonly #payloads: Map<string, { name: string; payload: string }>
   readonly #acls = new Map<string, Acl>()
   /** Load balancers that the container says it is used by. */
   readonly consumers: string[] = []
-  #url = ''
-  readonly #server = createServer((request, response) => void this.#handle(request, response))
 
   constructor({ certificate, private_key }: Issued) {
+    super()
     const contents = { certificate, private_key }
     this.#payloads = new Map(Object.entries(contents).map(([name, payload]) => [randomUUID(), { name, payload }]))
   }
 
-  /** Answers its URL. */
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-    return this.#url
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
-
   /** What a listener names. */
   get reference(): string {
-    return `${this.#url}/v1/containers/${this.#container}`
+    return `${this.url}/v1/containers/${this.#container}`
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const isService = SERVICE.tokens.test(String(request.headers['x-auth-token']))
@@ -67,7 +54,7 @@ export class FakeBarbican {
     }
     if (isService && !acl.read.users.includes(SERVICE.user)) return { status: 403 }
     if (secret !== undefined) return part === 'payload' ? { status: 200, body: secret.payload } : { status: 404 }
-    const secret_refs = [...this.#payloads].map(([secret_id, { name }]) => ({ name, secret_ref: `${this.#url}/v1/secrets/${secret_id}` }))
+    const secret_refs = [...this.#payloads].map(([secret_id, { name }]) => ({ name, secret_ref: `${this.url}/v1/secrets/${secret_id}` }))
     return { status: 200, body: { secret_refs } }
   }
 

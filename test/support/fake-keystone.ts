@@ -1,6 +1,6 @@
 /** A Keystone of one page, for what the real one cannot be made to do on request: to fail, to be silent, to be counted. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FakeService } from './fake-service.ts'
 
 export type Fault = 'silent' | 'reset' | 'nonsense' | 401 | 403 | 429 | 500 | 503
 
@@ -10,7 +10,7 @@ export interface FakeToken {
   [more: string]: unknown
 }
 
-export class FakeKeystone {
+export class FakeKeystone extends FakeService {
   /** `METHOD path?query`, in order; validations with the subject token's name. */
   readonly asked: string[] = []
   /** By the token itself. */
@@ -26,21 +26,10 @@ export class FakeKeystone {
   catalog: object[] = []
   readonly #now: () => number
   readonly #own = new Set<string>()
-  readonly #server = createServer((request, response) => void this.#handle(request, response))
 
   constructor(now: () => number) {
+    super()
     this.#now = now
-  }
-
-  /** Answers its URL. */
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
   }
 
   /** The service user's tokens are void. */
@@ -52,7 +41,7 @@ export class FakeKeystone {
     return this.asked.filter((line) => line.startsWith(method)).length
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     this.asked.push(`${request.method} ${request.url}`)

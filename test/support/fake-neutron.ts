@@ -1,7 +1,7 @@
 /** A Neutron of one page, for what the real one cannot be made to do on request: to lack extensions, to be busy, to lose answers, to count what it is asked. */
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FakeService } from './fake-service.ts'
 
 type Row = { id: string; [attribute: string]: unknown }
 type Kind = 'networks' | 'subnets' | 'ports' | 'security-groups' | 'security-group-rules' | 'network-ip-availabilities'
@@ -23,7 +23,7 @@ class Refusal extends Error {
   }
 }
 
-export class FakeNeutron {
+export class FakeNeutron extends FakeService {
   /** `METHOD path?query`, in order. */
   readonly asked: string[] = []
   /** Bodies of what was asked to be made or changed, in order. */
@@ -44,18 +44,6 @@ export class FakeNeutron {
   portQuota = Number.POSITIVE_INFINITY
   readonly #late: (() => void)[] = []
   #made = 0
-  readonly #server = createServer((request, response) => void this.#handle(request, response))
-
-  /** Answers its URL. */
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
 
   add(kind: Kind, row: Record<string, unknown>): Row {
     const made: Row = { id: randomUUID(), created_at: `2026-01-01T00:00:${String(this.#made++).padStart(2, '0')}Z`, ...row }
@@ -67,7 +55,7 @@ export class FakeNeutron {
     return this.asked.filter((line) => line.startsWith(beginning)).length
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const body = chunks.length === 0 ? {} : (JSON.parse(Buffer.concat(chunks).toString()) as Record<string, Record<string, unknown>>)

@@ -1,7 +1,7 @@
 /** A Nova of one page, for what the real one cannot be made to do on request: to be busy, to fail, to answer nobody, to be slow, to be counted. */
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FakeService } from './fake-service.ts'
 
 type Body = Record<string, unknown>
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> }
@@ -18,7 +18,7 @@ export interface FakeServer {
   [more: string]: unknown
 }
 
-export class FakeNova {
+export class FakeNova extends FakeService {
   /** `METHOD path?query`, in order. */
   readonly asked: string[] = []
   readonly servers: FakeServer[] = []
@@ -37,17 +37,10 @@ export class FakeNova {
   ports: { bind(port_id: string, server_id: string): boolean; release(port_id: string): void } = { bind: () => true, release() {} }
   readonly #mishaps: { request: RegExp; mishap: Mishap }[] = []
   readonly #going = new Map<string, number>()
-  readonly #server = createServer((request, response) => void this.#handle(request, response))
 
-  /** Answers its URL, as a catalog has it. */
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v2.1`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
+  /** As a catalog has it. */
+  override async start(): Promise<string> {
+    return `${await super.start()}/v2.1`
   }
 
   /** The next request that looks so ends so. */
@@ -77,7 +70,7 @@ export class FakeNova {
     return added
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const url = new URL(request.url!, 'http://nova')

@@ -1,6 +1,6 @@
 /**
- * Keystone, Nova, Neutron, Glance and Barbican fail at each request of each operation, in each way: doubles of them, so that all can be tried, beside the few that are tried with the
- * real ones (`test/openstack/failures.test.ts`). By default some, drawn by OTTAVIA_TEST_SEED; `npm run test:matrix` tries all.
+ * Keystone, Nova, Neutron, Glance and Barbican fail at each request of each operation, in each way: doubles of them, so that all can be tried, beside the
+ * few that are tried with the real ones (`test/openstack/failures.test.ts`). By default some, drawn by OTTAVIA_TEST_SEED; `npm run test:matrix` tries all.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
